@@ -1,0 +1,68 @@
+# Two commands do everything: `make demo` shows Vicinal at work, `make test` proves it.
+# Each makes its environment in .venv on first use; Python >= 3.10, a C++ compiler and make are enough.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS   ?=
+PACKAGES := -e "engine[all]" -e adapters/langchain -e adapters/llama_index
+SOURCES  := pyproject.toml engine/pyproject.toml adapters/langchain/pyproject.toml adapters/llama_index/pyproject.toml
+
+.PHONY: help demo test quick check lint types contracts bench notebooks clean
+
+help:  ## What can be done here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.demo  ## Build a collection of Python's own documentation and ask it; ARGS='--ask "…"'
+	@$(BIN)/python -m demo $(ARGS)
+
+test: $(VENV)/.test  ## All tests, quick ones and slow ones; ARGS='-k name' for some
+	$(BIN)/python -m pytest $(ARGS)
+
+quick: $(VENV)/.test  ## The tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+check: lint types contracts test  ## What CI runs, and more: style, types, import contracts, tests
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.lint
+	$(BIN)/mypy
+
+contracts: $(VENV)/.lint
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench  ## Ingest, query and filtered query beside raw hnswlib and Chroma; ARGS='--quick'
+	$(BIN)/python -m bench $(ARGS)
+
+notebooks: $(VENV)/.test  ## Execute the notebooks in place
+	$(BIN)/python -m notebooks.execute $(ARGS)
+
+clean:  ## Remove the environment and everything that was built
+	rm -rf $(VENV) .vicinal-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.made:
+	@echo "Making the environment in $(VENV) (once; a minute or two) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made $(SOURCES)
+	@$(PIP) install $(PACKAGES) --group demo
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made $(SOURCES)
+	@$(PIP) install $(PACKAGES) --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	@$(PIP) install --group lint
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@$(PIP) install --group bench
+	@touch $@

@@ -1,0 +1,160 @@
+"""How do the texts and Documents of one call become records?
+
+Every argument may be any iterable and is read once. Ids that are missing are made; of records with the
+same id the last one wins, and only that one is embedded. Nothing that the caller gave is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from langchain_core.documents import Document
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+
+Metadatas = Iterable[dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records by column, with unique ids. `texts` has None where a record has only an embedding."""
+
+    ids: list[str]
+    texts: list[Any]
+    metadatas: list[dict[str, Any]]
+    embeddings: Any = None
+
+    def parts(self, size: int | None) -> Iterator[Batch]:
+        """The batch in pieces of at most `size` records; whole, if that is None."""
+        if size is None or size >= len(self.ids):
+            if self.ids:
+                yield self
+            return
+        if size < 1:
+            raise InvalidArgumentError(f"batch_size: expected at least 1, got {size}")
+        for start in range(0, len(self.ids), size):
+            yield self._pick(slice(start, start + size))
+
+    def _pick(self, rows: slice) -> Batch:
+        embeddings = None if self.embeddings is None else self.embeddings[rows]
+        return Batch(self.ids[rows], self.texts[rows], self.metadatas[rows], embeddings)
+
+
+def of_texts(
+    texts: Iterable[str],
+    metadatas: Metadatas | None,
+    ids: Iterable[str | None] | None,
+    embeddings: Any = None,
+) -> tuple[list[str], Batch]:
+    """One id per text, repeats included, and the records to write."""
+    if isinstance(texts, str):
+        raise ArgumentTypeError(argument="texts", expected="a list of str", got=texts)
+    column = list(texts)
+    for i, text in enumerate(column):
+        if not isinstance(text, str):
+            raise ArgumentTypeError(argument=f"texts[{i}]", expected="a str", got=text)
+    return _records(column, "texts", metadatas, ids, embeddings)
+
+
+def of_documents(
+    documents: Iterable[Document], ids: Iterable[str | None] | None, embeddings: Any = None
+) -> tuple[list[str], Batch]:
+    """Like `of_texts`; `ids`, when given, take the place of the documents' own."""
+    listed = [documents] if isinstance(documents, Document) else list(documents)
+    for i, document in enumerate(listed):
+        if not isinstance(document, Document):
+            raise ArgumentTypeError(argument=f"documents[{i}]", expected="a Document", got=document)
+    texts = [document.page_content for document in listed]
+    metadatas = [document.metadata for document in listed]
+    own_ids = [document.id for document in listed]
+    return _records(texts, "documents", metadatas, own_ids if ids is None else ids, embeddings)
+
+
+def of_embeddings(*args: Any, **kwargs: Any) -> tuple[list[str], Batch]:
+    """The three ways in which `add_embeddings` is called.
+
+    (texts, embeddings, metadatas, ids) as in PGVector; (text_embeddings, metadatas, ids), the first
+    an iterable of pairs, as in FAISS; embeddings, metadatas and ids by name, without texts, as mem0 does.
+    """
+    named = "text_embeddings" in kwargs
+    columns = [kwargs.pop("text_embeddings"), *args] if named else list(args)
+    if columns and columns[0] is not None and not isinstance(columns[0], str):
+        columns[0] = list(columns[0])
+        if named or (columns[0] and not isinstance(columns[0][0], str)):
+            pairs = columns[0]
+            columns[:1] = [[text for text, _ in pairs], [vector for _, vector in pairs]]
+    return _embedded(*columns, **kwargs)
+
+
+def _embedded(
+    texts: Iterable[str] | None = None,
+    embeddings: Any = None,
+    metadatas: Metadatas | None = None,
+    ids: Iterable[str | None] | None = None,
+    **_: Any,
+) -> tuple[list[str], Batch]:
+    if embeddings is None:
+        raise InvalidArgumentError("add_embeddings needs embeddings; add_texts makes them from texts")
+    if texts is not None:
+        return of_texts(texts, metadatas, ids, embeddings)
+    vectors = _sequence(embeddings)
+    return _records([None] * len(vectors), "embeddings", metadatas, ids, vectors)
+
+
+def _records(
+    texts: list[Any],
+    what: str,
+    metadatas: Metadatas | None,
+    ids: Iterable[str | None] | None,
+    embeddings: Any,
+) -> tuple[list[str], Batch]:
+    count = len(texts)
+    # As in LangChain's own add_texts, an empty list of ids or metadatas is as good as none.
+    given = _column(metadatas, "metadatas", count, what) or [None] * count
+    own_ids = _column([ids] if isinstance(ids, str) else ids, "ids", count, what) or [None] * count
+    id_column = [str(uuid4()) if id is None else id for id in own_ids]
+    rows = Batch(id_column, texts, [metadata or {} for metadata in given])
+    if embeddings is not None:
+        vectors = _sequence(embeddings)
+        _same_length(len(vectors), "embeddings", count, what)
+        rows = Batch(rows.ids, rows.texts, rows.metadatas, vectors)
+    return id_column, _last_of_each(rows)
+
+
+def _last_of_each(rows: Batch) -> Batch:
+    """Of records with one id the last, at the place of the first."""
+    last = {_hashable(id, i): i for i, id in enumerate(rows.ids)}
+    if len(last) == len(rows.ids):
+        return rows
+    keep = list(last.values())
+    columns: list[Any] = [
+        None if column is None else [column[i] for i in keep]
+        for column in (rows.ids, rows.texts, rows.metadatas, rows.embeddings)
+    ]
+    return Batch(*columns)
+
+
+def _hashable(id: Any, position: int) -> Any:
+    if not isinstance(id, str):
+        raise ArgumentTypeError(argument=f"ids[{position}]", expected="a str or None", got=id)
+    return id
+
+
+def _column(values: Any, name: str, count: int, what: str) -> list[Any]:
+    listed = [] if values is None else list(values)
+    if listed:
+        _same_length(len(listed), name, count, what)
+    return listed
+
+
+def _sequence(vectors: Any) -> Sequence[Any]:
+    return vectors if hasattr(vectors, "__getitem__") else list(vectors)
+
+
+def _same_length(length: int, name: str, count: int, what: str) -> None:
+    if length != count:
+        raise InvalidArgumentError(
+            f"Expected one item of {name} for each of the {count} {what}, got {length}"
+        )

@@ -1,0 +1,211 @@
+"""Which records does a `MetadataFilters` select, in the engine's words?
+
+Turns filters of any depth into one `where` dictionary. The meaning is that of LlamaIndex's
+`SimpleVectorStore`; m is the stored value, v the filter's:
+
+| operator                 | matches when                                            | no m, or None |
+|--------------------------|---------------------------------------------------------|---------------|
+| `==`, `!=`               | m == v, not so                                          | no, yes       |
+| `>` `<` `>=` `<=`        | both numbers, or both strings, ordered so               | no            |
+| `in`, `nin`              | m, or an item of the list m, is in v; not so            | no, yes       |
+| `any`, `all`             | any, all of v in m: items of a list, parts of a string  | no            |
+| `contains`               | v in m: an item of a list, a part of a string           | no            |
+| `text_match`             | v is a part of the string m                             | no            |
+| `text_match_insensitive` | the same, whatever the case                             | no            |
+| `is_empty`               | m is "" or []                                           | yes           |
+
+AND: all match. OR: one matches. NOT: none matches. An empty group matches everything. Where Python
+would raise (5 > "a"), nothing matches.
+
+A filter cannot hold a bool or a datetime, so 1 and 0 also mean True and False, as in Python, and a
+string in ISO format is also compared with stored datetimes and dates, as an instant.
+
+`doc_id`, `document_id` and `ref_doc_id`, under which other stores filter by source document, do so
+here for records that have no metadata of that name.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from llama_index.core.vector_stores.types import (
+    FilterCondition,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+)
+from llama_index.vector_stores.vicinal._nodes import CONTENT, REF_DOC_ID, stored_key
+from vicinal.errors import InvalidFilterError
+
+Where = dict[str, Any]
+Predicate = Callable[[str, Any], Where]
+
+NOTHING: Where = {CONTENT: {"$any": []}}
+EVERYTHING: Where = {"$not": NOTHING}
+
+_SOURCE_KEYS = ("doc_id", "document_id", "ref_doc_id")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def to_where(filters: MetadataFilters | None) -> Where | None:
+    """The `where` of these filters; None when they restrict nothing.
+
+    Raises `InvalidFilterError` naming the place, the operator and the key.
+    """
+    if filters is None or not filters.filters:
+        return None
+    return _group(filters, "filters")
+
+
+def all_of(parts: Iterable[Where | None]) -> Where | None:
+    """Every part that is not None; None when there is none."""
+    given = [part for part in parts if part is not None]
+    return _all(given) if given else None
+
+
+def _group(group: MetadataFilters, path: str) -> Where:
+    if not group.filters:
+        return EVERYTHING
+    children = [
+        _group(child, place) if isinstance(child, MetadataFilters) else _leaf(child, place)
+        for child, place in ((c, f"{path}.filters[{i}]") for i, c in enumerate(group.filters))
+    ]
+    if group.condition in (FilterCondition.AND, None):
+        return _all(children)
+    if group.condition == FilterCondition.OR:
+        return _any(children)
+    if group.condition == FilterCondition.NOT:
+        return _not(_any(children))
+    raise InvalidFilterError(path=path, problem=f"unknown condition {group.condition!r}")
+
+
+def _leaf(leaf: MetadataFilter, path: str) -> Where:
+    if leaf.operator not in _OPERATORS:
+        raise InvalidFilterError(path=path, problem=f'unknown operator {leaf.operator!r} on "{leaf.key}"')
+    wanted, types, predicate = _OPERATORS[leaf.operator]
+    if not isinstance(leaf.value, types):
+        raise InvalidFilterError(
+            path=path,
+            problem=f'operator "{leaf.operator.value}" on "{leaf.key}" needs {wanted}, got {leaf.value!r}',
+        )
+    key = stored_key(leaf.key)
+    if leaf.key not in _SOURCE_KEYS:
+        return predicate(key, leaf.value)
+    own: Where = {key: {"$exists": True}}
+    return _any(
+        [
+            _all([own, predicate(key, leaf.value)]),
+            _all([_not(own), predicate(REF_DOC_ID, leaf.value)]),
+        ]
+    )
+
+
+# --- operators -----------------------------------------------------------------------------------
+
+
+def _equal(key: str, value: Any) -> Where:
+    return NOTHING if value is None else _any([{key: {"$eq": twin}} for twin in _twins(value)])
+
+
+def _ordered(name: str) -> Predicate:
+    holds = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}[name]
+
+    def predicate(key: str, value: Any) -> Where:
+        if isinstance(value, str):
+            return _any([{key: {name: twin}} for twin in _twins(value)])
+        bools = [flag for flag in (False, True) if holds(flag, value)]
+        return _any([{key: {name: value}}, *([{key: {"$in": bools}}] if bools else [])])
+
+    return predicate
+
+
+def _among(key: str, values: Iterable[Any]) -> Where:
+    families: dict[type, list[Any]] = {}
+    for value in values:
+        for twin in _twins(value):
+            families.setdefault(float if type(twin) is int else type(twin), []).append(twin)
+    items = [twin for family in families.values() for twin in family]
+    return _any([*({key: {"$in": family}} for family in families.values()), {key: {"$any": items}}])
+
+
+def _holds_any(key: str, values: Iterable[Any]) -> Where:
+    values = list(values)
+    items = [twin for value in values for twin in _twins(value)]
+    parts = [_like(key, value) for value in values if isinstance(value, str)]
+    return _any([{key: {"$any": items}}, *parts])
+
+
+def _holds_all(key: str, values: Iterable[Any]) -> Where:
+    parts = [_holds_any(key, [value]) for value in values]
+    return _all(parts) if parts else _any([{key: {"$empty": False}}, {key: ""}, {key: {"$eq": []}}])
+
+
+def _like(key: str, text: str, name: str = "$like") -> Where:
+    return {key: {name: "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"}}
+
+
+def _negated(predicate: Predicate) -> Predicate:
+    return lambda key, value: _not(predicate(key, value))
+
+
+_ANYTHING = ("any value", object)
+_ORDERABLE = ("a number or a string", (int, float, str))
+_SCALAR = ("one value", (int, float, str))
+_LIST = ("a list", (list, tuple, set))
+_TEXT = ("a string", str)
+
+_OPERATORS: dict[FilterOperator, tuple[str, Any, Predicate]] = {
+    FilterOperator.EQ: (*_ANYTHING, _equal),
+    FilterOperator.NE: (*_ANYTHING, _negated(_equal)),
+    FilterOperator.GT: (*_ORDERABLE, _ordered("$gt")),
+    FilterOperator.LT: (*_ORDERABLE, _ordered("$lt")),
+    FilterOperator.GTE: (*_ORDERABLE, _ordered("$gte")),
+    FilterOperator.LTE: (*_ORDERABLE, _ordered("$lte")),
+    FilterOperator.IN: (*_LIST, _among),
+    FilterOperator.NIN: (*_LIST, _negated(_among)),
+    FilterOperator.ANY: (*_LIST, _holds_any),
+    FilterOperator.ALL: (*_LIST, _holds_all),
+    FilterOperator.CONTAINS: (*_SCALAR, lambda key, value: _holds_any(key, [value])),
+    FilterOperator.TEXT_MATCH: (*_TEXT, _like),
+    FilterOperator.TEXT_MATCH_INSENSITIVE: (*_TEXT, lambda key, text: _like(key, text, "$ilike")),
+    FilterOperator.IS_EMPTY: (*_ANYTHING, lambda key, _: {key: {"$empty": True}}),
+}
+
+
+def _twins(value: Any) -> list[Any]:
+    """The value, and what else is equal to it although the engine tells the two apart."""
+    if isinstance(value, str):
+        moment = _moment(value)
+        return [value] if moment is None else [value, moment]
+    if isinstance(value, (list, tuple)):
+        flags = [bool(item) if item in (0, 1) else item for item in value]
+        return [list(value), flags] if any(isinstance(item, bool) for item in flags) else [list(value)]
+    return [int(value), bool(value)] if value in (0, 1) else [value]
+
+
+def _moment(text: str) -> datetime | None:
+    if not _DAY.match(text):
+        return None
+    try:
+        return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    except ValueError:
+        return None
+
+
+# --- logic: the engine's $and and $or take two parts or more ---------------------------------------
+
+
+def _all(parts: list[Where]) -> Where:
+    return parts[0] if len(parts) == 1 else {"$and": parts}
+
+
+def _any(parts: list[Where]) -> Where:
+    return parts[0] if len(parts) == 1 else {"$or": parts}
+
+
+def _not(part: Where) -> Where:
+    return {"$not": part}

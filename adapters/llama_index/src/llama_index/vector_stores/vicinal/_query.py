@@ -1,0 +1,101 @@
+"""What does a `VectorStoreQuery` ask of the collection, and how near is an answer?
+
+Translates a query into the arguments of `Collection.query`, or says what cannot be done. No mode
+ever runs as another one: what the engine cannot do raises by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
+from llama_index.vector_stores.vicinal._filters import all_of, to_where
+from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID
+from vicinal.errors import InvalidArgumentError
+
+MMR_THRESHOLD = 0.5
+"""LlamaIndex's own default."""
+
+SIMILARITY: dict[str, Callable[[float], float]] = {
+    "cosine": lambda distance: 1.0 - distance,
+    "ip": lambda distance: 1.0 - distance,
+    "l2": lambda distance: 1.0 / (1.0 + distance),
+}
+"""By space; larger is nearer: the cosine, the inner product, 1 / (1 + squared Euclidean distance)."""
+
+_MMR_KEYWORDS = ("mmr_threshold", "mmr_prefetch_factor", "mmr_prefetch_k")
+_KEYWORDS = (*_MMR_KEYWORDS, "where", "where_document")
+
+
+class UnsupportedQueryModeError(InvalidArgumentError, NotImplementedError):
+    """A query mode that needs what the engine does not have. Nothing was searched instead."""
+
+    def __init__(self, *, mode: VectorStoreQueryMode) -> None:
+        super().__init__(
+            f"VicinalVectorStore cannot run the query mode {mode.value!r}: it supports "
+            f"{VectorStoreQueryMode.DEFAULT.value!r} and {VectorStoreQueryMode.MMR.value!r}, and never "
+            "answers one mode with another.",
+            mode=mode,
+        )
+
+
+def arguments(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of `Collection.query` for this query.
+
+    Empty `node_ids`, `doc_ids` and filters restrict nothing: the framework's retriever always sends
+    a list of node ids, empty for an index of text nodes.
+    """
+    mode = VectorStoreQueryMode(query.mode)
+    if mode not in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR):
+        raise UnsupportedQueryModeError(mode=mode)
+    _refuse(query, keywords)
+    source = {REF_DOC_ID: {"$in": list(query.doc_ids)}} if query.doc_ids else None
+    asked: dict[str, Any] = {
+        "query_embeddings": query.query_embedding,
+        "n_results": query.similarity_top_k,
+        "where": all_of([to_where(query.filters), source, keywords.get("where")]),
+        "where_document": keywords.get("where_document"),
+        "ids": query.node_ids or None,
+    }
+    return {**asked, **_mmr(query, keywords)} if mode is VectorStoreQueryMode.MMR else asked
+
+
+def _refuse(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> None:
+    unknown = sorted(keywords.keys() - set(_KEYWORDS))
+    if unknown:
+        raise InvalidArgumentError(
+            f"VicinalVectorStore.query got unknown keywords: {', '.join(unknown)}; "
+            f"it knows {', '.join(_KEYWORDS)}"
+        )
+    if query.embedding_field is not None:
+        raise InvalidArgumentError(
+            f"embedding_field {query.embedding_field!r}: a Vicinal record has one embedding; leave "
+            "embedding_field at None, or keep each kind of embedding in a collection of its own"
+        )
+    if query.query_embedding is None:
+        raise InvalidArgumentError(
+            f"The query mode {VectorStoreQueryMode(query.mode).value!r} needs query_embedding; got None"
+        )
+
+
+def _mmr(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords win over the query's own field; 0 is a value, not an absence."""
+    threshold = keywords.get("mmr_threshold")
+    if threshold is None:
+        threshold = MMR_THRESHOLD if query.mmr_threshold is None else query.mmr_threshold
+    return {"lambda_mult": threshold, "fetch_k": _fetch_k(query.similarity_top_k, keywords)}
+
+
+def _fetch_k(top_k: int, keywords: Mapping[str, Any]) -> int | None:
+    factor, count = keywords.get("mmr_prefetch_factor"), keywords.get("mmr_prefetch_k")
+    if factor is not None and count is not None:
+        raise InvalidArgumentError(
+            "mmr_prefetch_factor and mmr_prefetch_k both say how many candidates MMR picks from; give one"
+        )
+    if factor is not None:
+        count = math.ceil(factor * top_k)
+    if count is not None and count < 0:
+        raise InvalidArgumentError("mmr_prefetch_factor and mmr_prefetch_k cannot be negative")
+    return None if count is None else max(count, top_k)

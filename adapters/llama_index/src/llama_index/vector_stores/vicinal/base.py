@@ -1,0 +1,350 @@
+"""How does LlamaIndex keep its nodes in Vicinal?
+
+`VicinalVectorStore` is the whole of `BasePydanticVectorStore`, sync and async, over one collection.
+What a node looks like as a record stands in `_nodes.py`, what a filter means in `_filters.py`, what a
+query asks in `_query.py`. The asynchronous methods run the same work in a thread: engine calls never
+hold up the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import vicinal
+from llama_index.core.bridge.pydantic import ConfigDict, PrivateAttr
+from llama_index.core.embeddings.utils import EmbedType
+from llama_index.core.indices.vector_store import VectorStoreIndex
+from llama_index.core.schema import BaseNode
+from llama_index.core.vector_stores.types import (
+    DEFAULT_PERSIST_DIR,
+    BasePydanticVectorStore,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryResult,
+)
+from llama_index.vector_stores.vicinal._filters import EVERYTHING, to_where
+from llama_index.vector_stores.vicinal._index import WholeStoreIndex
+from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, document_of, metadata_of, node_from
+from llama_index.vector_stores.vicinal._query import SIMILARITY, arguments
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError
+
+DEFAULT_COLLECTION = "llama_index"
+
+_logger = logging.getLogger(__name__)
+
+
+class VicinalVectorStore(BasePydanticVectorStore):
+    """A LlamaIndex vector store in memory or in a directory, over a Vicinal collection.
+
+    Without `path`, `client` or `collection` the store is in memory, shares nothing with any other and
+    is gone with the process. With `path` every write is on disk when the call returns.
+
+    Args:
+        collection_name: The collection, created if there is none of that name.
+        path: A directory, made if need be; several processes may use it.
+        client: An open Vicinal client, in place of `path`.
+        collection: An open Vicinal collection, in place of all the others.
+        collection_configuration: For a collection that is created here, as Vicinal's
+            `create_collection` takes it, e.g. `{"hnsw": {"space": "ip"}}`. The space is cosine unless
+            given, because embedding models are trained for it and its similarities, from -1 to 1,
+            mean the same whatever the model's scale. An existing collection keeps its own.
+
+    Example:
+        >>> from llama_index.core.schema import TextNode
+        >>> store = VicinalVectorStore()
+        >>> store.add([TextNode(id_="a", text="hello", embedding=[0.0, 1.0], metadata={"year": 1999})])
+        ['a']
+        >>> store.get_nodes()[0].text
+        'hello'
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    stores_text: bool = True
+    flat_metadata: bool = False
+    collection_name: str = DEFAULT_COLLECTION
+    path: str | None = None
+    collection_configuration: dict[str, Any] | None = None
+
+    _client: vicinal.Client | None = PrivateAttr(default=None)
+    _owns_client: bool = PrivateAttr(default=False)
+    _collection: vicinal.Collection = PrivateAttr()
+
+    def __init__(
+        self,
+        collection_name: str = DEFAULT_COLLECTION,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        client: vicinal.Client | None = None,
+        collection: vicinal.Collection | None = None,
+        collection_configuration: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
+        _check_sources(path, client, collection, collection_configuration)
+        super().__init__(
+            collection_name=collection_name if collection is None else collection.name,
+            path=None if path is None else os.fspath(path),
+            collection_configuration=collection_configuration,
+            **fields,
+        )
+        if collection is not None:
+            self._collection = collection
+            return
+        self._owns_client = client is None
+        self._client = client or (
+            vicinal.EphemeralClient() if self.path is None else vicinal.PersistentClient(self.path)
+        )
+        self._collection = self._client.get_or_create_collection(
+            self.collection_name, configuration=_configuration(collection_configuration), embedding_function=None
+        )
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the store."""
+        return "VicinalVectorStore"
+
+    @classmethod
+    def from_params(cls, collection_name: str = DEFAULT_COLLECTION, **params: Any) -> VicinalVectorStore:
+        """The constructor under the name that other stores give it."""
+        return cls(collection_name, **params)
+
+    @classmethod
+    def from_persist_dir(
+        cls, persist_dir: str = DEFAULT_PERSIST_DIR, collection_name: str = DEFAULT_COLLECTION
+    ) -> VicinalVectorStore:
+        """Open a store that exists: the directory is what `path` was when it was filled.
+
+        Raises `NotFoundError` when there is no such directory or no such collection in it, so that a
+        mistyped path does not become a new, empty store.
+        """
+        if not Path(persist_dir).is_dir():
+            raise NotFoundError(kind="Directory", key=os.fspath(persist_dir), hint="path=… makes a new store")
+        with vicinal.PersistentClient(persist_dir) as client:
+            client.get_collection(collection_name)
+        return cls(collection_name, path=persist_dir)
+
+    @property
+    def client(self) -> vicinal.Client | None:
+        """The Vicinal client; None for a store over a collection that was given."""
+        return self._client
+
+    @property
+    def collection(self) -> vicinal.Collection:
+        """The Vicinal collection, for what LlamaIndex has no words for."""
+        return self._collection
+
+    def close(self) -> None:
+        """Close the client if the store opened it. Everything is on disk already."""
+        if self._owns_client and self._client is not None:
+            self._client.close()
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Store nodes with their embeddings, all or none; a node whose id exists is replaced whole.
+
+        Of nodes with the same id in one call the last wins. Any number of nodes may be added at once.
+
+        Returns:
+            The ids, one per given node.
+
+        Raises:
+            InvalidArgumentError: A node without embedding, or a value that cannot be stored.
+            InvalidDimensionError: Embeddings of another dimension than the collection's.
+        """
+        nodes = list(nodes)
+        for node in nodes:
+            if node.embedding is None:
+                raise InvalidArgumentError(
+                    f'Node "{node.node_id}" has no embedding. A vector store keeps embedded nodes: add '
+                    "through an index or an IngestionPipeline with an embed_model, or set node.embedding"
+                )
+        unique = list({node.node_id: node for node in nodes}.values())
+        if unique:
+            self._collection.upsert(
+                ids=[node.node_id for node in unique],
+                embeddings=[node.embedding for node in unique],
+                metadatas=[metadata_of(node) for node in unique],
+                documents=[document_of(node) for node in unique],
+                merge_metadata=False,
+            )
+        return [node.node_id for node in nodes]
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Delete a document: the nodes whose source it is, and itself if it was stored as a node.
+
+        A node without source counts as its own document, as in an `IngestionPipeline` that does not
+        split; nothing else matches it.
+        """
+        own = {"$not": {REF_DOC_ID: {"$exists": True}}}
+        self._collection.delete(where={REF_DOC_ID: ref_doc_id})
+        self._collection.delete(ids=[ref_doc_id], where=own)
+
+    def delete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """Delete the nodes that have one of the ids and pass the filters; one may be left out.
+
+        Unknown ids are ignored; an empty list of ids deletes nothing. Without ids and with filters
+        that restrict nothing this raises `InvalidArgumentError`: `clear()` deletes everything.
+        """
+        where = to_where(filters)
+        if node_ids is None and where is None:
+            raise InvalidArgumentError(
+                "delete_nodes needs node_ids or filters; to delete every node, call clear()"
+            )
+        self._collection.delete(ids=node_ids, where=where)
+
+    def clear(self) -> None:
+        """Delete every node. The collection stays, with its dimension and configuration."""
+        self._collection.delete(where=EVERYTHING)
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def get_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        *,
+        include_embeddings: bool = False,
+    ) -> list[BaseNode]:
+        """The nodes that have one of the ids and pass the filters; all of them when neither is given.
+
+        They come in the order in which they were first added. Unknown ids are skipped; an empty list
+        of ids gives no nodes. Embeddings are left out unless asked for: most callers want the text.
+        """
+        columns = ["documents", "metadatas", *(["embeddings"] if include_embeddings else [])]
+        found = self._collection.get(ids=node_ids, where=to_where(filters), include=columns)
+        embeddings = found["embeddings"] if include_embeddings else [None] * len(found["ids"])
+        rows = zip(found["ids"], found["documents"], found["metadatas"], embeddings)
+        return [node_from(*row) for row in rows]
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """The nodes nearest to `query.query_embedding` among those that every restriction selects.
+
+        Modes `default` and `mmr`; any other raises, none is answered by another. Filters run before
+        the search: when `similarity_top_k` nodes match, so many come back.
+
+        Args:
+            query: `node_ids`, `doc_ids` and `filters` restrict; empty ones restrict nothing.
+                `output_fields` names the metadata keys that the nodes shall have.
+            **kwargs: `mmr_threshold` from 1 (nearness alone) to 0 (variety alone), 0.5 unless given
+                here or in the query; `mmr_prefetch_k` or `mmr_prefetch_factor` (times top k), how
+                many of the nearest MMR picks from; `where` and `where_document`, filters in the
+                engine's words, for what `MetadataFilters` cannot say.
+
+        Returns:
+            Nodes without embeddings, ids and similarities, larger is nearer: the cosine, the inner
+            product, or 1 / (1 + squared Euclidean distance), by the collection's space. With MMR
+            they come in the order of selection.
+
+        Raises:
+            UnsupportedQueryModeError: A mode that needs a text index or a trained classifier. It is
+                a `NotImplementedError` and a `ValueError`.
+            InvalidFilterError: An operator that cannot take its value; the text says where.
+            InvalidDimensionError: An embedding of another dimension than the collection's.
+        """
+        asked = arguments(query, kwargs)
+        if query.similarity_top_k == 0:
+            return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
+        found = self._collection.query(**asked)
+        rows = zip(found["ids"][0], found["documents"][0], found["metadatas"][0])
+        similarity = SIMILARITY[self._collection.configuration_json["hnsw"]["space"]]
+        return VectorStoreQueryResult(
+            nodes=[node_from(*row, output_fields=query.output_fields) for row in rows],
+            similarities=[similarity(distance) for distance in found["distances"][0]],
+            ids=list(found["ids"][0]),
+        )
+
+    # --- the same, asynchronously --------------------------------------------------------------
+
+    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """`add`, off the event loop."""
+        return await asyncio.to_thread(self.add, nodes, **kwargs)
+
+    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """`delete`, off the event loop."""
+        await asyncio.to_thread(self.delete, ref_doc_id, **delete_kwargs)
+
+    async def adelete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """`delete_nodes`, off the event loop."""
+        await asyncio.to_thread(self.delete_nodes, node_ids, filters, **delete_kwargs)
+
+    async def aclear(self) -> None:
+        """`clear`, off the event loop."""
+        await asyncio.to_thread(self.clear)
+
+    async def aget_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        *,
+        include_embeddings: bool = False,
+    ) -> list[BaseNode]:
+        """`get_nodes`, off the event loop."""
+        return await asyncio.to_thread(
+            self.get_nodes, node_ids, filters, include_embeddings=include_embeddings
+        )
+
+    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """`query`, off the event loop."""
+        return await asyncio.to_thread(self.query, query, **kwargs)
+
+    # --- the framework around it ---------------------------------------------------------------
+
+    def as_index(self, embed_model: EmbedType | None = None, **kwargs: Any) -> VectorStoreIndex:
+        """An index over this store whose retrievers search all of its nodes.
+
+        Use it in place of `VectorStoreIndex.from_vector_store` for a store that holds image or index
+        nodes beside text: a plain index restricts its queries to those, and the text is not found.
+        """
+        return WholeStoreIndex.from_vector_store(self, embed_model=embed_model, **kwargs)
+
+    def persist(self, persist_path: str, fs: fsspec.AbstractFileSystem | None = None) -> None:
+        """Nothing to do, and nothing is written at `persist_path`: each write is durable when it
+        returns. A store in memory cannot be saved; this logs a warning that says so."""
+        if isinstance(self._client, vicinal.EphemeralClient):
+            _logger.warning(
+                'The store "%s" is in memory and is not saved by persist(); give it a path=… to keep it',
+                self.collection_name,
+            )
+
+
+def _check_sources(
+    path: object, client: object, collection: object, configuration: dict[str, Any] | None
+) -> None:
+    """The store lives in one place, and only what it creates can be configured."""
+    sources = {"path": path, "client": client, "collection": collection}
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) > 1:
+        raise InvalidArgumentError(f"Give one of path, client and collection; got {' and '.join(given)}")
+    if client is not None and not isinstance(client, vicinal.Client):
+        raise ArgumentTypeError(argument="client", expected="a vicinal client", got=client)
+    if collection is None:
+        return
+    if not isinstance(collection, vicinal.Collection):
+        raise ArgumentTypeError(argument="collection", expected="a vicinal Collection", got=collection)
+    if configuration is not None:
+        raise InvalidArgumentError(
+            "collection_configuration configures a collection that the store creates; this one exists"
+        )
+
+
+def _configuration(given: dict[str, Any] | None) -> dict[str, Any]:
+    """The caller's configuration, with cosine where it names no space."""
+    given = given or {}
+    return {**given, "hnsw": {"space": "cosine", **(given.get("hnsw") or {})}}

@@ -1,0 +1,11 @@
+"""Which records does this condition select?
+
+A filter arrives as a dictionary, is parsed once into the small tree of `ast.py` (which is where its
+meaning is written down), and is then evaluated by one file per target: `masks.py` over arrays of
+rows. Nothing outside `parse.py` walks filter dictionaries.
+"""
+
+from vicinal._filter.ast import Node, keys_of
+from vicinal._filter.parse import parse_where, parse_where_document
+
+__all__ = ["Node", "keys_of", "parse_where", "parse_where_document"]

@@ -1,0 +1,301 @@
+"""Is this dictionary a filter, and which one?
+
+Turns `where` and `where_document` dictionaries into the tree of `ast.py`, or says what is wrong and
+where: `where["$and"][1]["year"]`. It accepts what Chroma accepts and refuses what Chroma refuses on
+purpose (two operators in one dictionary, an empty `$in`); the operators beyond Chroma's are listed
+in docs/chroma-compatibility.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+
+from vicinal._filter import patterns
+from vicinal._filter.ast import (
+    Among,
+    And,
+    Compare,
+    Document,
+    Empty,
+    Exists,
+    Holds,
+    Kind,
+    Like,
+    Node,
+    Not,
+    Operand,
+    Or,
+    Order,
+    Regex,
+)
+from vicinal._filter.values import classify
+from vicinal.errors import InvalidFilterError
+
+DEPTH_MAX = 100
+"""How deep logical operators may nest; deeper is refused, not a crash of the interpreter."""
+
+_RESERVED = ("#embedding", "#metadata", "#score")
+
+
+def parse_where(where: Any, path: str = "where") -> Node:
+    """Parse a metadata filter. Raises `InvalidFilterError` naming the offending part."""
+    return _where(where, path, 0)
+
+
+def parse_where_document(where: Any, path: str = "where_document") -> Node:
+    """Parse a filter on document text. Raises `InvalidFilterError` naming the offending part."""
+    return _document(where, path, 0)
+
+
+# --- metadata --------------------------------------------------------------------------------
+
+
+def _where(where: Any, path: str, depth: int) -> Node:
+    key, value = _only_item(where, path, "a key or a logical operator")
+    here = f'{path}["{key}"]'
+    if key in ("$and", "$or"):
+        children = _children(value, here, depth, _where)
+        return And(children) if key == "$and" else Or(children)
+    if key == "$not":
+        return Not(_where(value, here, _deeper(here, depth)))
+    if key.startswith("$"):
+        raise InvalidFilterError(
+            path=path,
+            problem="Expected where key to be a metadata field name or a logical operator "
+            f"($and, $or, $not), got {key}",
+        )
+    if key in _RESERVED:
+        raise InvalidFilterError(
+            path=here, problem="this field cannot be filtered; metadata keys, #id and #document can"
+        )
+    if key == "#document":
+        return _document(value, here, depth)
+    if isinstance(value, Mapping):
+        operator, operand = _only_item(value, here, "an operator")
+        return _operator(key, operator, operand, f'{here}["{operator}"]')
+    return Among(key, (_operand(value, here),))
+
+
+def _operator(key: str, name: str, operand: Any, path: str) -> Node:
+    build = _OPERATORS.get(name)
+    if build is None:
+        raise InvalidFilterError(
+            path=path,
+            problem=f"Expected where operator to be one of {', '.join(_OPERATORS)}, got {name}",
+        )
+    return build(key, operand, path)
+
+
+def _eq(key: str, value: Any, path: str) -> Node:
+    return Among(key, (_operand(value, path, composite=True),))
+
+
+def _in(key: str, values: Any, path: str) -> Node:
+    operands = _operands(values, path)
+    families = {Kind.FLOAT if o.kind is Kind.INT else o.kind for o in operands}
+    if len(families) != 1:
+        raise InvalidFilterError(
+            path=path,
+            problem="Expected where operand value to be a non-empty list, and all values to be of the "
+            f"same type got {values!r}",
+        )
+    return Among(key, operands)
+
+
+def _contains(key: str, value: Any, path: str) -> Node:
+    return Holds(key, (_operand(value, path),))
+
+
+def _any(key: str, values: Any, path: str) -> Node:
+    return Holds(key, _operands(values, path))
+
+
+def _all(key: str, values: Any, path: str) -> Node:
+    return Holds(key, _operands(values, path), every=True)
+
+
+def _exists(key: str, flag: Any, path: str) -> Node:
+    return Exists(key) if _flag(flag, path) else Not(Exists(key))
+
+
+def _empty(key: str, flag: Any, path: str) -> Node:
+    return Empty(key) if _flag(flag, path) else Not(Empty(key))
+
+
+def _between(key: str, bounds: Any, path: str) -> Node:
+    low_high = _operands(bounds, path)
+    if len(low_high) != 2:
+        raise InvalidFilterError(path=path, problem=f"expected [low, high], got {bounds!r}")
+    return And(
+        (
+            Compare(key, "gte", _ordered(low_high[0], "$between", path)),
+            Compare(key, "lte", _ordered(low_high[1], "$between", path)),
+        )
+    )
+
+
+def _order(order: Order) -> Callable[[str, Any, str], Node]:
+    return lambda key, value, path: Compare(key, order, _ordered(_operand(value, path), f"${order}", path))
+
+
+def _startswith(key: str, prefix: Any, path: str) -> Node:
+    escaped = _text(prefix, path, "$startswith")
+    for special in ("\\", "%", "_"):
+        escaped = escaped.replace(special, "\\" + special)
+    return Like(key, escaped + "%")
+
+
+def _regex(key: str, pattern: Any, path: str) -> Node:
+    patterns.regex(_text(pattern, path, "$regex"))  # a bad pattern fails here, not in the search
+    return Regex(key, pattern)
+
+
+def _negated(build: Callable[[str, Any, str], Node]) -> Callable[[str, Any, str], Node]:
+    return lambda key, value, path: Not(build(key, value, path))
+
+
+_OPERATORS: dict[str, Callable[[str, Any, str], Node]] = {
+    # Chroma's own
+    "$gt": _order("gt"),
+    "$gte": _order("gte"),
+    "$lt": _order("lt"),
+    "$lte": _order("lte"),
+    "$ne": _negated(_eq),
+    "$eq": _eq,
+    "$in": _in,
+    "$nin": _negated(_in),
+    "$contains": _contains,
+    "$not_contains": _negated(_contains),
+    # ours
+    "$any": _any,
+    "$all": _all,
+    "$between": _between,
+    "$exists": _exists,
+    "$empty": _empty,
+    "$like": lambda key, value, path: Like(key, _text(value, path, "$like")),
+    "$ilike": lambda key, value, path: Like(key, _text(value, path, "$ilike"), ignore_case=True),
+    "$startswith": _startswith,
+    "$regex": _regex,
+}
+
+
+# --- documents -------------------------------------------------------------------------------
+
+
+def _document(where: Any, path: str, depth: int) -> Node:
+    name, operand = _only_item(where, path, "an operator")
+    here = f'{path}["{name}"]'
+    if name in ("$and", "$or"):
+        children = _children(operand, here, depth, _document)
+        return And(children) if name == "$and" else Or(children)
+    if name == "$not":
+        return Not(_document(operand, here, _deeper(here, depth)))
+    positive = name.replace("$not_", "$")
+    if positive not in ("$contains", "$regex"):
+        raise InvalidFilterError(
+            path=path,
+            problem="Expected where document operator to be one of $contains, $not_contains, $regex, "
+            f"$not_regex, $and, $or, $not, got {name}",
+        )
+    text = _text(operand, here, name)
+    if not text:
+        raise InvalidFilterError(
+            path=here,
+            problem=f"Expected where document operand value for operator {name} to be a non-empty str",
+        )
+    if positive == "$regex":
+        patterns.regex(text)
+        leaf: Node = Document("regex", text)
+    else:
+        leaf = Document("contains", text)
+    return leaf if positive == name else Not(leaf)
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+def _only_item(where: Any, path: str, what: str) -> tuple[str, Any]:
+    if not isinstance(where, Mapping):
+        raise InvalidFilterError(path=path, problem=f"Expected a dict, got {where!r}")
+    if len(where) != 1:
+        raise InvalidFilterError(
+            path=path,
+            problem=f"Expected exactly one operator or key (combine several with $and), got {where!r}",
+        )
+    key, value = next(iter(where.items()))
+    if not isinstance(key, str):
+        raise InvalidFilterError(path=path, problem=f"Expected {what} to be a str, got {key!r}")
+    return key, value
+
+
+def _children(value: Any, path: str, depth: int, parse: Callable[[Any, str, int], Node]) -> tuple[Node, ...]:
+    depth = _deeper(path, depth)
+    if not isinstance(value, (list, tuple)) or len(value) < 2:
+        raise InvalidFilterError(
+            path=path,
+            problem="Expected where value for $and or $or to be a list with at least two where "
+            f"expressions, got {value!r}",
+        )
+    return tuple(parse(child, f"{path}[{i}]", depth) for i, child in enumerate(value))
+
+
+def _deeper(path: str, depth: int) -> int:
+    if depth >= DEPTH_MAX:
+        raise InvalidFilterError(path=path[:80] + "…", problem=f"filters may nest at most {DEPTH_MAX} deep")
+    return depth + 1
+
+
+def _operands(values: Any, path: str) -> tuple[Operand, ...]:
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if isinstance(values, (set, frozenset)):
+        values = list(values)
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+        raise InvalidFilterError(path=path, problem=f"Expected operand value to be a list, got {values!r}")
+    return tuple(_operand(value, f"{path}[{i}]") for i, value in enumerate(values))
+
+
+def _operand(value: Any, path: str, composite: bool = False) -> Operand:
+    if isinstance(value, np.generic):
+        value = value.item()
+    wanted: tuple[type, ...] = (str, int, float, bool, datetime, date)
+    if composite:
+        wanted += (list, tuple, dict)
+    if not isinstance(value, wanted):
+        raise InvalidFilterError(
+            path=path,
+            problem="Expected where value to be a str, int, float, bool, date or datetime, got "
+            f"{value!r}" + (" (to find missing values, use $exists or $empty)" if value is None else ""),
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidFilterError(path=path, problem=f"Expected a finite number, got {value!r}")
+    return Operand(*classify(value))
+
+
+def _ordered(operand: Operand, operator: str, path: str) -> Operand:
+    if operand.kind in (Kind.BOOL, Kind.NULL):
+        raise InvalidFilterError(
+            path=path,
+            problem="Expected operand value to be a number, a string, a date or a datetime for operator "
+            f"{operator}, got {operand.value!r}",
+        )
+    return operand
+
+
+def _text(value: Any, path: str, operator: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidFilterError(
+            path=path, problem=f"Expected operand value for {operator} to be a str, got {value!r}"
+        )
+    return value
+
+
+def _flag(value: Any, path: str) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise InvalidFilterError(path=path, problem=f"Expected True or False, got {value!r}")
+    return bool(value)

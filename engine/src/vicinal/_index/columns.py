@@ -1,0 +1,287 @@
+"""Which rows have this value?
+
+A metadata key is a column: per row one byte for the kind of value and eight for the value itself (an
+integer, a float's bits, or a code into a dictionary of strings). Filters become comparisons of whole
+arrays. A column is built when a filter first names its key, and then catches up with the change log;
+each version is immutable, so a running query keeps the one it started with.
+
+The rules of comparison are those of `_filter/ast.py`; a row without the key satisfies no positive
+statement except `empty`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal._filter.ast import Kind, Operand, Order
+from vicinal._filter.masks import Mask
+from vicinal._filter.patterns import Predicate
+from vicinal._filter.values import classify, is_missing
+from vicinal._index.view import Rows
+
+_INT64 = (-(2**63), 2**63 - 1)
+_BIG = 255  # the kind of integers beyond 64 bits; they live in `Column.big`
+
+
+@dataclass
+class Dictionary:
+    """Strings and their codes. Only ever grows, so that versions of a column can share it."""
+
+    codes: dict[str, int] = field(default_factory=dict)
+    strings: list[str] = field(default_factory=list)
+
+    def code(self, text: str) -> int:
+        """The code of a string, new if need be."""
+        code = self.codes.get(text)
+        if code is None:
+            code = self.codes[text] = len(self.strings)
+            self.strings.append(text)
+        return code
+
+    def table(self, predicate: Predicate) -> Mask:
+        """Which codes' strings satisfy a predicate."""
+        return np.fromiter(map(predicate, list(self.strings)), dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One key's values for rows [0, len)."""
+
+    kinds: NDArray[np.uint8]
+    values: NDArray[np.int64]
+    big: dict[int, int]
+    dictionary: Dictionary
+    item_rows: Rows
+    """For every item of every list, the row of its list; −1 when that list was replaced."""
+    items: Column | None
+
+    # --- the questions that filters ask ----------------------------------------------------------
+
+    def equal(self, operands: tuple[Operand, ...]) -> Mask:
+        """Rows whose value equals one of the operands."""
+        mask = np.zeros(len(self.kinds), dtype=np.bool_)
+        for kind, wanted in self._encoded(operands).items():
+            values: NDArray[Any] = self._floats() if kind is Kind.FLOAT else self.values
+            array = np.array(wanted, dtype=values.dtype)
+            equal = values == array[0] if len(array) == 1 else np.isin(values, array)
+            mask |= self._of(kind) & equal
+        for row, value in self.big.items():
+            mask[row] |= any(o.kind in (Kind.INT, Kind.FLOAT) and o.value == value for o in operands)
+        return mask
+
+    def ordered(self, order: Order, operand: Operand) -> Mask:
+        """Rows whose value is of the operand's kind and ordered so against it."""
+        if operand.kind in (Kind.INT, Kind.FLOAT):
+            return self._ordered_numbers(order, operand.value)
+        if operand.kind is Kind.STRING:
+            return self.strings(_COMPARE[order](operand.value))
+        if operand.kind is Kind.TIME:
+            return self._of(Kind.TIME) & _compare_ints(self.values, order, operand.value)
+        return np.zeros(len(self.kinds), dtype=np.bool_)
+
+    def holding(self, operand: Operand) -> Mask:
+        """Rows whose value is a list with an item equal to the operand."""
+        mask = np.zeros(len(self.kinds), dtype=np.bool_)
+        if self.items is not None:
+            rows = self.item_rows[self.items.equal((operand,))]
+            mask[rows[rows >= 0]] = True
+        return mask
+
+    def lists(self) -> Mask:
+        """Rows whose value is a list."""
+        return self._of(Kind.LIST)
+
+    def present(self) -> Mask:
+        """Rows that have the key."""
+        return ~self._of(Kind.MISSING)
+
+    def empty(self) -> Mask:
+        """Rows without the key, or with null, "" or []."""
+        nothing = self._of(Kind.MISSING) | self._of(Kind.NULL)
+        return nothing | self.equal((Operand(Kind.STRING, ""), Operand(Kind.LIST, "[]")))
+
+    def strings(self, predicate: Predicate) -> Mask:
+        """Rows whose value is a string that satisfies a predicate, asked once per distinct string."""
+        rows = np.flatnonzero(self._of(Kind.STRING))
+        mask = np.zeros(len(self.kinds), dtype=np.bool_)
+        if len(rows):
+            mask[rows] = self.dictionary.table(predicate)[self.values[rows]]
+        return mask
+
+    # --- how -----------------------------------------------------------------------------------
+
+    def _of(self, kind: Kind) -> Mask:
+        mask: Mask = self.kinds == kind
+        return mask
+
+    def _floats(self) -> NDArray[np.float64]:
+        return self.values.view(np.float64)
+
+    def _encoded(self, operands: tuple[Operand, ...]) -> dict[Kind, list[Any]]:
+        """Operands as stored values, by the kind of row that can equal them."""
+        encoded: dict[Kind, list[Any]] = {}
+        for operand in operands:
+            kind, value = operand.kind, operand.value
+            if kind in (Kind.INT, Kind.FLOAT):
+                whole = int(value) if value == int(value) else None  # type: ignore[arg-type]
+                if whole is not None and _INT64[0] <= whole <= _INT64[1]:
+                    encoded.setdefault(Kind.INT, []).append(whole)
+                as_float = _float(value)
+                if as_float == value:
+                    encoded.setdefault(Kind.FLOAT, []).append(as_float)
+            elif kind in (Kind.STRING, Kind.LIST, Kind.OBJECT):
+                code = self.dictionary.codes.get(_text(kind, value))
+                if code is not None:
+                    encoded.setdefault(kind, []).append(code)
+            else:
+                encoded.setdefault(kind, []).append(int(value or 0))
+        return encoded
+
+    def _ordered_numbers(self, order: Order, bound: Any) -> Mask:
+        ints = self._of(Kind.INT) & _compare_ints(self.values, order, bound)
+        as_float = _float(bound)
+        float_order = order
+        if as_float != bound:  # an integer between two floats: make the comparison strict or not
+            upward = order in ("gt", "gte")
+            inside = as_float > bound if upward else as_float < bound
+            float_order = ("gte" if inside else "gt") if upward else ("lte" if inside else "lt")
+        with np.errstate(invalid="ignore"):  # other kinds' bits may look like any float
+            floats = self._of(Kind.FLOAT) & _UFUNCS[float_order](self._floats(), as_float)
+        mask: Mask = ints | floats
+        for row, value in self.big.items():
+            mask[row] = _COMPARE[order](bound)(value)
+        return mask
+
+
+_UFUNCS: dict[str, Any] = {
+    "gt": np.greater,
+    "gte": np.greater_equal,
+    "lt": np.less,
+    "lte": np.less_equal,
+}
+
+_COMPARE: dict[str, Any] = {
+    "gt": lambda bound: lambda value: value > bound,
+    "gte": lambda bound: lambda value: value >= bound,
+    "lt": lambda bound: lambda value: value < bound,
+    "lte": lambda bound: lambda value: value <= bound,
+}
+
+
+def _float(number: Any) -> float:
+    """The nearest float, infinite for integers beyond all floats."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _compare_ints(values: NDArray[np.int64], order: Order, bound: Any) -> Mask:
+    """Compare integers with any number exactly: the bound becomes the nearest integer inside."""
+    if order in ("gt", "gte"):
+        least = math.floor(bound) + 1 if order == "gt" else math.ceil(bound)
+        if least > _INT64[1]:
+            return np.zeros(len(values), dtype=np.bool_)
+        above: Mask = values >= max(least, _INT64[0])
+        return above
+    most = math.ceil(bound) - 1 if order == "lt" else math.floor(bound)
+    if most < _INT64[0]:
+        return np.zeros(len(values), dtype=np.bool_)
+    below: Mask = values <= min(most, _INT64[1])
+    return below
+
+
+def _text(kind: Kind, value: Any) -> str:
+    """The dictionary's key of a string, or of a list's or object's canonical text."""
+    return str(value) if kind is Kind.STRING else f"\0{value}"
+
+
+# --- building ----------------------------------------------------------------------------------
+
+
+def empty(rows: int = 0) -> Column:
+    """A column in which no row has the key."""
+    return Column(
+        kinds=np.zeros(rows, dtype=np.uint8),
+        values=np.zeros(rows, dtype=np.int64),
+        big={},
+        dictionary=Dictionary(),
+        item_rows=np.empty(0, dtype=np.int64),
+        items=None,
+    )
+
+
+def extend(old: Column, rows: int, altered: Rows, found: Iterable[tuple[int, Any]]) -> Column:
+    """The next version: `rows` long, with the `found` values; altered rows forget theirs first."""
+    kinds = np.zeros(rows, dtype=np.uint8)
+    values = np.zeros(rows, dtype=np.int64)
+    kinds[: len(old.kinds)] = old.kinds
+    values[: len(old.values)] = old.values
+    kinds[altered] = Kind.MISSING
+    gone = set(altered.tolist())
+    big = {row: value for row, value in old.big.items() if row not in gone}
+    item_rows = np.where(np.isin(old.item_rows, altered), -1, old.item_rows)
+    gathered = _Gathered(old.dictionary, big)
+    for row, value in found:
+        if not is_missing(value):
+            gathered.put(row, value)
+    gathered.into(kinds, values)
+    items = old.items
+    if gathered.item_rows:
+        before = items or empty()
+        count = len(before.kinds) + len(gathered.items)
+        numbered = enumerate(gathered.items, start=len(before.kinds))
+        items = extend(before, count, np.empty(0, dtype=np.int64), numbered)
+        item_rows = np.concatenate([item_rows, np.array(gathered.item_rows, dtype=np.int64)])
+    return Column(kinds, values, big, old.dictionary, item_rows, items)
+
+
+class _Gathered:
+    """Values collected row by row, then stored in a few array assignments."""
+
+    def __init__(self, dictionary: Dictionary, big: dict[int, int]) -> None:
+        self.dictionary, self.big = dictionary, big
+        self.rows: list[int] = []
+        self.kinds: list[int] = []
+        self.values: list[int] = []
+        self.float_rows: list[int] = []
+        self.floats: list[float] = []
+        self.item_rows: list[int] = []
+        self.items: list[Any] = []
+
+    def put(self, row: int, value: Any) -> None:
+        kind: int
+        kind, comparable = classify(value)
+        if kind == Kind.FLOAT:
+            self.float_rows.append(row)
+            self.floats.append(comparable)
+            return
+        if kind == Kind.STRING:
+            stored = self.dictionary.code(comparable)
+        elif kind in (Kind.LIST, Kind.OBJECT):
+            stored = self.dictionary.code(_text(Kind(kind), comparable))
+            if kind == Kind.LIST:
+                self.item_rows.extend([row] * len(value))
+                self.items.extend(value)
+        elif kind == Kind.INT and not _INT64[0] <= comparable <= _INT64[1]:
+            kind, stored = _BIG, 0
+            self.big[row] = comparable
+        else:
+            stored = int(comparable or 0)
+        self.rows.append(row)
+        self.kinds.append(kind)
+        self.values.append(stored)
+
+    def into(self, kinds: NDArray[np.uint8], values: NDArray[np.int64]) -> None:
+        rows = np.array(self.rows, dtype=np.int64)
+        kinds[rows] = np.array(self.kinds, dtype=np.uint8)
+        values[rows] = np.array(self.values, dtype=np.int64)
+        rows = np.array(self.float_rows, dtype=np.int64)
+        kinds[rows] = Kind.FLOAT
+        values[rows] = np.array(self.floats, dtype=np.float64).view(np.int64)

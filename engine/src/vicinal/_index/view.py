@@ -1,0 +1,97 @@
+"""What does a query see?
+
+An immutable picture of one committed change: how many rows there are, which of them hold a record, and
+their vectors. Readers take the current view and never wait for a writer; catching up makes a new view
+that shares what has not changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal.types import Vectors
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class View:
+    """One committed change, as arrays by row."""
+
+    change: int
+    generation: int
+    rows: int
+    records: int
+    alive: Mask
+    positions: Rows | None
+    """Where `get` lists each row; None while every row stands at its own number."""
+    vectors: Vectors
+    norms: NDArray[np.float32]
+    """Length of each vector."""
+
+    def order(self, rows: Rows) -> Rows:
+        """Rows in the order of `get`: that in which their records were first added."""
+        if self.positions is None:
+            return rows
+        return rows[np.argsort(self.positions[rows], kind="stable")]
+
+
+EMPTY = View(
+    change=0,
+    generation=0,
+    rows=0,
+    records=0,
+    alive=np.empty(0, dtype=np.bool_),
+    positions=None,
+    vectors=np.empty((0, 0), dtype=np.float32),
+    norms=np.empty(0, dtype=np.float32),
+)
+
+
+def advance(
+    old: View,
+    *,
+    change: int,
+    generation: int,
+    rows: int,
+    removed: Rows,
+    live: tuple[Rows, Rows],
+    vectors: Vectors,
+) -> View:
+    """The next view: `removed` rows die, the `live` of the new rows hold a record at a position."""
+    alive = np.zeros(rows, dtype=np.bool_)
+    alive[: old.rows] = old.alive
+    alive[removed] = False
+    live_rows, positions = live
+    alive[live_rows] = True
+    return View(
+        change=change,
+        generation=generation,
+        rows=rows,
+        records=int(np.count_nonzero(alive)),
+        alive=alive,
+        positions=_positions(old, rows, live_rows, positions),
+        vectors=vectors,
+        norms=np.concatenate([old.norms, lengths(vectors[old.rows :])]),
+    )
+
+
+def _positions(old: View, rows: int, live_rows: Rows, positions: Rows) -> Rows | None:
+    if old.positions is None and np.array_equal(live_rows, positions):
+        return None
+    extended = np.arange(rows, dtype=np.int64)
+    if old.positions is not None:
+        extended[: old.rows] = old.positions
+    extended[live_rows] = positions
+    return extended
+
+
+def lengths(vectors: Vectors) -> NDArray[np.float32]:
+    """Euclidean length of each vector; infinite where its square overflows float32."""
+    with np.errstate(over="ignore"):
+        norms: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
+    return norms

@@ -1,0 +1,308 @@
+"""How does an open collection stay current?
+
+A `LiveCollection` joins the truth of one collection (its database and vectors) with what is derived
+from it (the view, the columns, the graph). Whatever is derived remembers the change it covers, and is
+brought to a transaction's change, from the change log, before it is used: so a query sees one committed
+state, whichever thread or process wrote it. Nothing here is durable but what `_storage` writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from vicinal._filter import Node, keys_of
+from vicinal._filter.masks import Mask, evaluate
+from vicinal._filter.patterns import Predicate
+from vicinal._filter.values import lookup
+from vicinal._index import columns, planner
+from vicinal._index.columns import Column
+from vicinal._index.graph import Graph
+from vicinal._index.indexer import Indexer
+from vicinal._index.view import EMPTY, Rows, View, advance
+from vicinal._request import CollectionInfo
+from vicinal._storage import changes, checkpoint, fsck, records
+from vicinal._storage.changes import State
+from vicinal._storage.database import Database, Transaction
+from vicinal._storage.files import Files
+from vicinal._storage.metadata import decode
+from vicinal._storage.schema import RECORDS
+from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
+from vicinal.errors import NotFoundError
+
+_MASKS_MAX = 64
+_SLICE_S = 0.1  # of indexing, before another collection has its turn
+_CHECKPOINT_GROWTH = 1.1
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+
+
+class LiveCollection:
+    """One collection, open in this process. All methods may be called from any thread."""
+
+    def __init__(self, info: CollectionInfo, directory: Path | None, files: Files, indexer: Indexer):
+        self.info, self.directory, self.files = info, directory, files
+        self.hnsw = info.configuration.hnsw
+        self.graph: Graph | None = None
+        self.database = Database(None if directory is None else directory / "records.sqlite3", RECORDS)
+        self._indexer = indexer
+        self._vectors: VectorStore | None = None
+        self._view = EMPTY
+        self._opening = Lock()
+        self._catching_up = Lock()
+        self._columns: dict[str, tuple[View, Column]] = {}
+        self._masks: OrderedDict[tuple[int, Node], Mask] = OrderedDict()
+        self._filtering = Lock()
+        self._checkpointed_rows = 0
+
+    # --- reading and writing -------------------------------------------------------------------
+
+    @contextmanager
+    def read(self) -> Iterator[Snapshot]:
+        """One committed state, to filter, search and fetch in."""
+        snapshot = None
+        while snapshot is None:  # again only when another thread was faster than this transaction
+            with self.database.read() as tx:
+                snapshot = self.snapshot(tx)
+                if snapshot is not None:
+                    yield snapshot
+
+    @contextmanager
+    def write(self) -> Iterator[tuple[Transaction, State]]:
+        """The write transaction of this collection; it commits when the block ends."""
+        with self.database.write() as tx:
+            yield tx, self.state(tx)
+
+    def state(self, tx: Transaction) -> State:
+        """The committed state, or `NotFoundError` once the collection is deleted."""
+        state = changes.state(tx)
+        if state.dropped:
+            raise NotFoundError(kind="Collection", key=str(self.info.id))
+        return state
+
+    def snapshot(self, tx: Transaction) -> Snapshot | None:
+        """The view at the transaction's change; None when newer views have replaced it."""
+        state = self.state(tx)
+        view = self._view
+        if view.change < state.change:
+            view = self._catch_up(tx, state)
+        return Snapshot(self, tx, view) if view.change == state.change else None
+
+    def vectors(self, dimension: int, generation: int) -> VectorStore:
+        """Where the vectors are; opened on first use, when the dimension is known."""
+        with self._opening:
+            if self._vectors is None:
+                if self.directory is None:
+                    self._vectors = VectorMemory(dimension)
+                else:
+                    path = self.directory / f"vectors-{generation}.f32"
+                    self._vectors = VectorFile(path, dimension, self.files)
+            return self._vectors
+
+    def wake(self) -> None:
+        """Let the indexer look at what was written."""
+        self._indexer.wake(self.index_some)
+
+    def drop(self) -> None:
+        """Tell everyone that the collection is deleted, and remove its files."""
+        with suppress(NotFoundError), self.write() as (tx, _):
+            changes.drop(tx)
+        self.close()
+        if self.directory is not None:
+            self.files.remove_tree(self.directory)
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.database.close()
+        if self._vectors is not None:
+            self._vectors.close()
+            self._vectors = None
+
+    def check(self) -> list[str]:
+        """What in this collection's truth contradicts itself."""
+        with self.database.read() as tx:
+            state = self.state(tx)
+            opened = None if state.dimension is None else self.vectors(state.dimension, state.generation)
+            return [f"collection {self.info.name}: {finding}" for finding in fsck.check(tx, opened)]
+
+    def _catch_up(self, tx: Transaction, state: State) -> View:
+        with self._catching_up:
+            view = self._view
+            if view.change >= state.change:
+                return view
+            delta = changes.since(tx, view.change) if view.generation == state.generation else None
+            if delta is None:
+                view, delta = EMPTY, changes.Delta(_NO_ROWS, _NO_ROWS)
+            self._view = advance(
+                view,
+                change=state.change,
+                generation=state.generation,
+                rows=state.rows,
+                removed=delta.removed,
+                live=records.live_rows(tx, view.rows),
+                vectors=self._rows(state),
+            )
+            if planner.wants_graph(self._view):
+                self.wake()
+            return self._view
+
+    def _rows(self, state: State) -> Any:
+        if state.dimension is None:
+            return EMPTY.vectors
+        return self.vectors(state.dimension, state.generation).view(state.rows)
+
+    # --- filtering -----------------------------------------------------------------------------
+
+    def mask(self, snapshot: Snapshot, node: Node) -> Mask:
+        """A boolean per row; kept, because filters repeat."""
+        key = (snapshot.view.change, node)
+        with self._filtering:
+            mask = self._masks.get(key)
+            if mask is not None:
+                self._masks.move_to_end(key)
+                return mask
+        mask = evaluate(node, snapshot)
+        mask.flags.writeable = False
+        with self._filtering:
+            self._masks[key] = mask
+            while len(self._masks) > _MASKS_MAX:
+                self._masks.popitem(last=False)
+        return mask
+
+    def prepare_columns(self, tx: Transaction, view: View, keys: Sequence[str]) -> dict[str, Column]:
+        """Columns at a view's change, caught up together so that metadata is decoded once."""
+        with self._filtering:
+            ready: dict[str, Column] = {}
+            behind: dict[tuple[int, int], list[str]] = {}
+            for key in keys:
+                covered, column = self._columns.get(key, (EMPTY, columns.empty()))
+                if covered.change == view.change:
+                    ready[key] = column
+                else:
+                    behind.setdefault((covered.change, covered.rows), []).append(key)
+            for (change, rows), group in behind.items():
+                ready.update(self._extend_columns(tx, view, group, change, rows))
+            return ready
+
+    def _extend_columns(
+        self, tx: Transaction, view: View, keys: list[str], change: int, rows: int
+    ) -> dict[str, Column]:
+        delta = changes.since(tx, change) if change < view.change else None
+        if delta is None or self._columns.get(keys[0], (view,))[0].generation != view.generation:
+            rows, altered, bases = 0, _NO_ROWS, {key: columns.empty() for key in keys}
+        else:
+            altered = np.unique(delta.altered)
+            bases = {key: self._columns[key][1] if key in self._columns else columns.empty() for key in keys}
+        found = _values(tx, keys, rows, altered[altered < rows])
+        extended = {key: columns.extend(bases[key], view.rows, altered, found[key]) for key in keys}
+        if change <= view.change:  # an older view than the columns' gets its own, which are not kept
+            self._columns.update({key: (view, column) for key, column in extended.items()})
+        return extended
+
+    # --- indexing ------------------------------------------------------------------------------
+
+    def index_some(self) -> bool:
+        """Bring the graph closer to the newest rows; True while there is more to do."""
+        with self.read() as snapshot:
+            view = snapshot.view
+        if not planner.wants_graph(view):
+            return False
+        if self.graph is None:
+            self.graph = self._load_graph(view)
+        self.graph.hide(view.alive)
+        deadline = time.monotonic() + _SLICE_S
+        for _ in self.graph.extend(view.vectors, view.alive, view.rows):
+            if time.monotonic() > deadline:
+                return True
+        self._save_graph(self.graph, view)
+        return self._view is not view
+
+    def _load_graph(self, view: View) -> Graph:
+        """The graph of the last checkpoint when it is this collection's, else an empty one."""
+        graph = Graph(self.hnsw, view.vectors.shape[1])
+        if self.directory is None:
+            return graph
+        found = checkpoint.load(self.directory / "checkpoints", "graph")
+        if found is not None:
+            path, covers = found
+            fits = covers.get("generation") == view.generation and covers.get("rows", 0) <= view.rows
+            # A row that the checkpoint hides stays hidden: rows never come back to life.
+            if fits:
+                graph.load(path, covers["rows"], np.array(covers["hidden"], dtype=np.int64))
+                self._checkpointed_rows = covers["rows"]
+        return graph
+
+    def _save_graph(self, graph: Graph, view: View) -> None:
+        if self.directory is None or graph.rows < _CHECKPOINT_GROWTH * self._checkpointed_rows:
+            return
+        covers = {
+            "generation": view.generation,
+            "rows": graph.rows,
+            "hidden": graph.hidden_rows().tolist(),
+        }
+        checkpoint.save(self.directory / "checkpoints", "graph", covers, graph.save, self.files)
+        self._checkpointed_rows = graph.rows
+
+
+class Snapshot:
+    """One committed state of a collection; valid inside the block that made it."""
+
+    def __init__(self, live: LiveCollection, tx: Transaction, view: View) -> None:
+        self.live, self.tx, self.view = live, tx, view
+        self.rows = view.rows
+        self._columns: dict[str, Column] = {}
+
+    def select(self, ids: Sequence[str] | None, where: Node | None) -> Mask | None:
+        """The rows that ids and filter allow, dead ones perhaps among them; None allows all."""
+        mask = None
+        if ids is not None:
+            mask = np.zeros(self.rows, dtype=np.bool_)
+            mask[list(records.rows_of(self.tx, ids).values())] = True
+        if where is None:
+            return mask
+        keys = list(dict.fromkeys(keys_of(where)))
+        self._columns = self.live.prepare_columns(self.tx, self.view, keys)
+        if mask is None:
+            return self.live.mask(self, where)
+        return mask & evaluate(where, self, mask)
+
+    def values(self, key: str) -> Column:
+        """The column of a key; `select` has prepared it."""
+        return self._columns[key]
+
+    def documents(self, predicate: Predicate, candidates: Mask | None) -> Mask:
+        """Rows whose document satisfies a predicate, of the candidates if there are any."""
+        mask = np.zeros(self.rows, dtype=np.bool_)
+        wanted = self.view.alive if candidates is None else self.view.alive & candidates
+        rows = np.flatnonzero(wanted)
+        if len(rows) < self.view.records // 8:
+            pairs = list(records.fetch(self.tx, rows.tolist(), "document").values())
+        else:
+            pairs = [pair for pair in records.scan(self.tx, "document") if wanted[pair[0]]]
+        matching = [row for row, text in pairs if text is not None and predicate(text)]
+        mask[matching] = True
+        return mask
+
+
+def _values(tx: Transaction, keys: list[str], first: int, altered: Rows) -> dict[str, list[tuple[int, Any]]]:
+    """(row, value) of each key for rows from `first` on and for those altered before it."""
+    found: dict[str, list[tuple[int, Any]]] = {key: [] for key in keys}
+    if "#id" in found:
+        found["#id"] = list(records.scan(tx, "id", first))
+    inside = [key for key in keys if key != "#id"]
+    if not inside:
+        return found
+    pairs = list(records.fetch(tx, altered.tolist(), "metadata").values())
+    pairs.extend(records.scan(tx, "metadata", first))
+    for row, text in pairs:
+        if text is not None:
+            metadata = decode(text)
+            for key in inside:
+                found[key].append((row, lookup(metadata, key)))
+    return found

@@ -1,0 +1,78 @@
+"""Which collections are there?  The statements on `catalog.sqlite3`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from vicinal._storage.database import Transaction
+from vicinal._storage.metadata import decode, encode
+
+_COLUMNS = "c.id, c.name, c.metadata, c.configuration"
+_FROM = "collections c JOIN databases d ON d.id = c.database WHERE d.tenant = ? AND d.name = ?"
+
+
+def find(
+    tx: Transaction,
+    tenant: str,
+    database: str,
+    *,
+    name: str | None = None,
+    id: str | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[tuple[str, str, dict[str, Any] | None, dict[str, Any]]]:
+    """(id, name, metadata, configuration) of collections, in order of name."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM {_FROM} AND (? IS NULL OR c.name = ?) AND (? IS NULL OR c.id = ?) "  # noqa: S608
+        "ORDER BY c.name LIMIT ? OFFSET ?",
+        (tenant, database, name, name, id, id, -1 if limit is None else limit, offset),
+    )
+    return [(i, n, decode(metadata), json.loads(config)) for i, n, metadata, config in rows]
+
+
+def database_id(tx: Transaction, tenant: str, database: str) -> str | None:
+    """The id of a tenant's database."""
+    row = tx.execute("SELECT id FROM databases WHERE tenant = ? AND name = ?", (tenant, database)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def insert(
+    tx: Transaction,
+    id: str,
+    name: str,
+    database: str,
+    metadata: Mapping[str, Any] | None,
+    configuration: Mapping[str, Any],
+) -> None:
+    """Enter a collection whose name is known to be free."""
+    tx.execute(
+        "INSERT INTO collections (id, name, database, metadata, configuration) VALUES (?, ?, ?, ?, ?)",
+        (id, name, database, encode(metadata), json.dumps(configuration)),
+    )
+
+
+def get(tx: Transaction, id: str) -> tuple[str, str, str, dict[str, Any] | None, dict[str, Any]] | None:
+    """(tenant, database, name, metadata, configuration) of one collection."""
+    row = tx.execute(
+        "SELECT d.tenant, d.name, c.name, c.metadata, c.configuration "
+        "FROM collections c JOIN databases d ON d.id = c.database WHERE c.id = ?",
+        (id,),
+    ).fetchone()
+    return None if row is None else (*row[:3], decode(row[3]), json.loads(row[4]))
+
+
+def update(tx: Transaction, id: str, name: str, metadata: Mapping[str, Any] | None) -> None:
+    """Rename a collection and replace its metadata."""
+    tx.execute("UPDATE collections SET name = ?, metadata = ? WHERE id = ?", (name, encode(metadata), id))
+
+
+def delete(tx: Transaction, id: str) -> bool:
+    """Take a collection out; False when it was not there."""
+    return tx.execute("DELETE FROM collections WHERE id = ?", (id,)).rowcount > 0
+
+
+def ids(tx: Transaction) -> set[str]:
+    """The ids of all collections of all databases."""
+    return {id for (id,) in tx.execute("SELECT id FROM collections")}

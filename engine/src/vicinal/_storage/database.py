@@ -1,0 +1,149 @@
+"""How does a transaction become durable, and who waits for whom?
+
+The only file that imports sqlite3. A `Database` is one SQLite file (WAL, `synchronous=FULL`: a commit
+is on disk when it returns) or one in memory. `write()` orders writers: threads by a lock, processes by
+BEGIN IMMEDIATE. `read()` is a snapshot that never waits for a writer and never makes one wait; in
+memory there is one connection, so reads and writes take turns.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vicinal._storage.schema import FORMAT_VERSION
+from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
+
+Transaction = sqlite3.Connection
+"""What `read` and `write` yield; statements run on it with `execute` and `executemany`."""
+
+APPLICATION_ID = 0x7669636E  # "vicn"
+_WAIT_S = 600.0  # for another process's write transaction; none of ours lasts seconds
+_IDLE_READERS_MAX = 8
+
+
+class Database:
+    """One SQLite database, made with `schema` when it does not exist yet."""
+
+    def __init__(self, path: Path | None, schema: str) -> None:
+        self.path = path
+        self._closed = False
+        self._writing = threading.RLock()
+        self._idle: list[Transaction] = []
+        self._writer = self._connect()
+        try:
+            self._prepare(schema)
+        except BaseException:
+            self._writer.close()
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that commits when the block ends and rolls back when it raises."""
+        with self._writing, self._translated():
+            if self._closed:
+                raise ClosedError
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A snapshot: all statements in the block see one committed state."""
+        if self.path is None:
+            with self._writing, self._translated():
+                if self._closed:
+                    raise ClosedError
+                yield self._writer
+            return
+        with self._translated():
+            connection = self._borrow()
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                self._give_back(connection)
+
+    def close(self) -> None:
+        """Close every connection; running reads finish first by keeping theirs."""
+        with self._writing:
+            self._closed = True
+            self._writer.close()
+            while self._idle:
+                self._idle.pop().close()
+
+    # --- connections ---------------------------------------------------------------------------
+
+    def _connect(self) -> Transaction:
+        with self._translated():
+            connection = sqlite3.connect(
+                ":memory:" if self.path is None else str(self.path),
+                timeout=_WAIT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            connection.execute("PRAGMA synchronous = FULL")
+            return connection
+
+    def _borrow(self) -> Transaction:
+        if self._closed:
+            raise ClosedError
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def _give_back(self, connection: Transaction) -> None:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        if self._closed or len(self._idle) >= _IDLE_READERS_MAX:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _prepare(self, schema: str) -> None:
+        """Make the tables, or see that they are of a format that this code reads."""
+        with self._translated():
+            if self._version() == 0:
+                if self.path is not None:
+                    self._writer.execute("PRAGMA journal_mode = WAL")
+                with self.write() as tx:
+                    if self._version() == 0:
+                        for statement in filter(str.strip, schema.split(";")):
+                            tx.execute(statement)
+                        tx.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                        tx.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+            found = self._version()
+        if found > FORMAT_VERSION:
+            raise FormatVersionError(path=str(self.path), found=found, supported=FORMAT_VERSION)
+
+    def _version(self) -> int:
+        (version,) = self._writer.execute("PRAGMA user_version").fetchone()
+        (application,) = self._writer.execute("PRAGMA application_id").fetchone()
+        if application not in (0, APPLICATION_ID) or (version and not application):
+            raise StorageError(path=str(self.path), problem="is a database of another program")
+        return int(version)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError as error:
+            if "closed" in str(error):
+                raise ClosedError from error
+            raise
+        except sqlite3.DatabaseError as error:
+            where = str(self.path or ":memory:")
+            code = getattr(error, "sqlite_errorname", "")  # Python 3.11 and later
+            if type(error) is sqlite3.DatabaseError or code in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+                raise CorruptionError(path=where, problem=f"damaged, SQLite says: {error}") from error
+            raise StorageError(path=where, problem=f"SQLite says: {error}") from error

@@ -1,0 +1,64 @@
+"""How is a record's metadata written down?
+
+As JSON text. Python values that JSON lacks are tagged: `{"#type": "datetime", "value": "2026-01-31T…"}`,
+likewise "date"; an object of the user's that has a "#type" key is wrapped in one of type "object".
+NaN and the infinities are written as the words that JSON parsers commonly know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+_TAG = "#type"
+
+
+def encode(metadata: Mapping[str, Any] | None) -> str | None:
+    """Metadata → JSON text; None stays None."""
+    if metadata is None:
+        return None
+    for value in metadata.values():
+        if type(value) not in _PLAIN:
+            return to_json(_tagged(metadata)).decode()
+    return to_json(metadata).decode()
+
+
+def decode(text: str | None) -> dict[str, Any] | None:
+    """JSON text → metadata, equal to what was encoded."""
+    if text is None:
+        return None
+    value = from_json(text)
+    return _untagged(value) if f'"{_TAG}"' in text else value  # type: ignore[no-any-return]
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        inner = {key: _tagged(item) for key, item in value.items()}
+        return {_TAG: "object", "value": inner} if _TAG in inner else inner
+    if isinstance(value, list):
+        return [_tagged(item) for item in value]
+    if isinstance(value, datetime):
+        return {_TAG: "datetime", "value": value.isoformat()}
+    if isinstance(value, date):
+        return {_TAG: "date", "value": value.isoformat()}
+    return value
+
+
+def _untagged(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_untagged(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kind: Any = value.get(_TAG)
+    inner: Any = value.get("value")
+    if kind == "datetime":
+        return datetime.fromisoformat(inner)
+    if kind == "date":
+        return date.fromisoformat(inner)
+    if kind == "object":
+        value = inner
+    return {key: _untagged(item) for key, item in value.items()}

@@ -1,0 +1,303 @@
+"""Is this argument usable, and what is it exactly?
+
+The caller's arguments become the values of a request here, once; everything inside asserts instead of
+asking again. Nothing that the caller passed is changed: containers are copied, arrays are converted to
+float32 in C order.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, cast
+
+import numpy as np
+
+from vicinal._filter import Node, parse_where, parse_where_document
+from vicinal._filter.ast import And
+from vicinal.errors import (
+    ArgumentTypeError,
+    DuplicateIDError,
+    InvalidArgumentError,
+)
+from vicinal.types import Vectors
+
+METADATA_DEPTH_MAX = 64
+"""How deep lists and objects in metadata may nest."""
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
+_FIELDS = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+def collection_name(name: Any, argument: str = "name") -> str:
+    """3 to 512 characters of [a-zA-Z0-9._-], no two periods in a row, no IP address."""
+    if not isinstance(name, str):
+        raise ArgumentTypeError(argument=argument, expected="a str", got=name)
+    problem = None
+    if not all(map(_NAME.fullmatch, name.split("+", 1))):
+        problem = (
+            "containing 3-512 characters from [a-zA-Z0-9._-], starting and ending with a character "
+            "in [a-zA-Z0-9]"
+        )
+    elif ".." in name:
+        problem = "that does not contain two consecutive periods (..)"
+    elif _is_ip_address(name):
+        problem = "that is not a valid ip address"
+    if problem:
+        raise InvalidArgumentError(f"Validation error: {argument}: Expected a name {problem}. Got: {name}")
+    return name
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+# --- records ---------------------------------------------------------------------------------
+
+
+def one_or_many(value: Any) -> list[Any] | None:
+    """A single string or dictionary means a list of one, as everywhere in Chroma's API."""
+    if value is None:
+        return None
+    if isinstance(value, (str, Mapping)):
+        return [value]
+    return list(value)
+
+
+def ids(value: Any, *, unique: bool = True) -> tuple[str, ...]:
+    """Any non-empty strings; unique when they are to be written."""
+    if not isinstance(value, (str, Iterable)):
+        raise ArgumentTypeError(argument="ids", expected="a str or a list of str", got=value)
+    listed = one_or_many(value) or []
+    for i, id in enumerate(listed):
+        if not isinstance(id, str):
+            raise ArgumentTypeError(argument=f"ids[{i}]", expected="a str", got=id)
+        if not id:
+            raise InvalidArgumentError(f"ids[{i}]: Empty ID, ID must have at least one character")
+        unicode(id, f"ids[{i}]")
+    if unique and len(set(listed)) != len(listed):
+        seen: set[str] = set()
+        repeated = [id for id in listed if id in seen or seen.add(id)]  # type: ignore[func-returns-value]
+        raise DuplicateIDError(ids=list(dict.fromkeys(repeated)))
+    return tuple(str(id) for id in listed)
+
+
+def unicode(text: str, argument: str) -> str:
+    """Refuse half a surrogate pair: it is no character, and no file can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            f"{argument}: not valid Unicode text (a lone surrogate at position {error.start})"
+        ) from None
+    return text
+
+
+def embeddings(value: Any, argument: str = "embeddings") -> Vectors:
+    """Lists, tuples, arrays, or one vector alone → float32 of shape (n, dimension)."""
+    try:
+        array = _array(value)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(_bad_embeddings(value, argument)) from None
+    if array.ndim == 1 and array.size:
+        array = array[np.newaxis]
+    if array.size == 0 and len(array) == 0:
+        return np.empty((0, 0), dtype=np.float32)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise InvalidArgumentError(
+            f"Expected {argument} to be vectors of at least one component: shape (n, dimension), "
+            f"got shape {array.shape}"
+        )
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        raise InvalidArgumentError(
+            f"{argument}[{int(np.argmin(finite))}]: Embeddings must not contain NaN or Infinity values "
+            "(as float32)"
+        )
+    return np.ascontiguousarray(array)
+
+
+def _array(value: Any) -> Vectors:
+    """One float32 array; overflow to infinity is found by the caller, not warned about."""
+    if not isinstance(value, np.ndarray):
+        value = list(value)
+        if value and isinstance(value[0], np.ndarray):
+            value = np.stack([np.asarray(vector) for vector in value])
+    array = np.asarray(value)
+    if array.size and array.dtype.kind not in "fiu":
+        raise TypeError(array.dtype)
+    with np.errstate(over="ignore"):
+        return cast(Vectors, array.astype(np.float32))
+
+
+def _bad_embeddings(value: Any, argument: str) -> str:
+    """Ragged vectors are told apart from things that are no vectors at all."""
+    try:
+        lengths = {len(vector) for vector in value if not isinstance(vector, str)}
+        numbers = all(isinstance(x, (int, float, np.number)) for vector in value for x in vector)
+    except TypeError:
+        lengths, numbers = set(), False
+    if len(lengths) > 1 and numbers:
+        return f"{argument}: Inconsistent dimensions in provided embeddings: {sorted(lengths)}"
+    shown = repr(value)
+    return (
+        f"Expected {argument} to be a list of floats or ints, a list of lists, a numpy array, or a list "
+        f"of numpy arrays, got {shown if len(shown) < 80 else shown[:77] + '...'}"
+    )
+
+
+def documents(value: Any) -> tuple[str | None, ...] | None:
+    return _texts(value, "documents")
+
+
+def uris(value: Any) -> tuple[str | None, ...] | None:
+    return _texts(value, "uris")
+
+
+def _texts(value: Any, argument: str) -> tuple[str | None, ...] | None:
+    listed = one_or_many(value)
+    if listed is None:
+        return None
+    for i, text in enumerate(listed):
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise ArgumentTypeError(argument=f"{argument}[{i}]", expected="a str", got=text)
+        unicode(text, f"{argument}[{i}]")
+    return tuple(None if text is None else str(text) for text in listed)
+
+
+def same_length(ids: tuple[str, ...], **columns: Any) -> None:
+    """Every given column has one value per id."""
+    lengths = {"ids": len(ids)}
+    lengths.update({name: len(column) for name, column in columns.items() if column is not None})
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise InvalidArgumentError(f"Unequal lengths for fields: {shown}")
+
+
+# --- metadata --------------------------------------------------------------------------------
+
+
+def metadatas(value: Any) -> tuple[dict[str, Any] | None, ...] | None:
+    """Per record a JSON object (datetime and date are values too) or None; copied and normalised."""
+    listed = one_or_many(value)
+    if listed is None:
+        return None
+    return tuple(None if item is None else metadata(item, f"metadatas[{i}]") for i, item in enumerate(listed))
+
+
+def metadata(value: Any, argument: str) -> dict[str, Any]:
+    """One record's metadata."""
+    if not isinstance(value, Mapping):
+        raise ArgumentTypeError(argument=argument, expected="a dict or None", got=value)
+    for key in value:
+        if isinstance(key, str) and (not key or key[0] in "#$" or key == "chroma:document"):
+            raise InvalidArgumentError(
+                f"{argument}: the key {key!r} cannot be used; keys are non-empty and do not start with "
+                "'#' or '$', which filters use"
+            )
+    return _object(value, argument, 0)
+
+
+def collection_metadata(value: Any) -> dict[str, Any] | None:
+    return None if value is None else metadata(value, "metadata")
+
+
+def _object(value: Mapping[Any, Any], argument: str, depth: int) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise ArgumentTypeError(argument=f"{argument} key", expected="a str", got=key)
+        unicode(key, f"{argument} key")
+        kind = type(item)
+        if kind is str:
+            out[key] = item if item.isascii() else unicode(item, f'{argument}["{key}"]')
+        elif kind is int or kind is float or kind is bool or item is None:
+            out[key] = item
+        else:
+            out[key] = _value(item, f'{argument}["{key}"]', depth)
+    return out
+
+
+def _value(value: Any, argument: str, depth: int) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (datetime, date)):
+        return value
+    if isinstance(value, str):
+        return unicode(str(value), argument)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if depth >= METADATA_DEPTH_MAX:
+        raise InvalidArgumentError(f"{argument}: metadata may nest at most {METADATA_DEPTH_MAX} deep")
+    if isinstance(value, Mapping):
+        return _object(value, argument, depth + 1)
+    if isinstance(value, (list, tuple)):
+        return [_value(item, f"{argument}[{i}]", depth + 1) for i, item in enumerate(value)]
+    raise ArgumentTypeError(
+        argument=argument,
+        expected="a str, int, float, bool, None, datetime, date, list or dict",
+        got=value,
+    )
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def include(value: Any, *, distances: bool) -> frozenset[str]:
+    """Which columns the answer shall have; `distances` only where there is a query."""
+    fields = [value] if isinstance(value, str) else list(value)
+    allowed = _FIELDS if distances else tuple(field for field in _FIELDS if field != "distances")
+    for field in fields:
+        if field not in allowed:
+            raise InvalidArgumentError(
+                f"Expected include item to be one of {', '.join(allowed)}, got {field!r}"
+            )
+    return frozenset(fields)
+
+
+def count(value: Any, argument: str, minimum: int) -> int:
+    """A whole number, numpy's included, not below the minimum."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ArgumentTypeError(argument=argument, expected="an int", got=value)
+    if value < minimum:
+        raise InvalidArgumentError(f"{argument}: expected at least {minimum}, got {value}")
+    return int(value)
+
+
+def fraction(value: Any, argument: str) -> float:
+    """A number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise ArgumentTypeError(argument=argument, expected="a number from 0 to 1", got=value)
+    if not 0 <= value <= 1 or math.isnan(value):
+        raise InvalidArgumentError(f"{argument}: expected a number from 0 to 1, got {value}")
+    return float(value)
+
+
+def condition(where: Any, where_document: Any) -> Node | None:
+    """One filter tree out of both arguments."""
+    parts: list[Node] = []
+    if where is not None:
+        parts.append(parse_where(where))
+    if where_document is not None:
+        parts.append(parse_where_document(where_document))
+    if len(parts) == 2:
+        return And(tuple(parts))
+    return parts[0] if parts else None

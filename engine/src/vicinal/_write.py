@@ -1,0 +1,141 @@
+"""What does this batch change?
+
+Pure decisions: given a write request and the records that exist under its ids, which rows are new,
+which are taken out, which are altered in place. Nothing is stored here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vicinal import _request as r
+from vicinal._storage.changes import Delta, State
+from vicinal._storage.metadata import decode, encode
+from vicinal._storage.records import NewRecord
+from vicinal.errors import DuplicateIDError
+from vicinal.types import Vectors
+
+Existing = Mapping[int, tuple[int, int, "str | None", "str | None", "str | None"]]
+"""row → (row, position, document, metadata as text, uri)"""
+
+
+@dataclass
+class Decision:
+    """The effect of one batch, ready to be written."""
+
+    inserted: list[NewRecord] = field(default_factory=list)
+    sources: list[int] = field(default_factory=list)
+    """For each inserted record, the item of the request whose embedding it takes."""
+    removed: list[int] = field(default_factory=list)
+    replaced: list[tuple[str | None, str | None, str | None, int]] = field(default_factory=list)
+    added: int = 0
+    updated: int = 0
+    kept: int = 0
+
+    @property
+    def changes_nothing(self) -> bool:
+        return not (self.inserted or self.replaced)
+
+    def info(self) -> r.WriteInfo:
+        return r.WriteInfo(self.added, self.updated, self.kept)
+
+    def delta(self) -> Delta:
+        altered = [row for *_, row in self.replaced]
+        return Delta(np.array(self.removed, dtype=np.int64), np.array(altered, dtype=np.int64))
+
+
+def encode_metadatas(request: r.Write) -> list[str | None]:
+    """The metadata of new records as text; done before any lock is taken."""
+    if request.metadatas is None:
+        return [None] * len(request.ids)
+    if request.mode == "add" or not request.merge_metadata:
+        return [encode(item) for item in request.metadatas]
+    return [encode(_without_none(item)) for item in request.metadatas]
+
+
+def decide(
+    request: r.Write,
+    texts: list[str | None],
+    state: State,
+    rows: Mapping[str, int],
+    existing: Existing,
+    stored: Vectors,
+    collection: str,
+) -> Decision:
+    """Go through the batch in order. `stored` are the vectors of the committed rows."""
+    decision = Decision()
+    if request.on_conflict == "error" and rows:
+        raise DuplicateIDError(ids=[id for id in request.ids if id in rows], existing=collection)
+    for item, id in enumerate(request.ids):
+        row = rows.get(id)
+        if row is None:
+            if request.mode != "update":
+                new = state.rows + len(decision.inserted)
+                decision.inserted.append((new, new, id, *_new_values(request, texts, item)))
+                decision.sources.append(item)
+                decision.added += 1
+        elif request.mode == "add":
+            decision.kept += 1
+        else:
+            _change(decision, request, state, item, existing[row], stored)
+            decision.updated += 1
+    return decision
+
+
+def _change(
+    decision: Decision,
+    request: r.Write,
+    state: State,
+    item: int,
+    before: tuple[int, int, str | None, str | None, str | None],
+    stored: Vectors,
+) -> None:
+    """A changed vector moves the record to a new row; anything else changes in its row."""
+    row, position, document, metadata, uri = before
+    values = (
+        _given(request.documents, item, document),
+        _changed_metadata(request, item, metadata),
+        _given(request.uris, item, uri),
+    )
+    if request.embeddings is not None and not np.array_equal(stored[row], request.embeddings[item]):
+        new = state.rows + len(decision.inserted)
+        decision.inserted.append((new, position, request.ids[item], *values))
+        decision.sources.append(item)
+        decision.removed.append(row)
+    elif values != (document, metadata, uri):
+        decision.replaced.append((*values, row))
+
+
+def _new_values(
+    request: r.Write, texts: list[str | None], item: int
+) -> tuple[str | None, str | None, str | None]:
+    return _given(request.documents, item, None), texts[item], _given(request.uris, item, None)
+
+
+def _given(column: tuple[str | None, ...] | None, item: int, before: str | None) -> str | None:
+    """The given value; what was there before when none is given."""
+    value = None if column is None else column[item]
+    return before if value is None else value
+
+
+def _changed_metadata(request: r.Write, item: int, before: str | None) -> str | None:
+    """Merged key by key, None deleting; or replaced whole."""
+    if request.metadatas is None:
+        return before
+    given = request.metadatas[item]
+    if not request.merge_metadata:
+        return encode(given)
+    if given is None:
+        return before
+    merged = {**(decode(before) or {}), **given}
+    return encode(_without_none(merged) or None)
+
+
+def _without_none(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if metadata is None:
+        return None
+    return {key: value for key, value in metadata.items() if value is not None}

@@ -1,0 +1,188 @@
+"""Which errors can Vicinal raise, and what does each tell its catcher to do?
+
+The whole tree stands here. Every class carries the facts of its case as attributes, builds its own
+text from them, survives pickling, and is also the built-in exception that people write `except` for.
+Names shared with Chroma mean what they mean there; `ChromaError` is an alias of the root.
+
+    VicinalError
+    ├── InvalidArgumentError (ValueError)      the call is wrong; nothing was changed
+    │   ├── ArgumentTypeError (TypeError)      … an argument has the wrong Python type
+    │   ├── InvalidFilterError                 … `where` or `where_document` cannot be understood
+    │   ├── InvalidDimensionError              … an embedding has the wrong number of components
+    │   ├── DuplicateIDError                   … an id occurs twice, or exists already
+    │   └── EmbeddingFunctionError             … text came in and no function can embed it, or two disagree
+    ├── NotFoundError (KeyError)               a collection, tenant or database does not exist
+    ├── UniqueConstraintError (ValueError)     a name is taken
+    ├── MissingDependencyError (ImportError)   an optional package is needed; the text says which
+    ├── StorageError (OSError)                 the directory cannot be used
+    │   ├── FormatVersionError                 … it was written by a newer Vicinal
+    │   └── CorruptionError                    … its content contradicts itself
+    └── ClosedError (RuntimeError)             the client was closed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class VicinalError(Exception):
+    """The root of every error that Vicinal raises on purpose."""
+
+    status = 500
+
+    def __init__(self, message: str = "", **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.__dict__.update(facts)
+
+    def __str__(self) -> str:
+        return self.message  # KeyError's own __str__ would show the repr
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+    def code(self) -> int:
+        """The HTTP status that a server answers with for this error."""
+        return self.status
+
+
+def _rebuild(cls: type[VicinalError], args: tuple[Any, ...], facts: dict[str, Any]) -> VicinalError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(facts)
+    return error
+
+
+class InvalidArgumentError(VicinalError, ValueError):
+    """An argument is outside what the call accepts. Nothing was read or written."""
+
+    status = 400
+
+
+class ArgumentTypeError(InvalidArgumentError, TypeError):
+    """An argument has a Python type that the call cannot use."""
+
+    def __init__(self, *, argument: str, expected: str, got: Any) -> None:
+        shown = repr(got)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        super().__init__(
+            f"Expected {argument} to be {expected}, got {shown} which is a {type(got).__name__}.",
+            argument=argument,
+            expected=expected,
+            got_type=type(got).__name__,
+        )
+
+
+class InvalidFilterError(InvalidArgumentError):
+    """A filter cannot be understood; `path` says which part of it, e.g. `where["$and"][1]["year"]`."""
+
+    def __init__(self, *, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}", path=path, problem=problem)
+
+
+class InvalidDimensionError(InvalidArgumentError):
+    """An embedding has another number of components than the collection's embeddings.
+
+    The usual cause is a second embedding model used on one collection.
+    """
+
+    def __init__(self, *, collection: str, expected: int, got: int, item: int | None = None) -> None:
+        place = "the query" if item is None else f"item {item} of this batch"
+        super().__init__(
+            f'Collection "{collection}" expecting embedding with dimension of {expected}, got {got} '
+            f"in {place}. All vectors of a collection come from one embedding model: use that model, "
+            "or create a new collection.",
+            collection=collection,
+            expected=expected,
+            got=got,
+            item=item,
+        )
+
+
+class DuplicateIDError(InvalidArgumentError):
+    """An id occurs more than once in one call, or `on_conflict="error"` met an existing id."""
+
+    def __init__(self, *, ids: Sequence[str], existing: str | None = None) -> None:
+        some = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
+        if existing is None:
+            text = f"Expected IDs to be unique, found duplicates of: {some}. Give each record its own id."
+        else:
+            text = (
+                f'Collection "{existing}" already holds {len(ids)} of these ids: {some}. '
+                "Use upsert() to replace records, or on_conflict='keep' to leave them as they are."
+            )
+        super().__init__(text, ids=list(ids), existing=existing)
+
+
+class EmbeddingFunctionError(InvalidArgumentError):
+    """Text cannot be embedded, or the given embedding function is not the collection's."""
+
+
+class NotFoundError(VicinalError, KeyError):
+    """A collection, database or tenant does not exist (any more)."""
+
+    status = 404
+
+    def __init__(self, *, kind: str, key: str, hint: str = "") -> None:
+        super().__init__(f"{kind} [{key}] does not exist" + (f". {hint}" if hint else ""), kind=kind, key=key)
+
+
+class UniqueConstraintError(VicinalError, ValueError):
+    """A name that must be unique is taken."""
+
+    status = 409
+
+    def __init__(self, *, kind: str, key: str, hint: str = "") -> None:
+        super().__init__(f"{kind} [{key}] already exists" + (f". {hint}" if hint else ""), kind=kind, key=key)
+
+
+class MissingDependencyError(VicinalError, ImportError):
+    """A feature needs an optional package that is not installed."""
+
+    status = 501
+
+    def __init__(self, *, feature: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {package}, which is not installed. "
+            f'Install it with:  pip install "vicinal[{extra}]"',
+            feature=feature,
+            package=package,
+            extra=extra,
+        )
+
+
+class StorageError(VicinalError, OSError):
+    """The directory cannot be used: not a directory, not writable, full, or failing."""
+
+    def __init__(self, *, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}", path=path, problem=problem)
+
+
+class FormatVersionError(StorageError):
+    """The directory was written by a newer Vicinal than this one."""
+
+    def __init__(self, *, path: str, found: int, supported: int) -> None:
+        super().__init__(
+            path=path,
+            problem=f"written in format {found}; this Vicinal reads up to format {supported}. "
+            "Upgrade with:  pip install --upgrade vicinal",
+        )
+        self.found, self.supported = found, supported
+
+
+class CorruptionError(StorageError):
+    """The directory's content contradicts itself; `check()` lists every contradiction."""
+
+
+class ClosedError(VicinalError, RuntimeError):
+    """The client was closed; open a new one."""
+
+    def __init__(self, *, what: str = "This client") -> None:
+        super().__init__(f"{what} is closed. Open a new client to go on.", what=what)
+
+
+# Chroma's names for the same things.
+ChromaError = VicinalError
+InvalidDimensionException = InvalidDimensionError
+InvalidCollectionException = NotFoundError
+VersionMismatchError = FormatVersionError
