@@ -1,12 +1,13 @@
 """Where do requests go?  The one seam between the public API and whatever stores the records.
 
 A collection knows its backend only by this protocol; the client injects it. Ten verbs, each from a
-request to a result. Local storage implements it today; a server's HTTP client and an existing
-distributed engine fit the same ten.
+request to a result, and `close`. Local storage implements it today; a server's HTTP client and an
+existing distributed engine fit the same ten.
 """
 
 from __future__ import annotations
 
+import builtins
 from typing import Protocol
 
 from vicinal import _request as r
@@ -20,6 +21,7 @@ class Backend(Protocol):
     def modify(self, request: r.Modify) -> r.CollectionInfo: ...
     def drop(self, request: r.Drop) -> None: ...
     def status(self, request: r.Status) -> r.StatusInfo: ...
+    def maintain(self, request: r.Maintain) -> builtins.list[str]: ...
     def write(self, request: r.Write) -> r.WriteInfo: ...
     def remove(self, request: r.Remove) -> int: ...
     def select(self, request: r.Select) -> r.Records: ...

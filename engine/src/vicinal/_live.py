@@ -8,9 +8,8 @@ state, whichever thread or process wrote it. Nothing here is durable but what `_
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -25,66 +24,99 @@ from vicinal._filter.values import lookup
 from vicinal._index import columns, planner
 from vicinal._index.columns import Column
 from vicinal._index.graph import Graph
-from vicinal._index.indexer import Indexer
 from vicinal._index.view import EMPTY, Rows, View, advance
 from vicinal._request import CollectionInfo
-from vicinal._storage import changes, checkpoint, fsck, records
+from vicinal._storage import changes, fsck, records
 from vicinal._storage.changes import State
 from vicinal._storage.database import Database, Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
-from vicinal.errors import NotFoundError
+from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError
+from vicinal.types import Vectors
 
 _MASKS_MAX = 64
-_SLICE_S = 0.1  # of indexing, before another collection has its turn
-_CHECKPOINT_GROWTH = 1.1
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+
+
+class VectorsMissingError(Exception):
+    """A generation's file is gone: compaction has replaced it since the transaction began, or worse."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: is missing")
+        self.path = path
 
 
 class LiveCollection:
     """One collection, open in this process. All methods may be called from any thread."""
 
-    def __init__(self, info: CollectionInfo, directory: Path | None, files: Files, indexer: Indexer):
+    def __init__(
+        self,
+        info: CollectionInfo,
+        directory: Path | None,
+        files: Files,
+        upkeep: Callable[[LiveCollection], None],
+    ) -> None:
         self.info, self.directory, self.files = info, directory, files
         self.hnsw = info.configuration.hnsw
-        self.graph: Graph | None = None
-        self.database = Database(None if directory is None else directory / "records.sqlite3", RECORDS)
-        self._indexer = indexer
+        self.users = 0
+        self.database = Database(
+            None if directory is None else directory / "records.sqlite3",
+            RECORDS,
+            must_exist=directory is not None and any(directory.glob("vectors-*.f32")),
+        )
         self._vectors: VectorStore | None = None
         self._view = EMPTY
-        self._opening = Lock()
-        self._catching_up = Lock()
         self._columns: dict[str, tuple[View, Column]] = {}
         self._masks: OrderedDict[tuple[int, Node], Mask] = OrderedDict()
+        self._dropped = False
+        self._upkeep = upkeep
+        self._start_deriving()
+
+    def _start_deriving(self) -> None:
+        self._opening = Lock()
+        self._catching_up = Lock()
         self._filtering = Lock()
-        self._checkpointed_rows = 0
+        self.graph: Graph | None = None
+        self.graph_generation = 0
+        self.checkpointed_rows = 0
 
     # --- reading and writing -------------------------------------------------------------------
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
         """One committed state, to filter, search and fetch in."""
-        snapshot = None
-        while snapshot is None:  # again only when another thread was faster than this transaction
-            with self.database.read() as tx:
-                snapshot = self.snapshot(tx)
+        snapshot, missing = None, None
+        while snapshot is None:  # again only when somebody was faster than this transaction
+            with self._explained(), self.database.read() as tx:
+                try:
+                    snapshot = self.snapshot(tx)
+                except VectorsMissingError as error:
+                    if error.path == missing:
+                        raise CorruptionError(path=str(missing), problem="is missing") from None
+                    missing = error.path
                 if snapshot is not None:
                     yield snapshot
 
     @contextmanager
     def write(self) -> Iterator[tuple[Transaction, State]]:
         """The write transaction of this collection; it commits when the block ends."""
-        with self.database.write() as tx:
+        with self._explained(), self.database.write() as tx:
             yield tx, self.state(tx)
 
     def state(self, tx: Transaction) -> State:
         """The committed state, or `NotFoundError` once the collection is deleted."""
         state = changes.state(tx)
         if state.dropped:
-            raise NotFoundError(kind="Collection", key=str(self.info.id))
+            raise self._gone()
         return state
+
+    @contextmanager
+    def read_state(self) -> Iterator[State]:
+        """The committed state alone, for what needs no view."""
+        with self._explained(), self.database.read() as tx:
+            yield self.state(tx)
 
     def snapshot(self, tx: Transaction) -> Snapshot | None:
         """The view at the transaction's change; None when newer views have replaced it."""
@@ -95,24 +127,41 @@ class LiveCollection:
         return Snapshot(self, tx, view) if view.change == state.change else None
 
     def vectors(self, dimension: int, generation: int) -> VectorStore:
-        """Where the vectors are; opened on first use, when the dimension is known."""
+        """Where a generation's vectors are written, made if need be; for the holder of the lock."""
+        return self._open_vectors(dimension, generation, create=True)
+
+    def committed_vectors(self, state: State) -> Vectors:
+        """The vectors of all committed rows, shape (rows, dimension)."""
+        if state.dimension is None:
+            return EMPTY.vectors
+        return self._open_vectors(state.dimension, state.generation, create=not state.rows).view(state.rows)
+
+    def next_generation(self, state: State) -> VectorStore:
+        """An empty store for what compaction writes; nobody sees it until `adopt`."""
+        assert state.dimension is not None
+        self.discard_vectors(state.generation + 1)  # left by a compaction that was killed
+        return self._make_vectors(state.dimension, state.generation + 1, create=True)
+
+    def adopt(self, store: VectorStore | None) -> VectorStore | None:
+        """Take another store as the one in use; returns the one that was."""
         with self._opening:
-            if self._vectors is None:
-                if self.directory is None:
-                    self._vectors = VectorMemory(dimension)
-                else:
-                    path = self.directory / f"vectors-{generation}.f32"
-                    self._vectors = VectorFile(path, dimension, self.files)
-            return self._vectors
+            before, self._vectors = self._vectors, store
+            return before
+
+    def discard_vectors(self, generation: int) -> None:
+        """Remove the file of a generation that is not the truth (any more)."""
+        if self.directory is not None:
+            self.files.remove(self.directory / f"vectors-{generation}.f32")
 
     def wake(self) -> None:
-        """Let the indexer look at what was written."""
-        self._indexer.wake(self.index_some)
+        """Let the background look at what was written."""
+        self._upkeep(self)
 
     def drop(self) -> None:
         """Tell everyone that the collection is deleted, and remove its files."""
         with suppress(NotFoundError), self.write() as (tx, _):
             changes.drop(tx)
+        self._dropped = True
         self.close()
         if self.directory is not None:
             self.files.remove_tree(self.directory)
@@ -120,16 +169,59 @@ class LiveCollection:
     def close(self) -> None:
         """Let go of files."""
         self.database.close()
-        if self._vectors is not None:
-            self._vectors.close()
-            self._vectors = None
+        with self._opening:
+            if self._vectors is not None:
+                self._vectors.close()
+                self._vectors = None
+
+    def after_fork(self) -> None:
+        """In the child of a fork, where only memory survives: new locks, and a graph of its own."""
+        self.database.after_fork()
+        self._start_deriving()
 
     def check(self) -> list[str]:
         """What in this collection's truth contradicts itself."""
-        with self.database.read() as tx:
-            state = self.state(tx)
-            opened = None if state.dimension is None else self.vectors(state.dimension, state.generation)
-            return [f"collection {self.info.name}: {finding}" for finding in fsck.check(tx, opened)]
+        with self._explained(), self.database.read() as tx:
+            try:
+                vectors: Vectors | str = self.committed_vectors(self.state(tx))
+            except (StorageError, VectorsMissingError) as error:
+                vectors = str(error)
+            return list(fsck.check(tx, vectors))
+
+    def _open_vectors(self, dimension: int, generation: int, *, create: bool) -> VectorStore:
+        with self._opening:
+            # A write that came to nothing may have opened them for a dimension that never became true.
+            if self._vectors is None or (self._vectors.dimension, self._vectors.generation) != (
+                dimension,
+                generation,
+            ):
+                opened = self._make_vectors(dimension, generation, create)
+                if self._vectors is not None:
+                    self._vectors.close()
+                self._vectors = opened
+            return self._vectors
+
+    def _make_vectors(self, dimension: int, generation: int, create: bool) -> VectorStore:
+        if self.directory is None:
+            return VectorMemory(dimension, generation)
+        path = self.directory / f"vectors-{generation}.f32"
+        try:
+            return VectorFile(path, dimension, generation, self.files, create=create)
+        except FileNotFoundError:
+            raise VectorsMissingError(path) from None
+
+    def _gone(self) -> NotFoundError:
+        return NotFoundError(kind="Collection", key=str(self.info.id))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A collection deleted under its users' hands is not found, rather than closed or unreadable."""
+        try:
+            yield
+        except (ClosedError, StorageError) as error:
+            if self._dropped or (self.directory is not None and not self.directory.exists()):
+                raise self._gone() from error
+            raise
 
     def _catch_up(self, tx: Transaction, state: State) -> View:
         with self._catching_up:
@@ -146,16 +238,11 @@ class LiveCollection:
                 rows=state.rows,
                 removed=delta.removed,
                 live=records.live_rows(tx, view.rows),
-                vectors=self._rows(state),
+                vectors=self.committed_vectors(state),
             )
             if planner.wants_graph(self._view):
                 self.wake()
             return self._view
-
-    def _rows(self, state: State) -> Any:
-        if state.dimension is None:
-            return EMPTY.vectors
-        return self.vectors(state.dimension, state.generation).view(state.rows)
 
     # --- filtering -----------------------------------------------------------------------------
 
@@ -205,49 +292,9 @@ class LiveCollection:
             self._columns.update({key: (view, column) for key, column in extended.items()})
         return extended
 
-    # --- indexing ------------------------------------------------------------------------------
-
-    def index_some(self) -> bool:
-        """Bring the graph closer to the newest rows; True while there is more to do."""
-        with self.read() as snapshot:
-            view = snapshot.view
-        if not planner.wants_graph(view):
-            return False
-        if self.graph is None:
-            self.graph = self._load_graph(view)
-        self.graph.hide(view.alive)
-        deadline = time.monotonic() + _SLICE_S
-        for _ in self.graph.extend(view.vectors, view.alive, view.rows):
-            if time.monotonic() > deadline:
-                return True
-        self._save_graph(self.graph, view)
-        return self._view is not view
-
-    def _load_graph(self, view: View) -> Graph:
-        """The graph of the last checkpoint when it is this collection's, else an empty one."""
-        graph = Graph(self.hnsw, view.vectors.shape[1])
-        if self.directory is None:
-            return graph
-        found = checkpoint.load(self.directory / "checkpoints", "graph")
-        if found is not None:
-            path, covers = found
-            fits = covers.get("generation") == view.generation and covers.get("rows", 0) <= view.rows
-            # A row that the checkpoint hides stays hidden: rows never come back to life.
-            if fits:
-                graph.load(path, covers["rows"], np.array(covers["hidden"], dtype=np.int64))
-                self._checkpointed_rows = covers["rows"]
-        return graph
-
-    def _save_graph(self, graph: Graph, view: View) -> None:
-        if self.directory is None or graph.rows < _CHECKPOINT_GROWTH * self._checkpointed_rows:
-            return
-        covers = {
-            "generation": view.generation,
-            "rows": graph.rows,
-            "hidden": graph.hidden_rows().tolist(),
-        }
-        checkpoint.save(self.directory / "checkpoints", "graph", covers, graph.save, self.files)
-        self._checkpointed_rows = graph.rows
+    def graph_of(self, view: View) -> Graph | None:
+        """The graph, when its row numbers are the view's."""
+        return self.graph if self.graph_generation == view.generation else None
 
 
 class Snapshot:

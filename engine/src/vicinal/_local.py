@@ -9,29 +9,28 @@ from __future__ import annotations
 import uuid
 import weakref
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from threading import RLock
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from vicinal import _request as r
+from vicinal._backup import backup
+from vicinal._compact import compact
 from vicinal._index import planner
-from vicinal._index.indexer import Indexer
 from vicinal._index.view import Rows
 from vicinal._live import LiveCollection, Snapshot
+from vicinal._opened import OpenCollections
 from vicinal._rank import mmr
 from vicinal._storage import catalog, changes, records
 from vicinal._storage.changes import Delta, State
-from vicinal._storage.database import Database
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
-from vicinal._storage.schema import CATALOG
 from vicinal._write import decide, encode_metadatas
 from vicinal.config import CollectionConfiguration
-from vicinal.errors import ClosedError, InvalidDimensionError, NotFoundError, UniqueConstraintError
+from vicinal.errors import InvalidDimensionError, NotFoundError, StorageError, UniqueConstraintError
 from vicinal.types import Vector
 
 Findings = list[str]  # inside the class, `list` is the verb
@@ -42,48 +41,33 @@ class LocalBackend:
     """Collections in a directory, or in memory when there is none."""
 
     def __init__(self, path: Path | None, files: Files | None = None) -> None:
-        self._path, self._files = path, files or Files()
-        if path is not None:
-            self._files.make_directory(path)
-            self._files.check_writable(path)
-        self._catalog = Database(None if path is None else path / "catalog.sqlite3", CATALOG)
-        self._indexer = Indexer()
-        self._open: dict[UUID, LiveCollection] = {}
-        self._opening = RLock()
+        self._files = files or Files()
+        self._opened = OpenCollections(path, self._files)
         # Also at exit: a thread inside hnswlib must not outlive the interpreter.
-        self._closer = weakref.finalize(self, _close, self._catalog, self._indexer, self._open)
-        self._tidy()
+        self._closer = weakref.finalize(self, self._opened.close)
 
     # --- records -------------------------------------------------------------------------------
 
     def write(self, request: r.Write) -> r.WriteInfo:
-        live = self._live(request.collection)
         texts = encode_metadatas(request)
-        with live.write() as (tx, state):
+        with self._opened.using(request.collection) as live, live.write() as (tx, state):
             dimension = self._dimension(live, request, state)
-            store = None if dimension is None else live.vectors(dimension, state.generation)
             rows = records.rows_of(tx, request.ids)
             before = records.fetch(tx, list(rows.values()), "position, document, metadata, uri")
-            stored = store.view(state.rows) if store and state.rows else np.empty((0, 0), np.float32)
+            stored = live.committed_vectors(state)
             decision = decide(request, texts, state, rows, before, stored, live.info.name)
             if decision.changes_nothing:
                 return decision.info()
             if decision.inserted:
-                assert store is not None and request.embeddings is not None
+                assert dimension is not None and request.embeddings is not None
                 self._files.step("write: before vectors")
+                store = live.vectors(dimension, state.generation)
                 store.append(state.rows, request.embeddings[decision.sources])
                 self._files.step("write: vectors synced")
             records.delete(tx, decision.removed)
             records.insert(tx, decision.inserted)
             records.replace(tx, decision.replaced)
-            changes.log(
-                tx,
-                state,
-                rows=state.rows + len(decision.inserted),
-                records=state.records + decision.added,
-                dimension=dimension,
-                delta=decision.delta(),
-            )
+            changes.log(tx, decision.state(state, dimension), decision.delta())
             self._files.step("write: before commit")
         # COMMIT has returned: from here the write is true, and all that follows may be lost and redone.
         self._files.step("write: committed")
@@ -91,30 +75,27 @@ class LocalBackend:
         return decision.info()
 
     def remove(self, request: r.Remove) -> int:
-        live = self._live(request.collection)
-        with live.write() as (tx, state):
+        with self._opened.using(request.collection) as live, live.write() as (tx, state):
             snapshot = live.snapshot(tx)
             assert snapshot is not None  # nobody commits while this transaction holds the lock
             rows = self._rows(snapshot, request.ids, request.where)[: request.limit]
             if not len(rows):
                 return 0
             records.delete(tx, rows.tolist())
-            left = state.records - len(rows)
-            gone = Delta(removed=rows, altered=_NO_ROWS)
-            changes.log(tx, state, rows=state.rows, records=left, dimension=state.dimension, delta=gone)
+            after = replace(state, change=state.change + 1, records=state.records - len(rows))
+            changes.log(tx, after, Delta(removed=rows, altered=_NO_ROWS))
             self._files.step("remove: before commit")
         self._files.step("remove: committed")
         live.wake()
         return len(rows)
 
     def select(self, request: r.Select) -> r.Records:
-        with self._live(request.collection).read() as snapshot:
+        with self._opened.using(request.collection) as live, live.read() as snapshot:
             rows = self._rows(snapshot, request.ids, request.where)[request.offset :][: request.limit]
             return _fetch(snapshot, rows, request.fields)
 
     def search(self, request: r.Search) -> r.Answer:
-        live = self._live(request.collection)
-        with live.read() as snapshot:
+        with self._opened.using(request.collection) as live, live.read() as snapshot:
             view = snapshot.view
             if not view.rows or not len(request.embeddings):
                 return r.Answer(tuple(_fetch(snapshot, _NO_ROWS, request.fields) for _ in request.embeddings))
@@ -127,17 +108,29 @@ class LocalBackend:
             return r.Answer(tuple(parts), r.Explanation(plan.strategy, view.rows, plan.matches, plan.ef))
 
     def status(self, request: r.Status) -> r.StatusInfo:
-        live = self._live(request.collection)
-        with live.database.read() as tx:
-            state = live.state(tx)
-        indexed = live.graph.rows if live.graph is not None else 0
-        return r.StatusInfo(state.records, state.rows, indexed, state.dimension)
+        with self._opened.using(request.collection) as live, live.read_state() as state:
+            indexed = live.graph.rows if live.graph is not None else 0
+            return r.StatusInfo(state.records, state.rows, indexed, state.dimension)
+
+    def maintain(self, request: r.Maintain) -> Findings:
+        if request.task == "check":
+            return self._check()
+        if request.task == "backup":
+            assert request.target is not None
+            backup(self._opened, request.target, self._files)
+            return []
+        assert request.collection is not None
+        with self._opened.using(request.collection) as live:
+            if request.task == "compact":
+                compact(live)
+            self._opened.wait(live)
+        return []
 
     # --- collections ---------------------------------------------------------------------------
 
     def create(self, request: r.Create) -> r.CollectionInfo:
         space = request.namespace
-        with self._catalog.write() as tx:
+        with self._opened.catalog.write() as tx:
             database = catalog.database_id(tx, space.tenant, space.database)
             if database is None:
                 raise NotFoundError(kind="Database", key=space.database)
@@ -155,7 +148,7 @@ class LocalBackend:
 
     def list(self, request: r.List) -> list[r.CollectionInfo]:
         space = request.namespace
-        with self._catalog.read() as tx:
+        with self._opened.catalog.read() as tx:
             found = catalog.find(
                 tx,
                 space.tenant,
@@ -168,7 +161,7 @@ class LocalBackend:
         return [_info(entry, space) for entry in found]
 
     def modify(self, request: r.Modify) -> r.CollectionInfo:
-        with self._catalog.write() as tx:
+        with self._opened.catalog.write() as tx:
             found = catalog.get(tx, str(request.collection))
             if found is None:
                 raise NotFoundError(kind="Collection", key=str(request.collection))
@@ -184,66 +177,33 @@ class LocalBackend:
         return _info(entry, r.Namespace(tenant, database))
 
     def drop(self, request: r.Drop) -> None:
-        live = self._live(request.collection)
-        with self._catalog.write() as tx:
+        with self._opened.catalog.write() as tx:
             if not catalog.delete(tx, str(request.collection)):
                 raise NotFoundError(kind="Collection", key=str(request.collection))
         # COMMIT has returned: the collection is gone; what is left of it is removed now or when the
         # directory is next opened.
         self._files.step("drop: committed")
-        with self._opening:
-            self._open.pop(request.collection, None)
-        live.drop()
+        self._opened.remove(request.collection)
 
     def close(self) -> None:
         self._closer()
 
-    def check(self) -> Findings:
-        """Every contradiction in the truth of this database; an empty list when all is well."""
-        with self._catalog.read() as tx:
-            ids = sorted(catalog.ids(tx))
-        return [finding for id in ids for finding in self._live(UUID(id)).check()]
-
-    def wait_for_index(self, collection: UUID) -> None:
-        """Return when the background indexer has nothing left to do for a collection."""
-        live = self._live(collection)
-        live.wake()
-        self._indexer.wait(live.index_some)
-
     # --- how -----------------------------------------------------------------------------------
 
-    def _live(self, id: UUID) -> LiveCollection:
-        """The open collection of this id, opened if need be."""
-        live = self._open.get(id)
-        if live is not None:
-            return live
-        with self._opening:
-            if not self._closer.alive:
-                raise ClosedError
-            if id not in self._open:
-                self._open[id] = self._open_collection(id)
-            return self._open[id]
-
-    def _open_collection(self, id: UUID) -> LiveCollection:
-        info = self._entry(id)
-        directory = None if self._path is None else self._path / "collections" / str(id)
-        if directory is not None:
-            self._files.make_directory(directory)
-        live = LiveCollection(info, directory, self._files, self._indexer)
-        try:
-            self._entry(id)  # another process may have deleted it while its directory was made here
-        except NotFoundError:
-            live.drop()
-            raise
-        return live
-
-    def _entry(self, id: UUID) -> r.CollectionInfo:
-        with self._catalog.read() as tx:
-            found = catalog.get(tx, str(id))
-        if found is None:
-            raise NotFoundError(kind="Collection", key=str(id))
-        tenant, database, *rest = found
-        return _info((str(id), *rest), r.Namespace(tenant, database))
+    def _check(self) -> Findings:
+        with self._opened.catalog.read() as tx:
+            findings = [f"catalog: the entry of {name!r} is damaged" for name in catalog.damaged(tx)]
+            names = catalog.names(tx)
+        for id, name in names.items():
+            try:
+                with self._opened.using(UUID(id)) as live:
+                    found = live.check()
+            except NotFoundError:
+                continue  # deleted since
+            except StorageError as error:
+                found = [str(error)]
+            findings.extend(f"collection {name}: {finding}" for finding in found)
+        return findings
 
     @staticmethod
     def _dimension(live: LiveCollection, request: r.Write, state: State) -> int | None:
@@ -269,24 +229,12 @@ class LocalBackend:
         """The k nearest allowed rows, or MMR's choice of k among the fetch_k nearest."""
         live, view = snapshot.live, snapshot.view
         wanted = request.k if request.mmr is None else request.mmr.fetch_k
-        rows, distances, plan = planner.search(view, live.graph, live.hnsw, query, wanted, allowed)
+        rows, distances, plan = planner.search(view, live.graph_of(view), live.hnsw, query, wanted, allowed)
         if request.mmr is not None:
             vectors = view.vectors[rows]
             picked = mmr.select(live.hnsw.space, distances, vectors, request.k, request.mmr.lambda_mult)
             rows, distances = rows[picked], distances[picked]
         return rows, distances, plan
-
-    def _tidy(self) -> None:
-        """Remove what deleted collections have left behind."""
-        if self._path is None:
-            return
-        with suppress(OSError):
-            left = [entry for entry in (self._path / "collections").iterdir() if entry.is_dir()]
-            with self._catalog.read() as tx:
-                known = catalog.ids(tx)
-            for directory in left:
-                if directory.name not in known:
-                    self._files.remove_tree(directory)
 
 
 def _fetch(snapshot: Snapshot, rows: Rows, fields: frozenset[str], distances: Any = None) -> r.Records:
@@ -320,12 +268,3 @@ def _info(entry: tuple[Any, ...], namespace: r.Namespace) -> r.CollectionInfo:
 def _check_dimension(live: LiveCollection, expected: int, got: int, item: int | None) -> None:
     if expected != got:
         raise InvalidDimensionError(collection=live.info.name, expected=expected, got=got, item=item)
-
-
-def _close(catalog: Database, indexer: Indexer, collections: dict[UUID, LiveCollection]) -> None:
-    """Stop the thread first: it reads the databases."""
-    indexer.close()
-    for live in list(collections.values()):
-        live.close()
-    collections.clear()
-    catalog.close()

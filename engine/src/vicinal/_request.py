@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -71,8 +72,17 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Maintain:
+    """Look after a collection (give dead space back, wait for the index) or the whole database."""
+
+    task: Literal["compact", "index", "check", "backup"]
+    collection: UUID | None = None
+    target: Path | None = None
+
+
+@dataclass(frozen=True)
 class Status:
-    """State of one collection, or of the whole database's count when `collection` is None."""
+    """How large a collection is, and how much of it the graph covers."""
 
     collection: UUID
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
+from vicinal._filter.values import scalar
 from vicinal.errors import (
     ArgumentTypeError,
     DuplicateIDError,
@@ -65,42 +66,41 @@ def _is_ip_address(name: str) -> bool:
 # --- records ---------------------------------------------------------------------------------
 
 
-def one_or_many(value: Any) -> list[Any] | None:
+def one_or_many(value: Any, argument: str) -> list[Any]:
     """A single string or dictionary means a list of one, as everywhere in Chroma's API."""
-    if value is None:
-        return None
     if isinstance(value, (str, Mapping)):
         return [value]
+    if not isinstance(value, Iterable):
+        raise ArgumentTypeError(argument=argument, expected="a list", got=value)
     return list(value)
 
 
 def ids(value: Any, *, unique: bool = True) -> tuple[str, ...]:
     """Any non-empty strings; unique when they are to be written."""
-    if not isinstance(value, (str, Iterable)):
-        raise ArgumentTypeError(argument="ids", expected="a str or a list of str", got=value)
-    listed = one_or_many(value) or []
+    listed = one_or_many(value, "ids")
     for i, id in enumerate(listed):
         if not isinstance(id, str):
             raise ArgumentTypeError(argument=f"ids[{i}]", expected="a str", got=id)
         if not id:
             raise InvalidArgumentError(f"ids[{i}]: Empty ID, ID must have at least one character")
-        unicode(id, f"ids[{i}]")
+        listed[i] = unicode(id, f"ids[{i}]")
     if unique and len(set(listed)) != len(listed):
         seen: set[str] = set()
         repeated = [id for id in listed if id in seen or seen.add(id)]  # type: ignore[func-returns-value]
         raise DuplicateIDError(ids=list(dict.fromkeys(repeated)))
-    return tuple(str(id) for id in listed)
+    return tuple(listed)
 
 
 def unicode(text: str, argument: str) -> str:
     """Refuse half a surrogate pair: it is no character, and no file can hold it."""
+    return str(_scalar(text, argument))
+
+
+def _scalar(value: Any, argument: str) -> Any:
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgumentError(
-            f"{argument}: not valid Unicode text (a lone surrogate at position {error.start})"
-        ) from None
-    return text
+        return scalar(value)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{argument}: {error}") from None
 
 
 def embeddings(value: Any, argument: str = "embeddings") -> Vectors:
@@ -165,16 +165,16 @@ def uris(value: Any) -> tuple[str | None, ...] | None:
 
 
 def _texts(value: Any, argument: str) -> tuple[str | None, ...] | None:
-    listed = one_or_many(value)
-    if listed is None:
+    if value is None:
         return None
+    listed = one_or_many(value, argument)
     for i, text in enumerate(listed):
         if text is None:
             continue
         if not isinstance(text, str):
             raise ArgumentTypeError(argument=f"{argument}[{i}]", expected="a str", got=text)
-        unicode(text, f"{argument}[{i}]")
-    return tuple(None if text is None else str(text) for text in listed)
+        listed[i] = unicode(text, f"{argument}[{i}]")
+    return tuple(listed)
 
 
 def same_length(ids: tuple[str, ...], **columns: Any) -> None:
@@ -191,9 +191,9 @@ def same_length(ids: tuple[str, ...], **columns: Any) -> None:
 
 def metadatas(value: Any) -> tuple[dict[str, Any] | None, ...] | None:
     """Per record a JSON object (datetime and date are values too) or None; copied and normalised."""
-    listed = one_or_many(value)
-    if listed is None:
+    if value is None:
         return None
+    listed = one_or_many(value, "metadatas")
     return tuple(None if item is None else metadata(item, f"metadatas[{i}]") for i, item in enumerate(listed))
 
 
@@ -223,7 +223,7 @@ def _object(value: Mapping[Any, Any], argument: str, depth: int) -> dict[str, An
         kind = type(item)
         if kind is str:
             out[key] = item if item.isascii() else unicode(item, f'{argument}["{key}"]')
-        elif kind is int or kind is float or kind is bool or item is None:
+        elif kind is float or kind is bool or item is None:
             out[key] = item
         else:
             out[key] = _value(item, f'{argument}["{key}"]', depth)
@@ -231,20 +231,11 @@ def _object(value: Mapping[Any, Any], argument: str, depth: int) -> dict[str, An
 
 
 def _value(value: Any, argument: str, depth: int) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if value is None or isinstance(value, bool):
+    value = _scalar(value, argument)
+    if value is None or isinstance(value, (bool, str, int, float, datetime, date)):
         return value
-    if isinstance(value, (datetime, date)):
-        return value
-    if isinstance(value, str):
-        return unicode(str(value), argument)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
     if depth >= METADATA_DEPTH_MAX:
         raise InvalidArgumentError(f"{argument}: metadata may nest at most {METADATA_DEPTH_MAX} deep")
     if isinstance(value, Mapping):
@@ -261,16 +252,16 @@ def _value(value: Any, argument: str, depth: int) -> Any:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def include(value: Any, *, distances: bool) -> frozenset[str]:
+def include(value: Any, *, distances: bool) -> tuple[str, ...]:
     """Which columns the answer shall have; `distances` only where there is a query."""
-    fields = [value] if isinstance(value, str) else list(value)
+    fields = one_or_many(value, "include")
     allowed = _FIELDS if distances else tuple(field for field in _FIELDS if field != "distances")
     for field in fields:
         if field not in allowed:
             raise InvalidArgumentError(
                 f"Expected include item to be one of {', '.join(allowed)}, got {field!r}"
             )
-    return frozenset(fields)
+    return tuple(fields)
 
 
 def count(value: Any, argument: str, minimum: int) -> int:

@@ -7,18 +7,21 @@ which are taken out, which are altered in place. Nothing is stored here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from vicinal import _request as r
+from vicinal._storage import checksums
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.metadata import decode, encode
-from vicinal._storage.records import NewRecord
+from vicinal._storage.records import NewRecord, Replacement
 from vicinal.errors import DuplicateIDError
 from vicinal.types import Vectors
 
+Texts = tuple["str | None", "str | None", "str | None"]
+"""(document, metadata as text, uri)"""
 Existing = Mapping[int, tuple[int, int, "str | None", "str | None", "str | None"]]
 """row → (row, position, document, metadata as text, uri)"""
 
@@ -31,7 +34,7 @@ class Decision:
     sources: list[int] = field(default_factory=list)
     """For each inserted record, the item of the request whose embedding it takes."""
     removed: list[int] = field(default_factory=list)
-    replaced: list[tuple[str | None, str | None, str | None, int]] = field(default_factory=list)
+    replaced: list[Replacement] = field(default_factory=list)
     added: int = 0
     updated: int = 0
     kept: int = 0
@@ -46,6 +49,26 @@ class Decision:
     def delta(self) -> Delta:
         altered = [row for *_, row in self.replaced]
         return Delta(np.array(self.removed, dtype=np.int64), np.array(altered, dtype=np.int64))
+
+    def state(self, before: State, dimension: int | None) -> State:
+        """The state that this batch leads to."""
+        return replace(
+            before,
+            change=before.change + 1,
+            rows=before.rows + len(self.inserted),
+            records=before.records + self.added,
+            positions=before.positions + self.added,
+            dimension=dimension,
+        )
+
+    def insert(self, before: State, request: r.Write, item: int, position: int, values: Texts) -> None:
+        """A record at the next row, with the embedding of an item of the request."""
+        assert request.embeddings is not None
+        row, id = before.rows + len(self.inserted), request.ids[item]
+        document, metadata, uri = values
+        checksum = checksums.of_record(position, id, *values, request.embeddings[item])
+        self.inserted.append((row, position, id, document, metadata, uri, checksum))
+        self.sources.append(item)
 
 
 def encode_metadatas(request: r.Write) -> list[str | None]:
@@ -74,9 +97,8 @@ def decide(
         row = rows.get(id)
         if row is None:
             if request.mode != "update":
-                new = state.rows + len(decision.inserted)
-                decision.inserted.append((new, new, id, *_new_values(request, texts, item)))
-                decision.sources.append(item)
+                position = state.positions + decision.added
+                decision.insert(state, request, item, position, _new_values(request, texts, item))
                 decision.added += 1
         elif request.mode == "add":
             decision.kept += 1
@@ -102,17 +124,14 @@ def _change(
         _given(request.uris, item, uri),
     )
     if request.embeddings is not None and not np.array_equal(stored[row], request.embeddings[item]):
-        new = state.rows + len(decision.inserted)
-        decision.inserted.append((new, position, request.ids[item], *values))
-        decision.sources.append(item)
+        decision.insert(state, request, item, position, values)
         decision.removed.append(row)
     elif values != (document, metadata, uri):
-        decision.replaced.append((*values, row))
+        checksum = checksums.of_record(position, request.ids[item], *values, stored[row])
+        decision.replaced.append((*values, checksum, row))
 
 
-def _new_values(
-    request: r.Write, texts: list[str | None], item: int
-) -> tuple[str | None, str | None, str | None]:
+def _new_values(request: r.Write, texts: list[str | None], item: int) -> Texts:
     return _given(request.documents, item, None), texts[item], _given(request.uris, item, None)
 
 

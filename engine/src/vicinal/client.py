@@ -7,7 +7,7 @@ API over the same engine. A client injects its backend into the collections that
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -38,13 +38,13 @@ _DEFAULT = _Default()
 
 
 class Client:
-    """The operations on collections that every kind of client has. Use one of its subclasses.
+    """The operations on collections that every kind of client has; `Client()` alone is in memory.
 
     A client is a context manager; leaving it closes it. It may be shared between threads.
     """
 
-    def __init__(self, backend: Backend):
-        self._backend = backend
+    def __init__(self, backend: Backend | None = None) -> None:
+        self._backend = backend or LocalBackend(None)
         self._namespace = r.Namespace(DEFAULT_TENANT, DEFAULT_DATABASE)
 
     def create_collection(
@@ -72,6 +72,8 @@ class Client:
             UniqueConstraintError: The name is taken.
             InvalidArgumentError: A bad name or configuration.
         """
+        if configuration is not None and not isinstance(configuration, Mapping):
+            raise ArgumentTypeError(argument="configuration", expected="a dict", got=configuration)
         function = self._resolve(embedding_function, configuration)
         stored = registry.describe(function)
         default_space: Callable[[], Space] = getattr(function, "default_space", lambda: "l2")
@@ -82,7 +84,8 @@ class Client:
             parse_configuration(configuration, metadata, default_space(), stored),
             get_or_create,
         )
-        return self._open(self._backend.create(request), embedding_function)
+        given = _DEFAULT if isinstance(function, DefaultEmbeddingFunction) else function
+        return self._open(self._backend.create(request), given)
 
     def get_or_create_collection(
         self,
@@ -112,7 +115,7 @@ class Client:
         """
         if not isinstance(name, str):
             raise ArgumentTypeError(argument="name", expected="a str", got=name)
-        found = self._backend.list(r.List(self._namespace, name=name))
+        found = self._backend.list(r.List(self._namespace, name=check.unicode(name, "name")))
         if not found:
             raise NotFoundError(
                 kind="Collection",
@@ -125,6 +128,8 @@ class Client:
         self, id: UUID, *, embedding_function: Embedder | _Default | None = _DEFAULT
     ) -> Collection:
         """Open an existing collection by its id."""
+        if not isinstance(id, UUID):
+            raise ArgumentTypeError(argument="id", expected="a uuid.UUID", got=id)
         found = self._backend.list(r.List(self._namespace, id=id))
         if not found:
             raise NotFoundError(kind="Collection", key=str(id))
@@ -146,6 +151,22 @@ class Client:
     def delete_collection(self, name: str) -> None:
         """Delete a collection and free its disk at once. Raises `NotFoundError` when there is none."""
         self._backend.drop(r.Drop(self.get_collection(name).id))
+
+    def check(self) -> list[str]:
+        """Read everything and compare it with its checksums: one sentence for each contradiction.
+
+        An empty list means that every record's texts and vector are what was written, and that rows,
+        vectors, the change log and the catalog agree. Changes nothing. Costs one pass over the data.
+        """
+        return self._backend.maintain(r.Maintain("check"))
+
+    def backup(self, target: str | os.PathLike[str]) -> None:
+        """Copy the database to a directory, while others write to it; open the copy to restore it.
+
+        Each collection is copied as of one commit. A target that is an earlier backup is brought up to
+        date: of the vectors, only those that it lacks are copied.
+        """
+        self._backend.maintain(r.Maintain("backup", target=Path(target).expanduser()))
 
     def close(self) -> None:
         """Release files and threads; safe to call twice. Everything acknowledged is on disk already."""
@@ -210,6 +231,8 @@ class PersistentClient(Client):
     def __init__(self, path: str | os.PathLike[str] = "./vicinal") -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise ArgumentTypeError(argument="path", expected="a str or Path", got=path)
+        if "\0" in os.fspath(path):
+            raise InvalidArgumentError(f"path: a NUL character cannot be part of a path, got {path!r}")
         self.path = Path(path).expanduser()
         super().__init__(LocalBackend(self.path))
 

@@ -318,11 +318,11 @@ class Collection:
             where=check.condition(where, where_document),
             limit=None if limit is None else check.count(limit, "limit", 0),
             offset=0 if offset is None else check.count(offset, "offset", 0),
-            fields=fields,
+            fields=frozenset(fields),
         )
         found = self._backend.select(request)
         columns = {name: getattr(found, name) for name in _COLUMNS}
-        return GetResult(ids=found.ids, **columns, data=None, included=list(include))
+        return GetResult(ids=found.ids, **columns, data=None, included=list(fields))
 
     def peek(self, limit: int = 10) -> GetResult:
         """The first records, with their embeddings, documents and metadata."""
@@ -383,7 +383,7 @@ class Collection:
             k=int(n_results),
             ids=id_column,
             where=condition,
-            fields=fields,
+            fields=frozenset(fields),
             mmr=mmr,
         )
         answer = self._backend.search(request)
@@ -391,7 +391,7 @@ class Collection:
         for name in (*_COLUMNS, "distances"):
             wanted = name in fields
             result[name] = [getattr(part, name) for part in answer.parts] if wanted else None
-        result.update(data=None, included=list(include))
+        result.update(data=None, included=list(fields))
         if explain:
             result["explain"] = answer.explanation
         return result
@@ -415,6 +415,14 @@ class Collection:
         fetched = max(20, 4 * k) if fetch_k is None else check.count(fetch_k, "fetch_k", 1)
         return r.Mmr(check.fraction(lambda_mult, "lambda_mult"), max(fetched, k))
 
+    def compact(self) -> None:
+        """Give the space of deleted and replaced records back to the disk.
+
+        Happens by itself when more than half of the rows are dead. Readers go on meanwhile, writers
+        wait; the live vectors and records need their disk space twice while it lasts.
+        """
+        self._backend.maintain(r.Maintain("compact", self.id))
+
     # --- itself --------------------------------------------------------------------------------
 
     def modify(self, name: str | None = None, metadata: dict[str, Any] | None = None) -> None:
@@ -422,14 +430,10 @@ class Collection:
 
         Raises `UniqueConstraintError` when the name is taken.
         """
-        if metadata is not None and "hnsw:space" in metadata:
+        checked = check.collection_metadata(metadata)
+        if checked is not None and "hnsw:space" in checked:
             raise InvalidArgumentError(
                 "Changing the distance function of a collection once it is created is not supported."
             )
-        self._info = self._backend.modify(
-            r.Modify(
-                self.id,
-                name=None if name is None else check.collection_name(name, "new_name"),
-                metadata=check.collection_metadata(metadata),
-            )
-        )
+        new_name = None if name is None else check.collection_name(name, "new_name")
+        self._info = self._backend.modify(r.Modify(self.id, new_name, checked))

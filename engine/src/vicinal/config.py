@@ -8,11 +8,11 @@ defaults are Chroma's, so `configuration={"hnsw": {"space": "cosine"}}` and the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.types import Space
 
 _LEGACY_KEYS = {
@@ -71,10 +71,11 @@ def parse_configuration(
     embedding_function: dict[str, Any] | None,
 ) -> CollectionConfiguration:
     """Read a caller's configuration, or, when there is none, the older `hnsw:*` metadata keys."""
-    if configuration is not None and not isinstance(configuration, Mapping):
-        raise InvalidArgumentError(f"Expected configuration to be a dict, got {configuration!r}")
     if configuration is not None:
-        hnsw = dict(cast(Mapping[str, Any], configuration.get("hnsw") or {}))
+        given = configuration.get("hnsw") or {}
+        if not isinstance(given, Mapping):
+            raise ArgumentTypeError(argument="configuration['hnsw']", expected="a dict", got=given)
+        hnsw = dict(given)
     else:
         hnsw = {_LEGACY_KEYS[key]: value for key, value in (metadata or {}).items() if key in _LEGACY_KEYS}
     hnsw.setdefault("space", default_space)

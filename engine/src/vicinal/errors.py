@@ -49,6 +49,7 @@ class VicinalError(Exception):
 
 def _rebuild(cls: type[VicinalError], args: tuple[Any, ...], facts: dict[str, Any]) -> VicinalError:
     error = cls.__new__(cls, *args)
+    error.args = args  # OSError's __new__ leaves them to __init__
     error.__dict__.update(facts)
     return error
 
@@ -75,6 +76,8 @@ class ArgumentTypeError(InvalidArgumentError, TypeError):
 
 class InvalidFilterError(InvalidArgumentError):
     """A filter cannot be understood; `path` says which part of it, e.g. `where["$and"][1]["year"]`."""
+
+    problem: str
 
     def __init__(self, *, path: str, problem: str) -> None:
         super().__init__(f"{path}: {problem}", path=path, problem=problem)
@@ -154,8 +157,8 @@ class MissingDependencyError(VicinalError, ImportError):
 class StorageError(VicinalError, OSError):
     """The directory cannot be used: not a directory, not writable, full, or failing."""
 
-    def __init__(self, *, path: str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}", path=path, problem=problem)
+    def __init__(self, *, path: str, problem: str, errno: int | None = None) -> None:
+        super().__init__(f"{path}: {problem}", path=path, problem=problem, errno=errno)
 
 
 class FormatVersionError(StorageError):

@@ -35,7 +35,8 @@ from vicinal._filter.patterns import regex
 from vicinal._filter.values import classify, is_missing, lookup
 from vicinal._index.exact import between
 from vicinal._local import LocalBackend
-from vicinal._storage.files import Files
+from vicinal._request import Maintain
+from vicinal._storage.files import Files, OpenFile, translated
 from vicinal.client import Client, PersistentClient
 from vicinal.collection import Collection
 from vicinal.embedding import EmbeddingFunction, register_embedding_function
@@ -206,17 +207,13 @@ def _plain(value: Any) -> Any:
 
 
 def check(client: Client) -> list[str]:
-    """Every contradiction in a local client's durable data; an empty list when all is well."""
-    backend = client._backend
-    assert isinstance(backend, LocalBackend), "only local data can be checked"
-    return backend.check()
+    """`client.check()`, for fixtures: every contradiction in the durable data, none when all is well."""
+    return client.check()
 
 
 def wait_for_index(collection: Collection) -> None:
     """Return when the background indexer has nothing left to do for a collection."""
-    backend = collection._backend
-    assert isinstance(backend, LocalBackend), "only local collections are indexed here"
-    backend.wait_for_index(collection.id)
+    collection._backend.maintain(Maintain("index", collection.id))
 
 
 class FaultyFiles(Files):
@@ -231,21 +228,26 @@ class FaultyFiles(Files):
     def step(self, name: str) -> None:
         self.on(name)
 
-    def write_at(self, fd: int, data: memoryview, offset: int) -> None:
-        self.on("file: write")
-        super().write_at(fd, data, offset)
+    def write_at(self, file: OpenFile, data: memoryview, offset: int) -> None:
+        self._fail("file: write", file.path)
+        super().write_at(file, data, offset)
 
-    def sync(self, fd: int) -> None:
-        self.on("file: sync")
-        super().sync(fd)
+    def sync(self, file: OpenFile) -> None:
+        self._fail("file: sync", file.path)
+        super().sync(file)
 
-    def grow(self, fd: int, size: int) -> None:
-        self.on("file: grow")
-        super().grow(fd, size)
+    def grow(self, file: OpenFile, size: int) -> None:
+        self._fail("file: grow", file.path)
+        super().grow(file, size)
 
     def replace(self, source: Path, target: Path) -> None:
-        self.on("file: replace")
+        self._fail("file: replace", target)
         super().replace(source, target)
+
+    def _fail(self, step: str, path: Path) -> None:
+        """What `on` raises is seen as the operating system's own error would be."""
+        with translated(path):
+            self.on(step)
 
 
 def open_with(path: Path, files: Files) -> Client:

@@ -33,7 +33,7 @@ from vicinal._filter.ast import (
     Order,
     Regex,
 )
-from vicinal._filter.values import classify
+from vicinal._filter.values import classify, scalar
 from vicinal.errors import InvalidFilterError
 
 DEPTH_MAX = 100
@@ -151,8 +151,7 @@ def _startswith(key: str, prefix: Any, path: str) -> Node:
 
 
 def _regex(key: str, pattern: Any, path: str) -> Node:
-    patterns.regex(_text(pattern, path, "$regex"))  # a bad pattern fails here, not in the search
-    return Regex(key, pattern)
+    return Regex(key, _regular(_text(pattern, path, "$regex"), path))
 
 
 def _negated(build: Callable[[str, Any, str], Node]) -> Callable[[str, Any, str], Node]:
@@ -209,8 +208,7 @@ def _document(where: Any, path: str, depth: int) -> Node:
             problem=f"Expected where document operand value for operator {name} to be a non-empty str",
         )
     if positive == "$regex":
-        patterns.regex(text)
-        leaf: Node = Document("regex", text)
+        leaf: Node = Document("regex", _regular(text, here))
     else:
         leaf = Document("contains", text)
     return leaf if positive == name else Not(leaf)
@@ -261,11 +259,13 @@ def _operands(values: Any, path: str) -> tuple[Operand, ...]:
 
 
 def _operand(value: Any, path: str, composite: bool = False) -> Operand:
-    if isinstance(value, np.generic):
-        value = value.item()
+    try:
+        value = scalar(value)
+    except ValueError as error:
+        raise InvalidFilterError(path=path, problem=str(error)) from None
     wanted: tuple[type, ...] = (str, int, float, bool, datetime, date)
-    if composite:
-        wanted += (list, tuple, dict)
+    if composite and isinstance(value, (list, tuple, dict)):
+        return _composite(value, path)
     if not isinstance(value, wanted):
         raise InvalidFilterError(
             path=path,
@@ -275,6 +275,16 @@ def _operand(value: Any, path: str, composite: bool = False) -> Operand:
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidFilterError(path=path, problem=f"Expected a finite number, got {value!r}")
     return Operand(*classify(value))
+
+
+def _composite(value: Any, path: str) -> Operand:
+    """A list or an object to be equal to."""
+    try:
+        return Operand(*classify(value))
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidFilterError(
+            path=path, problem=f"Expected lists and dicts of JSON values, got {value!r}"
+        ) from None
 
 
 def _ordered(operand: Operand, operator: str, path: str) -> Operand:
@@ -292,7 +302,16 @@ def _text(value: Any, path: str, operator: str) -> str:
         raise InvalidFilterError(
             path=path, problem=f"Expected operand value for {operator} to be a str, got {value!r}"
         )
-    return value
+    return str(_operand(value, path).value)
+
+
+def _regular(pattern: str, path: str) -> str:
+    """A bad pattern fails here, where its place is known, and not in the search."""
+    try:
+        patterns.regex(pattern)
+    except InvalidFilterError as error:
+        raise InvalidFilterError(path=path, problem=error.problem) from None
+    return pattern
 
 
 def _flag(value: Any, path: str) -> bool:

@@ -10,12 +10,55 @@ from collections.abc import Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
+import numpy as np
 from pydantic_core import to_json
 
 from vicinal._filter.ast import Kind
 
+INT_BITS_MAX = 14_000
+"""Integers of more bits (about 4,200 digits) cannot be written as JSON that every parser reads."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MISSING = object()
+
+
+def scalar(value: Any) -> Any:
+    """A scalar as a plain Python value: numpy's become Python's, subclasses their base.
+
+    Raises `ValueError` for what cannot be stored: half a surrogate pair, an endless integer, a moment
+    without a date. Anything that is no scalar comes back as it is.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        value = str.__str__(value)
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            problem = f"not valid Unicode text (a lone surrogate at position {error.start})"
+            raise ValueError(problem) from None
+        return value
+    if isinstance(value, int):
+        if value.bit_length() > INT_BITS_MAX:
+            raise ValueError("integers may have at most about 4,200 digits")
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, (datetime, date)):
+        return _moment(value)
+    return value
+
+
+def _moment(value: datetime | date) -> datetime | date:
+    """A plain datetime or date; pandas' NaT calls itself a datetime but has no year."""
+    if not isinstance(value.year, int):
+        raise ValueError(f"{value!r} is no moment in time")
+    if not isinstance(value, datetime):
+        return date(value.year, value.month, value.day)
+    clock = (value.hour, value.minute, value.second, value.microsecond, value.tzinfo)
+    return datetime(value.year, value.month, value.day, *clock, fold=value.fold)
 
 
 def classify(value: Any) -> tuple[Kind, Any]:

@@ -18,15 +18,16 @@ Distances = NDArray[np.float64]
 
 _BLOCK_ROWS = 4096
 _UNIT_ROUNDOFF = 2.0**-24
+_PRODUCT_MIN, _PRODUCT_MAX = 1e-30, 1e30
+"""Where |v|·|q| lies outside, a float32 product of the two may under- or overflow."""
 
 
 def nearest(view: View, space: Space, query: Vector, k: int, rows: Rows) -> tuple[Rows, Distances]:
     """The k nearest of `rows` (ascending), by distance and then by row, with their distances."""
-    rough = _rough(view, space, query, rows)
     if k < len(rows):
+        rough = _rough(view, space, query, rows)
         kth = np.partition(rough, k - 1)[k - 1]
-        keep = ~(rough > kth + 2 * _error(view, space, query))  # NaN, from overflow, is kept
-        rows = rows[keep]
+        rows = rows[rough <= kth + 2 * _error(view, space, query)]
     distances = measure(view.vectors, space, query, rows)
     best = np.lexsort((rows, distances))[:k]
     return rows[best], distances[best]
@@ -57,24 +58,25 @@ def between(space: Space, query: NDArray[np.float64], vectors: NDArray[np.float6
     return distances
 
 
-def _rough(view: View, space: Space, query: Vector, rows: Rows) -> NDArray[np.float32]:
-    """Distances from float32 products; good to `_error`."""
-    dots = np.empty(len(rows), dtype=np.float32)
+def _rough(view: View, space: Space, query: Vector, rows: Rows) -> Distances:
+    """Distances from float32 products, good to `_error`; −∞ where float32 cannot tell."""
+    dots: NDArray[np.float32] = np.empty(len(rows), dtype=np.float32)
     everything = len(rows) == view.rows
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for start in range(0, len(rows), _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, len(rows))
             block = view.vectors[start:stop] if everything else view.vectors[rows[start:stop]]
             np.matmul(block, query, out=dots[start:stop])
-        norms = view.norms if everything else view.norms[rows]
-        length = np.float32(np.linalg.norm(query.astype(np.float64)))
-        if space == "l2":
-            rough: NDArray[np.float32] = norms * norms - 2 * dots + length * length
-        elif space == "ip":
-            rough = 1 - dots
-        else:
-            products = norms * length
-            rough = 1 - np.where(products > 0, dots / products, np.float32(0))
+    norms = view.norms if everything else view.norms[rows]
+    length = float(np.linalg.norm(query.astype(np.float64)))
+    products = norms * length
+    if space == "l2":
+        rough: Distances = norms * norms - 2.0 * dots.astype(np.float64) + length * length
+    elif space == "ip":
+        rough = 1.0 - dots.astype(np.float64)
+    else:
+        rough = 1.0 - np.divide(dots, products, out=np.zeros(len(rows)), where=products > 0)
+    rough[(products < _PRODUCT_MIN) & (products > 0) | (products > _PRODUCT_MAX)] = -np.inf
     return rough
 
 

@@ -66,20 +66,32 @@ class Graph:
                 self._hidden[row] = True
                 self.hidden += 1
 
-    def nearest(self, query: Vector, k: int, allowed: Mask | None) -> Rows | None:
-        """About k nearest rows in no promised order; None when the graph cannot reach k of them.
+    def nearest(self, query: Vector, ef: int, alive: Mask, wanted: Mask) -> tuple[Rows, int] | None:
+        """About ef of the nearest wanted rows, in no promised order, and the count of covered rows.
 
-        The search keeps k candidates as it walks (hnswlib's ef is at least k), so a caller asks for
-        as many as its recall needs and cuts the answer itself.
+        `alive` and `wanted` (a part of it) are a view's. None when the graph cannot answer for that
+        view: it has forgotten a record that the view still sees, or cannot reach enough rows. The
+        search keeps as many candidates as it is asked for (hnswlib's ef is at least k), so callers ask
+        for what their recall needs and cut the answer themselves.
         """
         with self._lock.shared():
-            accept: Any = None if allowed is None else _padded(allowed, self.rows).__getitem__
+            covered = min(self.rows, len(alive))
+            dead = covered - int(np.count_nonzero(alive[:covered]))
+            reachable = int(np.count_nonzero(wanted[:covered]))
+            # Rows are hidden in the order in which they died, so equal counts mean equal sets.
+            if self.hidden > dead:
+                return None
+            if not reachable:
+                return np.empty(0, dtype=np.int64), covered
+            # hnswlib asks about every candidate: it is spared the question where all answers are yes.
+            all_wanted = reachable + dead == covered == self.rows and self.hidden == dead
+            accept: Any = None if all_wanted else _padded(wanted, self.rows).__getitem__
             try:
-                labels, _ = self._index.knn_query(query, k=k, num_threads=1, filter=accept)
+                labels, _ = self._index.knn_query(query, k=min(ef, reachable), num_threads=1, filter=accept)
             except RuntimeError:
-                return None  # fewer than k are reachable; the caller scans instead
+                return None  # fewer are reachable; the caller scans instead
         found: NDArray[np.uint64] = labels[0]
-        return found.astype(np.int64)
+        return found.astype(np.int64), covered
 
     def save(self, path: Path) -> None:
         """Write the graph to a file, while queries go on."""

@@ -38,6 +38,11 @@ class Indexer:
                 self._thread.start()
             self._changed.notify_all()
 
+    def is_busy(self, work: Work) -> bool:
+        """Whether this work runs or waits to run."""
+        with self._changed:
+            return work in self._waiting or self._running == work
+
     def wait(self, work: Work) -> None:
         """Return when this work has nothing left to do."""
         with self._changed:

@@ -74,7 +74,7 @@ def search(
     matches = int(np.count_nonzero(mask))
     plan = choose(view, graph, k, matches, hnsw)
     if plan.ef is not None and graph is not None:
-        rows = _walk(view, graph, query, plan.ef, mask, matches)
+        rows = _walk(view, graph, query, plan.ef, mask)
         if rows is not None:
             found = exact.nearest(view, hnsw.space, query, k, rows)
             return *found, plan
@@ -83,20 +83,11 @@ def search(
     return *exact.nearest(view, hnsw.space, query, k, rows), plan
 
 
-def _walk(view: View, graph: Graph, query: Vector, ef: int, mask: Mask, matches: int) -> Rows | None:
+def _walk(view: View, graph: Graph, query: Vector, ef: int, mask: Mask) -> Rows | None:
     """Candidates from the graph, and every match that the graph does not cover; ascending."""
-    covered = min(graph.rows, view.rows)
-    dead = covered - int(np.count_nonzero(view.alive[:covered]))
-    if graph.hidden > dead:
-        return None  # the graph has forgotten records that this older view still sees
-    tail = covered + np.flatnonzero(mask[covered:])
-    reachable = matches - len(tail)
-    if reachable <= 0:
-        return tail
-    # hnswlib asks about every candidate, so it is spared the question where the answer is always yes.
-    unfiltered = matches + dead + (view.rows - covered - len(tail)) == view.rows
-    everything = unfiltered and graph.hidden == dead and graph.rows <= view.rows
-    found = graph.nearest(query, min(ef, reachable), None if everything else mask)
+    found = graph.nearest(query, ef, view.alive, mask)
     if found is None:
         return None
-    return np.unique(np.concatenate([found, tail]))
+    rows, covered = found
+    tail = covered + np.flatnonzero(mask[covered:])
+    return np.unique(np.concatenate([rows, tail]))

@@ -17,6 +17,8 @@ from vicinal.types import Vectors
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+_BLOCK_ROWS = 4096
+
 
 @dataclass(frozen=True)
 class View:
@@ -30,7 +32,7 @@ class View:
     positions: Rows | None
     """Where `get` lists each row; None while every row stands at its own number."""
     vectors: Vectors
-    norms: NDArray[np.float32]
+    norms: NDArray[np.float64]
     """Length of each vector."""
 
     def order(self, rows: Rows) -> Rows:
@@ -48,7 +50,7 @@ EMPTY = View(
     alive=np.empty(0, dtype=np.bool_),
     positions=None,
     vectors=np.empty((0, 0), dtype=np.float32),
-    norms=np.empty(0, dtype=np.float32),
+    norms=np.empty(0, dtype=np.float64),
 )
 
 
@@ -90,8 +92,10 @@ def _positions(old: View, rows: int, live_rows: Rows, positions: Rows) -> Rows |
     return extended
 
 
-def lengths(vectors: Vectors) -> NDArray[np.float32]:
-    """Euclidean length of each vector; infinite where its square overflows float32."""
-    with np.errstate(over="ignore"):
-        norms: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
+def lengths(vectors: Vectors) -> NDArray[np.float64]:
+    """Euclidean length of each vector, in float64, where no square of a float32 overflows."""
+    norms = np.empty(len(vectors), dtype=np.float64)
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        block = vectors[start : start + _BLOCK_ROWS].astype(np.float64)
+        np.sqrt(np.einsum("ij,ij->i", block, block), out=norms[start : start + len(block)])
     return norms

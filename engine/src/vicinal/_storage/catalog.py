@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from vicinal._storage import checksums
 from vicinal._storage.database import Transaction
 from vicinal._storage.metadata import decode, encode
 
@@ -25,11 +26,16 @@ def find(
 ) -> list[tuple[str, str, dict[str, Any] | None, dict[str, Any]]]:
     """(id, name, metadata, configuration) of collections, in order of name."""
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM {_FROM} AND (? IS NULL OR c.name = ?) AND (? IS NULL OR c.id = ?) "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM {_FROM} AND (? IS NULL OR c.name = ?) AND (? IS NULL OR c.id = ?) "
         "ORDER BY c.name LIMIT ? OFFSET ?",
-        (tenant, database, name, name, id, id, -1 if limit is None else limit, offset),
+        (tenant, database, name, name, id, id, _bound(limit, -1), _bound(offset, 0)),
     )
     return [(i, n, decode(metadata), json.loads(config)) for i, n, metadata, config in rows]
+
+
+def _bound(number: int | None, default: int) -> int:
+    """A limit or offset that SQLite can hold."""
+    return default if number is None else min(number, 2**62)
 
 
 def database_id(tx: Transaction, tenant: str, database: str) -> str | None:
@@ -47,9 +53,11 @@ def insert(
     configuration: Mapping[str, Any],
 ) -> None:
     """Enter a collection whose name is known to be free."""
+    entry = (id, name, database, encode(metadata), json.dumps(configuration))
     tx.execute(
-        "INSERT INTO collections (id, name, database, metadata, configuration) VALUES (?, ?, ?, ?, ?)",
-        (id, name, database, encode(metadata), json.dumps(configuration)),
+        "INSERT INTO collections (id, name, database, metadata, configuration, checksum) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (*entry, checksums.of(entry)),
     )
 
 
@@ -65,7 +73,20 @@ def get(tx: Transaction, id: str) -> tuple[str, str, str, dict[str, Any] | None,
 
 def update(tx: Transaction, id: str, name: str, metadata: Mapping[str, Any] | None) -> None:
     """Rename a collection and replace its metadata."""
-    tx.execute("UPDATE collections SET name = ?, metadata = ? WHERE id = ?", (name, encode(metadata), id))
+    (database, configuration) = tx.execute(
+        "SELECT database, configuration FROM collections WHERE id = ?", (id,)
+    ).fetchone()
+    entry = (id, name, database, encode(metadata), configuration)
+    tx.execute(
+        "UPDATE collections SET name = ?, metadata = ?, checksum = ? WHERE id = ?",
+        (name, entry[3], checksums.of(entry), id),
+    )
+
+
+def damaged(tx: Transaction) -> list[str]:
+    """The names of collections whose entry is not what was written."""
+    entries = tx.execute("SELECT id, name, database, metadata, configuration, checksum FROM collections")
+    return [name for id, name, *rest, checksum in entries if checksums.of((id, name, *rest)) != checksum]
 
 
 def delete(tx: Transaction, id: str) -> bool:
@@ -73,6 +94,6 @@ def delete(tx: Transaction, id: str) -> bool:
     return tx.execute("DELETE FROM collections WHERE id = ?", (id,)).rowcount > 0
 
 
-def ids(tx: Transaction) -> set[str]:
-    """The ids of all collections of all databases."""
-    return {id for (id,) in tx.execute("SELECT id FROM collections")}
+def names(tx: Transaction) -> dict[str, str]:
+    """id → name of all collections of all databases."""
+    return dict(tx.execute("SELECT id, name FROM collections ORDER BY name"))

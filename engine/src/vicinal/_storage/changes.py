@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal._storage import checksums
 from vicinal._storage.database import Transaction
 
 KEPT = 10_000
@@ -27,6 +28,8 @@ class State:
     change: int
     rows: int
     records: int
+    positions: int
+    """The next position: how many ids were ever added."""
     dimension: int | None
     generation: int
     dropped: bool
@@ -42,27 +45,25 @@ class Delta:
 
 def state(tx: Transaction) -> State:
     """The committed state that this transaction sees."""
-    change, rows, records, dimension, generation, dropped = tx.execute(
-        "SELECT change, rows, records, dimension, generation, dropped FROM state"
+    row = tx.execute(
+        "SELECT change, rows, records, positions, dimension, generation, dropped FROM state"
     ).fetchone()
-    return State(change, rows, records, dimension, generation, bool(dropped))
+    return State(*row)
 
 
-def log(
-    tx: Transaction, before: State, *, rows: int, records: int, dimension: int | None, delta: Delta
-) -> int:
-    """Enter one change and the state after it; returns its number."""
-    change = before.change + 1
+def log(tx: Transaction, after: State, delta: Delta) -> None:
+    """Enter the change that leads to a state, and the state."""
+    removed, altered = _bytes(delta.removed), _bytes(delta.altered)
+    entry = (after.change, after.rows, removed, altered)
     tx.execute(
-        "INSERT INTO changes (change, rows, removed, altered) VALUES (?, ?, ?, ?)",
-        (change, rows, _bytes(delta.removed), _bytes(delta.altered)),
+        "INSERT INTO changes (change, rows, removed, altered, checksum) VALUES (?, ?, ?, ?, ?)",
+        (*entry, checksums.of(entry)),
     )
-    tx.execute("DELETE FROM changes WHERE change <= ?", (change - KEPT,))
+    tx.execute("DELETE FROM changes WHERE change <= ?", (after.change - KEPT,))
     tx.execute(
-        "UPDATE state SET change = ?, rows = ?, records = ?, dimension = ?",
-        (change, rows, records, dimension),
+        "UPDATE state SET change = ?, rows = ?, records = ?, positions = ?, dimension = ?, generation = ?",
+        (after.change, after.rows, after.records, after.positions, after.dimension, after.generation),
     )
-    return change
 
 
 def drop(tx: Transaction) -> None:

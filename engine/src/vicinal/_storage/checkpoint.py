@@ -8,49 +8,68 @@ the two leaves a file that nobody names. Whatever does not agree with its manife
 from __future__ import annotations
 
 import json
+import time
 import uuid
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, translated
 
 _BLOCK = 1 << 20
+_ABANDONED_S = 3600.0
 
 
 def save(
     directory: Path, name: str, covers: dict[str, Any], write: Callable[[Path], None], files: Files
 ) -> None:
     """Let `write` make the file, then name it in `<name>.json` together with what it covers."""
-    files.make_directory(directory)
+    with translated(directory):
+        directory.mkdir(exist_ok=True)  # not its parents: the collection may just have been deleted
     path = directory / f"{name}-{uuid.uuid4().hex}"
-    manifest = directory / f"{name}.json"
     written = directory / f"{name}-{uuid.uuid4().hex}.json"
+    previous = _manifest(directory, name).get("file")
     try:
         write(path)
         files.sync_path(path)
         files.step("checkpoint: file written")
-        entry = {"file": path.name, "checksum": checksum(path), "covers": covers}
-        written.write_text(json.dumps(entry))
+        written.write_text(json.dumps({"file": path.name, "checksum": checksum(path), "covers": covers}))
         files.sync_path(written)
-        files.replace(written, manifest)
+        files.replace(written, directory / f"{name}.json")
     except BaseException:
         files.remove(written)
         files.remove(path)
         raise
     files.step("checkpoint: manifest replaced")
-    for old in directory.glob(f"{name}-*"):
-        if old != path and not old.name.endswith(".json"):
-            files.remove(old)
+    if previous is not None:
+        files.remove(directory / Path(previous).name)
+    _sweep(directory, name, path, files)
+
+
+def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:
+    """Remove what crashes have left; a file that another process is writing is younger than that."""
+    oldest = time.time() - _ABANDONED_S
+    for leftover in directory.glob(f"{name}-*"):
+        with suppress(OSError):
+            if leftover != current and leftover.stat().st_mtime < oldest:
+                files.remove(leftover)
+
+
+def _manifest(directory: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads((directory / f"{name}.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def load(directory: Path, name: str) -> tuple[Path, dict[str, Any]] | None:
     """The checkpoint's file and what it covers; None when there is none that can be believed."""
+    entry = _manifest(directory, name)
     try:
-        entry = json.loads((directory / f"{name}.json").read_text())
-        path = directory / entry["file"]
-        if path.parent != directory or checksum(path) != entry["checksum"]:
+        path = directory / Path(entry["file"]).name
+        if checksum(path) != entry["checksum"]:
             return None
         return path, dict(entry["covers"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,8 +11,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from vicinal._storage.schema import FORMAT_VERSION
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
@@ -22,20 +23,26 @@ Transaction = sqlite3.Connection
 
 APPLICATION_ID = 0x7669636E  # "vicn"
 _WAIT_S = 600.0  # for another process's write transaction; none of ours lasts seconds
-_IDLE_READERS_MAX = 8
+_IDLE_READERS_MAX = 4
 
 
 class Database:
-    """One SQLite database, made with `schema` when it does not exist yet."""
+    """One SQLite database, made with `schema` when it does not exist yet.
 
-    def __init__(self, path: Path | None, schema: str) -> None:
+    `must_exist` says that something else proves it was made before: then a missing or empty file is
+    damage, and a fresh database would hide it.
+    """
+
+    def __init__(self, path: Path | None, schema: str, *, must_exist: bool = False) -> None:
         self.path = path
         self._closed = False
         self._writing = threading.RLock()
         self._idle: list[Transaction] = []
-        self._writer = self._connect()
+        if must_exist and path is not None and not path.exists():
+            raise CorruptionError(path=str(path), problem="is missing, though files that belong to it exist")
+        self._writer = self._connect(create=True)
         try:
-            self._prepare(schema)
+            self._prepare(schema, must_exist)
         except BaseException:
             self._writer.close()
             raise
@@ -72,6 +79,22 @@ class Database:
             finally:
                 self._give_back(connection)
 
+    def shrink(self) -> None:
+        """Give free pages back to the file system, as far as other readers let it."""
+        with self._writing, self._translated(), suppress(sqlite3.OperationalError):
+            self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def copy(self, target: Path) -> None:
+        """Write one committed state to another file, while writers go on."""
+        with (
+            self._translated(),
+            closing(self._connect()) as source,
+            closing(sqlite3.connect(str(target), isolation_level=None)) as copy,
+        ):
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = WAL")
+
     def close(self) -> None:
         """Close every connection; running reads finish first by keeping theirs."""
         with self._writing:
@@ -80,12 +103,23 @@ class Database:
             while self._idle:
                 self._idle.pop().close()
 
+    def after_fork(self) -> None:
+        """In the child of a fork: forget who held the lock. Only a database in memory is kept."""
+        assert self.path is None
+        self._writing = threading.RLock()
+
     # --- connections ---------------------------------------------------------------------------
 
-    def _connect(self) -> Transaction:
+    def _connect(self, *, create: bool = False) -> Transaction:
+        """A connection; only the first one may make the file."""
         with self._translated():
+            if self.path is None:
+                name = ":memory:"
+            else:
+                name = f"file:{quote(str(self.path.absolute()))}?mode={'rwc' if create else 'rw'}"
             connection = sqlite3.connect(
-                ":memory:" if self.path is None else str(self.path),
+                name,
+                uri=self.path is not None,
                 timeout=_WAIT_S,
                 isolation_level=None,
                 check_same_thread=False,
@@ -110,21 +144,28 @@ class Database:
         else:
             self._idle.append(connection)
 
-    def _prepare(self, schema: str) -> None:
+    def _prepare(self, schema: str, must_exist: bool) -> None:
         """Make the tables, or see that they are of a format that this code reads."""
         with self._translated():
             if self._version() == 0:
-                if self.path is not None:
-                    self._writer.execute("PRAGMA journal_mode = WAL")
-                with self.write() as tx:
-                    if self._version() == 0:
-                        for statement in filter(str.strip, schema.split(";")):
-                            tx.execute(statement)
-                        tx.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                        tx.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+                if must_exist:
+                    raise CorruptionError(
+                        path=str(self.path), problem="is empty, though files that belong to it exist"
+                    )
+                self._make(schema)
             found = self._version()
         if found > FORMAT_VERSION:
             raise FormatVersionError(path=str(self.path), found=found, supported=FORMAT_VERSION)
+
+    def _make(self, schema: str) -> None:
+        if self.path is not None:
+            self._writer.execute("PRAGMA journal_mode = WAL")
+        with self.write() as tx:
+            if self._version() == 0:  # else another process was faster
+                for statement in filter(str.strip, schema.split(";")):
+                    tx.execute(statement)
+                tx.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                tx.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
     def _version(self) -> int:
         (version,) = self._writer.execute("PRAGMA user_version").fetchone()
@@ -135,15 +176,14 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        where = str(self.path or ":memory:")
         try:
             yield
         except sqlite3.ProgrammingError as error:
-            if "closed" in str(error):
+            if "closed" in str(error):  # another thread closed the client; there is no code to ask for
                 raise ClosedError from error
             raise
         except sqlite3.DatabaseError as error:
-            where = str(self.path or ":memory:")
-            code = getattr(error, "sqlite_errorname", "")  # Python 3.11 and later
-            if type(error) is sqlite3.DatabaseError or code in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+            if type(error) is sqlite3.DatabaseError:  # SQLite's CORRUPT and NOTADB
                 raise CorruptionError(path=where, problem=f"damaged, SQLite says: {error}") from error
             raise StorageError(path=where, problem=f"SQLite says: {error}") from error

@@ -11,11 +11,29 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal.errors import StorageError
 
 _BINARY = getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file descriptor, and the path that errors name."""
+
+    fd: int
+    path: Path
+
+    @property
+    def size(self) -> int:
+        """Length in bytes, holes included."""
+        return os.fstat(self.fd).st_size
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        os.close(self.fd)
 
 
 class Files:
@@ -25,66 +43,67 @@ class Files:
         """A named moment of a durable operation; does nothing. Tests stop the process here."""
 
     def make_directory(self, path: Path) -> None:
-        """Make a directory and its parents, durably."""
-        with _translated(path):
+        """Make a directory and its parents, each durably; one that exists is fine."""
+        with translated(path):
             if path.exists() and not path.is_dir():
                 raise StorageError(path=str(path), problem="is a file; a directory is needed")
-            if not path.exists():
-                path.mkdir(parents=True, exist_ok=True)
-                self.sync_directory(path.parent)
+            missing = [level for level in (path, *path.parents) if not level.exists()]
+            for level in reversed(missing):
+                level.mkdir(exist_ok=True)
+                self.sync_directory(level.parent)
 
     def check_writable(self, path: Path) -> None:
         """Raise when files cannot be made in this directory."""
         if not os.access(path, os.W_OK | os.X_OK):
             raise StorageError(path=str(path), problem="the directory is not writable")
 
-    def open(self, path: Path) -> int:
-        """Open for reading and writing, made if missing."""
-        with _translated(path):
+    def open(self, path: Path, *, create: bool) -> OpenFile:
+        """Open for reading and writing; a missing file is made, or is a `FileNotFoundError`."""
+        with translated(path, except_missing=not create):
             existed = path.exists()
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
+            fd = os.open(path, os.O_RDWR | _BINARY | (os.O_CREAT if create else 0), 0o666)
             if not existed:
                 self.sync_directory(path.parent)
-            return fd
+            return OpenFile(fd, path)
 
-    def write_at(self, fd: int, data: memoryview, offset: int) -> None:
+    def write_at(self, file: OpenFile, data: memoryview, offset: int) -> None:
         """Write all of data at an offset."""
-        with _translated(fd):
-            os.lseek(fd, offset, os.SEEK_SET)
+        with translated(file.path):
+            os.lseek(file.fd, offset, os.SEEK_SET)
             while data.nbytes:
-                data = data[os.write(fd, data) :]
+                data = data[os.write(file.fd, data) :]
 
-    def grow(self, fd: int, size: int) -> None:
+    def grow(self, file: OpenFile, size: int) -> None:
         """Make the file at least so long; the new bytes are a hole until they are written."""
-        with _translated(fd):
-            if os.fstat(fd).st_size < size:
-                os.truncate(fd, size)
+        with translated(file.path):
+            if file.size < size:
+                os.truncate(file.fd, size)
 
-    def sync(self, fd: int) -> None:
+    def sync(self, file: OpenFile) -> None:
         """Return when the file's bytes are on the medium."""
-        with _translated(fd):
+        with translated(file.path):
             if sys.platform == "darwin":
                 import fcntl
 
-                fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+                fcntl.fcntl(file.fd, fcntl.F_FULLFSYNC)
             elif hasattr(os, "fdatasync"):
-                os.fdatasync(fd)
+                os.fdatasync(file.fd)
             else:
-                os.fsync(fd)
+                os.fsync(file.fd)
 
     def sync_path(self, path: Path) -> None:
         """`sync` for a file that another library wrote."""
-        fd = self.open(path)
+        file = self.open(path, create=False)
         try:
-            self.sync(fd)
+            self.sync(file)
         finally:
-            os.close(fd)
+            file.close()
 
     def sync_directory(self, path: Path) -> None:
         """Make the names in a directory durable, where the platform can."""
         if sys.platform == "win32":
             return
-        with _translated(path):
+        with translated(path):
             fd = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(fd)
@@ -93,13 +112,13 @@ class Files:
 
     def replace(self, source: Path, target: Path) -> None:
         """Atomically give a file the name of another."""
-        with _translated(target):
+        with translated(target):
             os.replace(source, target)
             self.sync_directory(target.parent)
 
     def remove(self, path: Path) -> None:
         """Remove a file that may be gone already."""
-        with _translated(path):
+        with translated(path):
             path.unlink(missing_ok=True)
 
     def remove_tree(self, path: Path) -> None:
@@ -108,11 +127,13 @@ class Files:
 
 
 @contextmanager
-def _translated(place: Path | int) -> Iterator[None]:
+def translated(path: Path, *, except_missing: bool = False) -> Iterator[None]:
+    """Turn an `OSError` in the block into a `StorageError` that names the path and keeps the errno."""
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
-        where = str(place) if isinstance(place, Path) else "vector file"
-        raise StorageError(path=where, problem=f"{error.strerror or error}") from error
+        if except_missing and isinstance(error, FileNotFoundError):
+            raise
+        raise StorageError(path=str(path), problem=f"{error.strerror or error}", errno=error.errno) from error

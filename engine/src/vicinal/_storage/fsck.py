@@ -6,22 +6,17 @@ tell the same story. Tests call it after every scenario.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 
-from vicinal._storage import changes, records
+from vicinal._storage import changes, checksums, records
 from vicinal._storage.database import Transaction
-from vicinal._storage.metadata import decode
-from vicinal._storage.vectors import VectorStore
-from vicinal.errors import StorageError
-
-_BLOCK_ROWS = 8192
+from vicinal.types import Vectors
 
 
-def check(tx: Transaction, vectors: VectorStore | None) -> Iterator[str]:
-    """Findings, none when all is well."""
+def check(tx: Transaction, vectors: Vectors | str) -> Iterator[str]:
+    """Findings, none when all is well. `vectors` are the committed ones, or why they cannot be had."""
     for (finding,) in tx.execute("PRAGMA integrity_check"):
         if finding != "ok":
             yield f"SQLite: {finding}"
@@ -36,34 +31,31 @@ def check(tx: Transaction, vectors: VectorStore | None) -> Iterator[str]:
     if state.rows and state.dimension is None:
         yield f"{state.rows} rows are committed, but no dimension"
     yield from _log(tx, state)
-    yield from _metadata(tx)
-    if vectors is not None and state.rows:
-        yield from _vectors(vectors, state.rows)
+    if isinstance(vectors, str):
+        yield vectors
+    else:
+        yield from _records(tx, vectors)
 
 
 def _log(tx: Transaction, state: changes.State) -> Iterator[str]:
-    numbers = [change for (change,) in tx.execute("SELECT change FROM changes ORDER BY change")]
+    numbers = []
+    for *entry, checksum in tx.execute(
+        "SELECT change, rows, removed, altered, checksum FROM changes ORDER BY change"
+    ):
+        numbers.append(entry[0])
+        if checksums.of(entry) != checksum:
+            yield f"change {entry[0]}: its log entry is not what was written"
     if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         yield "the change log has a gap"
     if (numbers[-1] if numbers else 0) != state.change and not state.dropped:
         yield f"the change log ends at {numbers[-1] if numbers else 0}, the state at {state.change}"
 
 
-def _metadata(tx: Transaction) -> Iterator[str]:
-    for row, text in records.scan(tx, "metadata"):
-        try:
-            decode(text)
-        except (ValueError, json.JSONDecodeError):
-            yield f"row {row}: its metadata cannot be read"
-
-
-def _vectors(vectors: VectorStore, rows: int) -> Iterator[str]:
-    try:
-        view = vectors.view(rows)
-    except StorageError as error:
-        yield str(error)
-        return
-    for start in range(0, rows, _BLOCK_ROWS):
-        finite = np.isfinite(view[start : start + _BLOCK_ROWS]).all(axis=1)
-        for row in np.flatnonzero(~finite)[:10]:
-            yield f"row {start + int(row)}: its vector holds NaN or infinity"
+def _records(tx: Transaction, vectors: Vectors) -> Iterator[str]:
+    """Every record's texts and vector against its checksum."""
+    columns = "position, id, document, metadata, uri, checksum"
+    for row, position, id, document, metadata, uri, checksum in records.scan(tx, columns):
+        if row >= len(vectors):
+            yield f"record {id!r}: its row {row} has no vector"
+        elif checksums.of_record(position, id, document, metadata, uri, vectors[row]) != checksum:
+            yield f"record {id!r} (row {row}): its texts or its vector are not what was written"

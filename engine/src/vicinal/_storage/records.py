@@ -9,23 +9,42 @@ import numpy as np
 
 from vicinal._storage.changes import Rows
 from vicinal._storage.database import Transaction
+from vicinal._storage.schema import RECORDS_TABLE
 
 _CHUNK = 500  # bound variables of one statement; SQLite's own limit is 999 in old builds
 
-NewRecord = tuple[int, int, str, "str | None", "str | None", "str | None"]
-"""(row, position, id, document, metadata as text, uri)"""
+NewRecord = tuple[int, int, str, "str | None", "str | None", "str | None", int]
+"""(row, position, id, document, metadata as text, uri, checksum)"""
+Replacement = tuple["str | None", "str | None", "str | None", int, int]
+"""(document, metadata as text, uri, checksum, row)"""
 
 
 def insert(tx: Transaction, records: Iterable[NewRecord]) -> None:
     """Enter records at new rows."""
     tx.executemany(
-        "INSERT INTO records (row, position, id, document, metadata, uri) VALUES (?, ?, ?, ?, ?, ?)", records
+        "INSERT INTO records (row, position, id, document, metadata, uri, checksum) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        records,
     )
 
 
-def replace(tx: Transaction, records: Iterable[tuple[str | None, str | None, str | None, int]]) -> None:
-    """Change (document, metadata, uri) of a row in place."""
-    tx.executemany("UPDATE records SET document = ?, metadata = ?, uri = ? WHERE row = ?", records)
+def replace(tx: Transaction, records: Iterable[Replacement]) -> None:
+    """Change document, metadata and URI of rows in place."""
+    tx.executemany(
+        "UPDATE records SET document = ?, metadata = ?, uri = ?, checksum = ? WHERE row = ?", records
+    )
+
+
+def renumber(tx: Transaction) -> None:
+    """Give the records the rows 0, 1, 2 … in the order of `get`."""
+    columns = "position, id, document, metadata, uri, checksum"
+    tx.execute("ALTER TABLE records RENAME TO loose")
+    tx.execute(RECORDS_TABLE)
+    tx.execute(
+        f"INSERT INTO records (row, {columns}) "
+        f"SELECT row_number() OVER (ORDER BY position) - 1, {columns} FROM loose ORDER BY position"
+    )
+    tx.execute("DROP TABLE loose")
 
 
 def delete(tx: Transaction, rows: Iterable[int]) -> None:
@@ -37,7 +56,7 @@ def rows_of(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
     """id → row, for those ids that exist."""
     found: dict[str, int] = {}
     for chunk, marks in _chunks(ids):
-        found.update(tx.execute(f"SELECT id, row FROM records WHERE id IN ({marks})", chunk))  # noqa: S608
+        found.update(tx.execute(f"SELECT id, row FROM records WHERE id IN ({marks})", chunk))
     return found
 
 
@@ -45,14 +64,14 @@ def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple
     """row → (row, *columns) for those rows that exist."""
     found: dict[int, tuple[Any, ...]] = {}
     for chunk, marks in _chunks(rows):
-        statement = f"SELECT row, {columns} FROM records WHERE row IN ({marks})"  # noqa: S608
+        statement = f"SELECT row, {columns} FROM records WHERE row IN ({marks})"
         found.update((record[0], record) for record in tx.execute(statement, chunk))
     return found
 
 
-def scan(tx: Transaction, column: str, first: int = 0) -> Iterator[tuple[int, Any]]:
-    """(row, value) of one column over all records from a row on, in order of row."""
-    return tx.execute(f"SELECT row, {column} FROM records WHERE row >= ? ORDER BY row", (first,))  # noqa: S608
+def scan(tx: Transaction, columns: str, first: int = 0) -> Iterator[tuple[Any, ...]]:
+    """(row, *columns) over all records from a row on, in order of row."""
+    return tx.execute(f"SELECT row, {columns} FROM records WHERE row >= ? ORDER BY row", (first,))
 
 
 def live_rows(tx: Transaction, first: int = 0) -> tuple[Rows, Rows]:

@@ -21,6 +21,7 @@ CREATE TABLE collections (
     database TEXT NOT NULL REFERENCES databases (id),
     metadata TEXT,
     configuration TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
     UNIQUE (database, name)
 );
 INSERT INTO tenants VALUES ('default_tenant');
@@ -28,29 +29,34 @@ INSERT INTO databases VALUES
     ('00000000-0000-0000-0000-000000000000', 'default_database', 'default_tenant');
 """
 
-RECORDS = """
-CREATE TABLE state (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    change INTEGER NOT NULL,
-    rows INTEGER NOT NULL,
-    records INTEGER NOT NULL,
-    dimension INTEGER,
-    generation INTEGER NOT NULL,
-    dropped INTEGER NOT NULL
-);
-CREATE TABLE records (
+RECORDS_TABLE = """CREATE TABLE records (
     row INTEGER PRIMARY KEY,
     position INTEGER NOT NULL,
     id TEXT NOT NULL UNIQUE,
     document TEXT,
     metadata TEXT,
-    uri TEXT
+    uri TEXT,
+    checksum INTEGER NOT NULL
+)"""
+
+RECORDS = f"""
+{RECORDS_TABLE};
+CREATE TABLE state (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    change INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    positions INTEGER NOT NULL,
+    dimension INTEGER,
+    generation INTEGER NOT NULL,
+    dropped INTEGER NOT NULL
 );
 CREATE TABLE changes (
     change INTEGER PRIMARY KEY,
     rows INTEGER NOT NULL,
     removed BLOB NOT NULL,
-    altered BLOB NOT NULL
+    altered BLOB NOT NULL,
+    checksum INTEGER NOT NULL
 );
-INSERT INTO state VALUES (1, 0, 0, 0, NULL, 0, 0);
+INSERT INTO state VALUES (1, 0, 0, 0, 0, NULL, 0, 0);
 """

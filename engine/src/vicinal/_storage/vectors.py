@@ -9,7 +9,6 @@ mean nothing: they are a hole, or what a crash left, and the next writer writes 
 from __future__ import annotations
 
 import mmap
-import os
 import threading
 from pathlib import Path
 from typing import Protocol
@@ -27,17 +26,20 @@ _STEP_MAX = 64 << 20
 class VectorStore(Protocol):
     """Appended by one writer at a time, read by anyone."""
 
+    dimension: int
+    generation: int
+
     def append(self, first_row: int, vectors: Vectors) -> None: ...
     def view(self, rows: int) -> Vectors: ...
     def close(self) -> None: ...
 
 
 class VectorFile:
-    """Vectors in a file."""
+    """Vectors in a file. With `create=False` a missing file is a `FileNotFoundError`."""
 
-    def __init__(self, path: Path, dimension: int, files: Files) -> None:
-        self.path, self.dimension, self._files = path, dimension, files
-        self._fd = files.open(path)
+    def __init__(self, path: Path, dimension: int, generation: int, files: Files, *, create: bool) -> None:
+        self.dimension, self.generation, self._files = dimension, generation, files
+        self._file = files.open(path, create=create)
         self._mapping = threading.Lock()
         self._mapped: Vectors = np.empty((0, dimension), dtype="<f4")
 
@@ -45,12 +47,12 @@ class VectorFile:
         """Write vectors from a row on; they are on the medium when this returns."""
         stride = self.dimension * 4
         end = (first_row + len(vectors)) * stride
-        size = os.fstat(self._fd).st_size
+        size = self._file.size
         if end > size:
-            self._files.grow(self._fd, end + min(max(_STEP_MIN, size // 4), _STEP_MAX))
+            self._files.grow(self._file, end + min(max(_STEP_MIN, size // 4), _STEP_MAX))
         data = np.ascontiguousarray(vectors, dtype="<f4").reshape(-1).view(np.uint8)
-        self._files.write_at(self._fd, data.data, first_row * stride)
-        self._files.sync(self._fd)
+        self._files.write_at(self._file, data.data, first_row * stride)
+        self._files.sync(self._file)
 
     def view(self, rows: int) -> Vectors:
         """The first `rows` vectors, read-only, shape (rows, dimension)."""
@@ -61,33 +63,32 @@ class VectorFile:
 
     def close(self) -> None:
         """Let go of the file; views that are still in use keep their mapping."""
-        os.close(self._fd)
+        self._file.close()
 
     def _map(self, rows: int) -> Vectors:
-        size = os.fstat(self._fd).st_size
-        stride = self.dimension * 4
+        size, stride = self._file.size, self.dimension * 4
         if size < rows * stride:
             raise CorruptionError(
-                path=str(self.path),
+                path=str(self._file.path),
                 problem=f"holds {size // stride} vectors, but {rows} rows are committed",
             )
-        mapping = mmap.mmap(self._fd, size, access=mmap.ACCESS_READ)
-        return np.frombuffer(mapping, dtype="<f4", count=size // stride * self.dimension).reshape(
-            -1, self.dimension
-        )
+        mapping = mmap.mmap(self._file.fd, size, access=mmap.ACCESS_READ)
+        count = size // stride
+        return np.frombuffer(mapping, dtype="<f4", count=count * self.dimension).reshape(count, -1)
 
 
 class VectorMemory:
     """Vectors in an array that doubles when it is full."""
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, generation: int) -> None:
+        self.dimension, self.generation = dimension, generation
         self._array: Vectors = np.empty((0, dimension), dtype=np.float32)
 
     def append(self, first_row: int, vectors: Vectors) -> None:
         """Write vectors from a row on. Views handed out before keep the older array."""
         end = first_row + len(vectors)
         if end > len(self._array):
-            larger = np.empty((max(end, 2 * len(self._array)), self._array.shape[1]), dtype=np.float32)
+            larger = np.empty((max(end, 2 * len(self._array)), self.dimension), dtype=np.float32)
             larger[:first_row] = self._array[:first_row]
             self._array = larger
         self._array[first_row:end] = vectors

@@ -43,8 +43,7 @@ def describe(function: Any) -> dict[str, Any] | None:
         name, config = function.name(), function.get_config()
     except (AttributeError, NotImplementedError, TypeError):
         return {"type": "legacy"}
-    if name not in known_embedding_functions:
-        register_embedding_function(type(function))
+    register_embedding_function(type(function))
     return {"type": "known", "name": name, "config": config}
 
 

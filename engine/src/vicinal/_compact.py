@@ -1,0 +1,55 @@
+"""How does deleted space come back?
+
+Rows that hold no record any more keep their place in the vector file until compaction writes the live
+ones, in the order of `get`, to the file of the next generation, gives them new row numbers, and swaps the
+two in one commit. Readers go on with the old file; writers wait. It needs, for its duration, the disk of
+the live vectors and records once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vicinal._live import LiveCollection
+from vicinal._storage import changes, records
+from vicinal._storage.changes import Delta
+
+_BLOCK_ROWS = 4096
+_NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+def compact(live: LiveCollection) -> int:
+    """Drop the rows of deleted and replaced records; returns how many there were."""
+    before = None
+    try:
+        with live.write() as (tx, state):
+            rows, positions = records.live_rows(tx)
+            dead = state.rows - len(rows)
+            if not dead or state.dimension is None:
+                return 0
+            order = rows[np.argsort(positions, kind="stable")]
+            vectors = live.committed_vectors(state)
+            live.files.step("compact: before vectors")
+            store = live.next_generation(state)
+            for start in range(0, len(order), _BLOCK_ROWS):
+                store.append(start, vectors[order[start : start + _BLOCK_ROWS]])
+            live.files.step("compact: vectors synced")
+            records.renumber(tx)
+            generation = state.generation + 1
+            after = replace(state, change=state.change + 1, rows=len(rows), generation=generation)
+            changes.log(tx, after, Delta(_NO_ROWS, _NO_ROWS))
+            before = live.adopt(store)
+            live.files.step("compact: before commit")
+    except BaseException:
+        if before is not None:
+            live.adopt(before)
+        raise
+    # COMMIT has returned: the old generation is nobody's truth any more.
+    live.files.step("compact: committed")
+    if before is not None:
+        before.close()
+    live.discard_vectors(state.generation)
+    live.database.shrink()
+    return dead

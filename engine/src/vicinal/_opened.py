@@ -1,0 +1,172 @@
+"""Which collections are open in this process?
+
+Opening a collection costs files and memory, so the most recently used stay open and the others are
+closed; in memory, where closing would be forgetting, all stay. A process that was forked from one that
+had collections open opens its own: SQLite connections and threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import RLock
+from uuid import UUID
+
+from vicinal._index.indexer import Indexer
+from vicinal._live import LiveCollection
+from vicinal._request import CollectionInfo, Namespace
+from vicinal._storage import catalog
+from vicinal._storage.database import Database
+from vicinal._storage.files import Files
+from vicinal._storage.schema import CATALOG
+from vicinal._upkeep import Upkeep
+from vicinal.config import CollectionConfiguration
+from vicinal.errors import ClosedError, NotFoundError, StorageError
+
+OPEN_MAX = 64
+"""Collections of one client that stay open; each needs up to a dozen file descriptors."""
+
+
+class OpenCollections:
+    """The catalog and the open collections of one database."""
+
+    def __init__(self, path: Path | None, files: Files) -> None:
+        self.path, self.files = path, files
+        if path is not None:
+            files.make_directory(path)
+            files.check_writable(path)
+        self._start()
+        self._tidy()
+
+    @property
+    def catalog(self) -> Database:
+        """The database of names."""
+        if os.getpid() != self._pid:
+            self._restart()
+        return self._catalog
+
+    @contextmanager
+    def using(self, id: UUID) -> Iterator[LiveCollection]:
+        """An open collection, which stays open for the length of the block."""
+        if os.getpid() != self._pid:
+            self._restart()
+        with self._lock:
+            if self._closed:
+                raise ClosedError
+            live = self._live.get(id)
+            if live is None:
+                live = self._live[id] = self._open(id)
+            self._live.move_to_end(id)
+            live.users += 1
+        try:
+            yield live
+        finally:
+            with self._lock:
+                live.users -= 1
+                if len(self._live) > OPEN_MAX:
+                    self._close_idle()
+
+    def entry(self, id: UUID) -> CollectionInfo:
+        """What the catalog says of a collection, or `NotFoundError`."""
+        with self.catalog.read() as tx:
+            found = catalog.get(tx, str(id))
+        if found is None:
+            raise NotFoundError(kind="Collection", key=str(id))
+        tenant, database, name, metadata, configuration = found
+        parsed = CollectionConfiguration.model_validate(configuration)
+        return CollectionInfo(id, name, metadata, parsed, Namespace(tenant, database))
+
+    def remove(self, id: UUID) -> None:
+        """Close a collection that the catalog has forgotten, tell everyone, and remove its files."""
+        with self._lock:
+            live = self._live.pop(id, None)
+        with suppress(StorageError):  # a damaged collection can be deleted, too
+            (live or self._open(id)).drop()
+        if self.path is not None:
+            self.files.remove_tree(self.path / "collections" / str(id))
+
+    def close(self) -> None:
+        """Close everything. The thread stops first: it reads the databases."""
+        if os.getpid() != self._pid:
+            return  # what was inherited belongs to the parent
+        self._closed = True
+        self.indexer.close()
+        with self._lock:
+            for live in self._live.values():
+                live.close()
+            self._live.clear()
+            self._catalog.close()
+
+    def wait(self, live: LiveCollection) -> None:
+        """Return when the background has nothing left to do for a collection."""
+        self._wake(live)
+        self.indexer.wait(Upkeep(live))
+
+    # --- how -----------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._lock = RLock()
+        self._closed = False
+        self._live: OrderedDict[UUID, LiveCollection] = OrderedDict()
+        self.indexer = Indexer()
+        place = None if self.path is None else self.path / "catalog.sqlite3"
+        self._catalog = Database(place, CATALOG, must_exist=bool(self._directories()))
+
+    def _wake(self, live: LiveCollection) -> None:
+        self.indexer.wake(Upkeep(live))
+
+    def _restart(self) -> None:
+        """Begin anew in a forked child. The parent's connections are kept unused, never closed here."""
+        if self.path is None:
+            self._pid = os.getpid()
+            self._lock = RLock()
+            self.indexer = Indexer()
+            self._catalog.after_fork()
+            for live in self._live.values():
+                live.after_fork()
+            return
+        self._inherited = (self._catalog, self._live, self.indexer)
+        self._start()
+
+    def _open(self, id: UUID) -> LiveCollection:
+        info = self.entry(id)
+        directory = None if self.path is None else self.path / "collections" / str(id)
+        if directory is not None:
+            self.files.make_directory(directory)
+        live = LiveCollection(info, directory, self.files, self._wake)
+        try:
+            self.entry(id)  # another process may have deleted it while its directory was made here
+        except NotFoundError:
+            live.drop()
+            raise
+        return live
+
+    def _close_idle(self) -> None:
+        """Close those used longest ago, as many as are too many, unless they are in use."""
+        if self.path is None:
+            return
+        for id, live in list(self._live.items()):
+            if len(self._live) <= OPEN_MAX:
+                return
+            if not live.users and not self.indexer.is_busy(Upkeep(live)):
+                del self._live[id]
+                live.close()
+
+    def _directories(self) -> list[Path]:
+        if self.path is None or not (self.path / "collections").is_dir():
+            return []
+        return [entry for entry in (self.path / "collections").iterdir() if entry.is_dir()]
+
+    def _tidy(self) -> None:
+        """Remove what deleted collections have left behind."""
+        left = self._directories()
+        if left:
+            with self.catalog.read() as tx:
+                known = catalog.names(tx)
+            for directory in left:
+                if directory.name not in known:
+                    self.files.remove_tree(directory)

@@ -1,0 +1,43 @@
+"""Are these bytes the ones that were written?
+
+SQLite has no checksums and neither has a file of floats, so every record, log entry and collection
+carries a CRC-32 of its own. It ties a record's texts to its vector: `check` finds a flipped bit in
+either, and says whose it is.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Union
+
+import numpy as np
+
+from vicinal.types import Vector
+
+Part = Union[str, bytes, int, None]
+
+
+def of(parts: Iterable[Part]) -> int:
+    """CRC-32 over values, each with its kind and length, so that no two lists of values look alike."""
+    value = 0
+    for part in parts:
+        if part is None:
+            value = zlib.crc32(b"-", value)
+            continue
+        data = part if isinstance(part, bytes) else str(part).encode()
+        value = zlib.crc32(data, zlib.crc32(b"%d:" % len(data), value))
+    return value
+
+
+def of_record(
+    position: int,
+    id: str,
+    document: str | None,
+    metadata: str | None,
+    uri: str | None,
+    vector: Vector,
+) -> int:
+    """The checksum of one record: all that it holds but its row number, which compaction changes."""
+    data = np.ascontiguousarray(vector, dtype="<f4").tobytes()
+    return of((position, id, document, metadata, uri, data))

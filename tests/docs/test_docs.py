@@ -1,0 +1,53 @@
+"""Every Python example in the README and the docs runs, and prints what the page says it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path
+    for pattern in ("README.md", "docs/*.md", "engine/README.md", "adapters/*/README.md")
+    for path in ROOT.glob(pattern)
+)
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def examples(page: Path) -> list[tuple[int, str, str | None]]:
+    """(line, code, the output that a `text` block right after it promises) of each example."""
+    text = page.read_text(encoding="utf-8")
+    blocks = list(BLOCK.finditer(text))
+    found = []
+    for block, following in zip(blocks, [*blocks[1:], None]):
+        if block[2] != "python":
+            continue
+        adjacent = following is not None and not text[block.end() : following.start()].strip()
+        output = textwrap.dedent(following[3]) if adjacent and following[2] == "text" else None
+        line = text[: block.start()].count("\n") + 2
+        found.append((line, textwrap.dedent(block[3]), output))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for line, code, output in examples(page):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
+        if output is not None:
+            assert output.strip() == printed.getvalue().strip(), f"{page}:{line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_files_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [] == [link for link in links if not os.path.exists(page.parent / link)]
