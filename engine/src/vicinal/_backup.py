@@ -1,13 +1,13 @@
 """How is a database copied while others write to it?
 
 Each SQLite file is copied by SQLite's own online backup, which gives one committed state. The vectors of
-that state are rows that nobody changes any more, so they are copied after it, and only those that the
-target does not hold yet. A backup is a directory like any other: opening it restores it.
+that state are rows that nobody changes any more, so they are copied after it; only those that the
+target does not hold yet are written. A backup is a directory like any other: opening it restores it.
 """
 
 from __future__ import annotations
 
-import os
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -22,72 +22,80 @@ _BLOCK = 8 << 20
 
 
 def backup(opened: OpenCollections, target: Path, files: Files) -> None:
-    """Bring a directory, new or an earlier backup, to the present state of the database."""
-    if opened.path is not None and target.resolve() == opened.path.resolve():
+    """Bring a directory, new or an earlier backup, to the present state of the database.
+
+    Until the catalog is replaced, last but for the tidying, the target is still the earlier backup.
+    """
+    if opened.path is None:
+        raise StorageError(path=str(target), problem="only a persistent client can be backed up")
+    if target.resolve() == opened.path.resolve():
         raise StorageError(path=str(target), problem="is the database itself; a backup needs its own place")
     files.make_directory(target / "collections")
-    names = _copy_database(opened.catalog, target / "catalog.sqlite3", CATALOG, files)
-    with names.write() as tx:
+    copied = _copied(opened.catalog, target / "catalog.sqlite3")
+    with closing(Database(copied, CATALOG, must_exist=True)) as names, names.write() as tx:
         for id in catalog.names(tx):
             try:
                 with opened.using(UUID(id)) as live:
-                    _copy_collection(live.database, live.directory, target / "collections" / id, files)
+                    _copy_collection(live.database, opened.path / "collections" / id, target, files)
             except NotFoundError:  # deleted since the catalog was copied
                 catalog.delete(tx, id)
         known = catalog.names(tx)
-    names.close()
+    _install(copied, target / "catalog.sqlite3", files)
     for directory in (target / "collections").iterdir():
         if directory.name not in known:
             files.remove_tree(directory)
 
 
-def _copy_collection(source: Database, directory: Path | None, target: Path, files: Files) -> None:
-    assert directory is not None
-    files.make_directory(target)
+def _copy_collection(source: Database, directory: Path, target: Path, files: Files) -> None:
+    place = target / "collections" / directory.name
+    files.make_directory(place)
     while True:
-        copied = _copy_database(source, target / "records.sqlite3", RECORDS, files)
-        with copied.read() as tx:
+        copied = _copied(source, place / "records.sqlite3")
+        with closing(Database(copied, RECORDS, must_exist=True)) as database, database.read() as tx:
             state = changes.state(tx)
-        copied.close()
         name = f"vectors-{state.generation}.f32"
         try:
             if state.dimension is not None and state.rows:
                 size = state.rows * state.dimension * 4
-                _copy_bytes(directory / name, target / name, size, files)
-        except FileNotFoundError:
-            continue  # compacted in between: copy the state that followed
-        for old in target.glob("vectors-*.f32"):
+                _copy_bytes(directory / name, place / name, size, files)
+        except FileNotFoundError:  # compacted in between: copy the state that followed
+            files.remove(copied)
+            if not directory.exists():
+                raise NotFoundError(kind="Collection", key=directory.name) from None
+            continue
+        _install(copied, place / "records.sqlite3", files)
+        for old in place.glob("vectors-*.f32"):
             if old.name != name:
                 files.remove(old)
         return
 
 
-def _copy_database(source: Database, target: Path, schema: str, files: Files) -> Database:
-    """A copy under its final name, durable, and open."""
+def _copied(source: Database, target: Path) -> Path:
+    """One committed state of a database, in a file beside its target."""
     temporary = target.with_name(f"{target.name}-{uuid4().hex}")
     source.copy(temporary)
+    return temporary
+
+
+def _install(temporary: Path, target: Path, files: Files) -> None:
+    """Give a copied database its final name, durably; nothing of an earlier one may linger beside it."""
+    files.sync_path(temporary)
     for suffix in ("-wal", "-shm"):
         files.remove(target.with_name(target.name + suffix))
-        files.remove(temporary.with_name(temporary.name + suffix))
-    files.sync_path(temporary)
     files.replace(temporary, target)
-    return Database(target, schema, must_exist=True)
 
 
 def _copy_bytes(source: Path, target: Path, size: int, files: Files) -> None:
-    """The first `size` bytes; those that the target has already are the same, for rows never change."""
+    """The first `size` bytes; blocks that an earlier backup holds already are compared, not written."""
     with source.open("rb") as reading:
         writing = files.open(target, create=True)
-        try:
-            have = min(writing.size, size)
-            os.ftruncate(writing.fd, have)
-            reading.seek(have)
-            while have < size:
-                block = reading.read(min(_BLOCK, size - have))
-                if not block:
+        with target.open("rb") as held:
+            for offset in range(0, size, _BLOCK):
+                block = reading.read(min(_BLOCK, size - offset))
+                if len(block) < min(_BLOCK, size - offset):
                     raise StorageError(path=str(source), problem=f"ends before byte {size}")
-                files.write_at(writing, memoryview(block), have)
-                have += len(block)
-            files.sync(writing)
-        finally:
-            writing.close()
+                if held.read(len(block)) != block:
+                    files.write_at(writing, memoryview(block), offset)
+                    held.seek(offset + len(block))
+        files.sync(writing)
+        writing.close()

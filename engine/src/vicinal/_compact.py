@@ -48,8 +48,6 @@ def compact(live: LiveCollection) -> int:
         raise
     # COMMIT has returned: the old generation is nobody's truth any more.
     live.files.step("compact: committed")
-    if before is not None:
-        before.close()
     live.discard_vectors(state.generation)
     live.database.shrink()
     return dead

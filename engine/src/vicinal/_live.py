@@ -73,13 +73,13 @@ class LiveCollection:
         self._dropped = False
         self._upkeep = upkeep
         self._start_deriving()
+        self._discard_old_generations()
 
     def _start_deriving(self) -> None:
         self._opening = Lock()
         self._catching_up = Lock()
         self._filtering = Lock()
         self.graph: Graph | None = None
-        self.graph_generation = 0
         self.checkpointed_rows = 0
 
     # --- reading and writing -------------------------------------------------------------------
@@ -169,10 +169,7 @@ class LiveCollection:
     def close(self) -> None:
         """Let go of files."""
         self.database.close()
-        with self._opening:
-            if self._vectors is not None:
-                self._vectors.close()
-                self._vectors = None
+        self.adopt(None)
 
     def after_fork(self) -> None:
         """In the child of a fork, where only memory survives: new locks, and a graph of its own."""
@@ -190,16 +187,24 @@ class LiveCollection:
 
     def _open_vectors(self, dimension: int, generation: int, *, create: bool) -> VectorStore:
         with self._opening:
-            # A write that came to nothing may have opened them for a dimension that never became true.
-            if self._vectors is None or (self._vectors.dimension, self._vectors.generation) != (
-                dimension,
-                generation,
-            ):
-                opened = self._make_vectors(dimension, generation, create)
-                if self._vectors is not None:
-                    self._vectors.close()
+            held = self._vectors
+            if held is not None and (held.dimension, held.generation) == (dimension, generation):
+                return held
+            opened = self._make_vectors(dimension, generation, create)
+            # A reader of an older generation has a file of its own; others are using the held one.
+            # A write that came to nothing may have opened it for a dimension that never became true.
+            if held is None or held.generation <= generation:
                 self._vectors = opened
-            return self._vectors
+            return opened
+
+    def _discard_old_generations(self) -> None:
+        """Remove vector files that a killed compaction has left."""
+        if self.directory is None or len(list(self.directory.glob("vectors-*.f32"))) < 2:
+            return
+        with suppress(NotFoundError), self.write() as (_, state):  # nobody compacts meanwhile
+            for path in self.directory.glob("vectors-*.f32"):
+                if path.name != f"vectors-{state.generation}.f32":
+                    self.files.remove(path)
 
     def _make_vectors(self, dimension: int, generation: int, create: bool) -> VectorStore:
         if self.directory is None:
@@ -294,7 +299,8 @@ class LiveCollection:
 
     def graph_of(self, view: View) -> Graph | None:
         """The graph, when its row numbers are the view's."""
-        return self.graph if self.graph_generation == view.generation else None
+        graph = self.graph
+        return graph if graph is not None and graph.generation == view.generation else None
 
 
 class Snapshot:

@@ -177,13 +177,14 @@ class LocalBackend:
         return _info(entry, r.Namespace(tenant, database))
 
     def drop(self, request: r.Drop) -> None:
+        info = self._opened.entry(request.collection)
         with self._opened.catalog.write() as tx:
             if not catalog.delete(tx, str(request.collection)):
                 raise NotFoundError(kind="Collection", key=str(request.collection))
         # COMMIT has returned: the collection is gone; what is left of it is removed now or when the
         # directory is next opened.
         self._files.step("drop: committed")
-        self._opened.remove(request.collection)
+        self._opened.remove(info)
 
     def close(self) -> None:
         self._closer()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from uuid import UUID
@@ -18,10 +18,10 @@ from uuid import UUID
 from vicinal._index.indexer import Indexer
 from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace
-from vicinal._storage import catalog
+from vicinal._storage import catalog, changes
 from vicinal._storage.database import Database
 from vicinal._storage.files import Files
-from vicinal._storage.schema import CATALOG
+from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
 from vicinal.config import CollectionConfiguration
 from vicinal.errors import ClosedError, NotFoundError, StorageError
@@ -79,14 +79,17 @@ class OpenCollections:
         parsed = CollectionConfiguration.model_validate(configuration)
         return CollectionInfo(id, name, metadata, parsed, Namespace(tenant, database))
 
-    def remove(self, id: UUID) -> None:
+    def remove(self, info: CollectionInfo) -> None:
         """Close a collection that the catalog has forgotten, tell everyone, and remove its files."""
         with self._lock:
-            live = self._live.pop(id, None)
+            live = self._live.pop(info.id, None)
+        directory = self._directory(info.id)
+        if live is None and directory is not None and not directory.exists():
+            return
         with suppress(StorageError):  # a damaged collection can be deleted, too
-            (live or self._open(id)).drop()
-        if self.path is not None:
-            self.files.remove_tree(self.path / "collections" / str(id))
+            (live or LiveCollection(info, directory, self.files, self._wake)).drop()
+        if directory is not None:
+            self.files.remove_tree(directory)
 
     def close(self) -> None:
         """Close everything. The thread stops first: it reads the databases."""
@@ -133,8 +136,7 @@ class OpenCollections:
         self._start()
 
     def _open(self, id: UUID) -> LiveCollection:
-        info = self.entry(id)
-        directory = None if self.path is None else self.path / "collections" / str(id)
+        info, directory = self.entry(id), self._directory(id)
         if directory is not None:
             self.files.make_directory(directory)
         live = LiveCollection(info, directory, self.files, self._wake)
@@ -144,6 +146,9 @@ class OpenCollections:
             live.drop()
             raise
         return live
+
+    def _directory(self, id: UUID) -> Path | None:
+        return None if self.path is None else self.path / "collections" / str(id)
 
     def _close_idle(self) -> None:
         """Close those used longest ago, as many as are too many, unless they are in use."""
@@ -164,9 +169,18 @@ class OpenCollections:
     def _tidy(self) -> None:
         """Remove what deleted collections have left behind."""
         left = self._directories()
-        if left:
-            with self.catalog.read() as tx:
-                known = catalog.names(tx)
-            for directory in left:
-                if directory.name not in known:
-                    self.files.remove_tree(directory)
+        if not left:
+            return
+        with self.catalog.read() as tx:
+            known = catalog.names(tx)
+        for directory in left:
+            if directory.name not in known:
+                self._disown(directory)
+
+    def _disown(self, directory: Path) -> None:
+        """Finish a deletion that was cut short: first tell processes that still have it open."""
+        with suppress(StorageError):
+            database = Database(directory / "records.sqlite3", RECORDS, must_exist=True)
+            with closing(database), database.write() as tx:
+                changes.drop(tx)
+        self.files.remove_tree(directory)

@@ -51,10 +51,10 @@ class Upkeep:
         if not planner.wants_graph(view):
             live.graph = None
             return False
-        if live.graph is None or live.graph_generation != view.generation:
-            live.graph, live.checkpointed_rows = _load(live, view)
-            live.graph_generation = view.generation
-        graph = live.graph
+        graph = live.graph_of(view)
+        if graph is None:
+            graph, live.checkpointed_rows = _load(live, view)
+            live.graph = graph
         graph.hide(view.alive)
         deadline = time.monotonic() + _SLICE_S
         for _ in graph.extend(view.vectors, view.alive, view.rows):
@@ -72,7 +72,7 @@ def compaction_is_due(view: View) -> bool:
 
 def _load(live: LiveCollection, view: View) -> tuple[Graph, int]:
     """The graph of the last checkpoint, if it is this generation's, and the rows it covers."""
-    graph = Graph(live.hnsw, view.vectors.shape[1])
+    graph = Graph(live.hnsw, view.vectors.shape[1], view.generation)
     found = None if live.directory is None else checkpoint.load(live.directory / "checkpoints", "graph")
     if found is None:
         return graph, 0
@@ -82,7 +82,7 @@ def _load(live: LiveCollection, view: View) -> tuple[Graph, int]:
             # A row that the checkpoint hides stays hidden: rows never come back to life.
             graph.load(path, covers["rows"], np.array(covers["hidden"], dtype=np.int64))
     except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
-        return Graph(live.hnsw, view.vectors.shape[1]), 0  # not to be believed after all
+        return Graph(live.hnsw, view.vectors.shape[1], view.generation), 0  # not to be believed after all
     return graph, graph.rows
 
 

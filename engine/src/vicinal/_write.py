@@ -148,10 +148,11 @@ def _changed_metadata(request: r.Write, item: int, before: str | None) -> str | 
     given = request.metadatas[item]
     if not request.merge_metadata:
         return encode(given)
-    if given is None:
+    if not given:
         return before
-    merged = {**(decode(before) or {}), **given}
-    return encode(_without_none(merged) or None)
+    old = decode(before) or {}
+    merged = {key: value for key, value in {**old, **given}.items() if given.get(key, key) is not None}
+    return encode(merged) if merged or not old else None
 
 
 def _without_none(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:

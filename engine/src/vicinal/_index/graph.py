@@ -27,10 +27,11 @@ _BATCH_ROWS = 64  # about 14 ms of insertion at 384 dimensions: how long a query
 
 
 class Graph:
-    """A graph over the rows of one collection."""
+    """A graph over the rows of one generation of a collection."""
 
-    def __init__(self, configuration: HnswConfiguration, dimension: int) -> None:
+    def __init__(self, configuration: HnswConfiguration, dimension: int, generation: int) -> None:
         self._configuration, self._dimension = configuration, dimension
+        self.generation = generation
         self._threads = configuration.num_threads or max(1, (os.cpu_count() or 2) - 1)
         self._lock = _SharedLock()
         self._hidden: Mask = np.zeros(0, dtype=np.bool_)

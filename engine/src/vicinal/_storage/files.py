@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal.errors import StorageError
@@ -19,21 +19,21 @@ from vicinal.errors import StorageError
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
-@dataclass(frozen=True)
 class OpenFile:
-    """A file descriptor, and the path that errors name."""
+    """A file descriptor, and the path that errors name.
 
-    fd: int
-    path: Path
+    Closed with its last reference: a descriptor closed under another thread's hands could by then
+    belong to another file.
+    """
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self.fd, self.path = fd, path
+        self.close = weakref.finalize(self, os.close, fd)
 
     @property
     def size(self) -> int:
         """Length in bytes, holes included."""
         return os.fstat(self.fd).st_size
-
-    def close(self) -> None:
-        """Let go of the descriptor."""
-        os.close(self.fd)
 
 
 class Files:

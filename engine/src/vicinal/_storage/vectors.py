@@ -31,11 +31,13 @@ class VectorStore(Protocol):
 
     def append(self, first_row: int, vectors: Vectors) -> None: ...
     def view(self, rows: int) -> Vectors: ...
-    def close(self) -> None: ...
 
 
 class VectorFile:
-    """Vectors in a file. With `create=False` a missing file is a `FileNotFoundError`."""
+    """Vectors in a file. With `create=False` a missing file is a `FileNotFoundError`.
+
+    The file is closed with the last reference to it, a mapping with the last view.
+    """
 
     def __init__(self, path: Path, dimension: int, generation: int, files: Files, *, create: bool) -> None:
         self.dimension, self.generation, self._files = dimension, generation, files
@@ -60,10 +62,6 @@ class VectorFile:
             if rows > len(self._mapped):
                 self._mapped = self._map(rows)
             return self._mapped[:rows]
-
-    def close(self) -> None:
-        """Let go of the file; views that are still in use keep their mapping."""
-        self._file.close()
 
     def _map(self, rows: int) -> Vectors:
         size, stride = self._file.size, self.dimension * 4
@@ -98,6 +96,3 @@ class VectorMemory:
         view = self._array[:rows]
         view.flags.writeable = False
         return view
-
-    def close(self) -> None:
-        """Nothing to let go of."""
