@@ -9,7 +9,7 @@ ARGS   ?=
 PACKAGES := -e "engine[all]" -e adapters/langchain -e adapters/llama_index
 SOURCES  := pyproject.toml engine/pyproject.toml adapters/langchain/pyproject.toml adapters/llama_index/pyproject.toml
 
-.PHONY: help demo test quick check lint types contracts bench notebooks clean
+.PHONY: help demo test slow check lint types contracts bench notebooks clean
 
 help:  ## What can be done here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,11 +17,11 @@ help:  ## What can be done here
 demo: $(VENV)/.demo  ## Build a collection of Python's own documentation and ask it; ARGS='--ask "…"'
 	@$(BIN)/python -m demo $(ARGS)
 
-test: $(VENV)/.test  ## All tests, quick ones and slow ones; ARGS='-k name' for some
-	$(BIN)/python -m pytest $(ARGS)
-
-quick: $(VENV)/.test  ## The tests without the slow ones
+test: $(VENV)/.test  ## The tests, in a few minutes; ARGS='-k name' for some
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+slow: $(VENV)/.test  ## The long ones: more kills, longer histories
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: lint types contracts test  ## What CI runs, and more: style, types, import contracts, tests
 

@@ -103,7 +103,10 @@ class LiveCollection:
     def write(self) -> Iterator[tuple[Transaction, State]]:
         """The write transaction of this collection; it commits when the block ends."""
         with self._explained(), self.database.write() as tx:
-            yield tx, self.state(tx)
+            try:
+                yield tx, self.state(tx)
+            except VectorsMissingError as error:  # nobody compacts while this transaction lasts
+                raise CorruptionError(path=str(error.path), problem="is missing") from None
 
     def state(self, tx: Transaction) -> State:
         """The committed state, or `NotFoundError` once the collection is deleted."""
@@ -285,14 +288,16 @@ class LiveCollection:
     def _extend_columns(
         self, tx: Transaction, view: View, keys: list[str], change: int, rows: int
     ) -> dict[str, Column]:
-        delta = changes.since(tx, change) if change < view.change else None
-        if delta is None or self._columns.get(keys[0], (view,))[0].generation != view.generation:
-            rows, altered, bases = 0, _NO_ROWS, {key: columns.empty() for key in keys}
+        """Columns from one earlier change, or from nothing, to the view's."""
+        bases = {key: self._columns.get(key, (EMPTY, columns.empty())) for key in keys}
+        same_rows = all(covered.generation == view.generation for covered, _ in bases.values())
+        delta = changes.since(tx, change) if rows and same_rows and change < view.change else None
+        if delta is None:
+            rows, altered, bases = 0, _NO_ROWS, {key: (EMPTY, columns.empty()) for key in keys}
         else:
             altered = np.unique(delta.altered)
-            bases = {key: self._columns[key][1] if key in self._columns else columns.empty() for key in keys}
         found = _values(tx, keys, rows, altered[altered < rows])
-        extended = {key: columns.extend(bases[key], view.rows, altered, found[key]) for key in keys}
+        extended = {key: columns.extend(bases[key][1], view.rows, altered, found[key]) for key in keys}
         if change <= view.change:  # an older view than the columns' gets its own, which are not kept
             self._columns.update({key: (view, column) for key, column in extended.items()})
         return extended
@@ -347,7 +352,8 @@ def _values(tx: Transaction, keys: list[str], first: int, altered: Rows) -> dict
     """(row, value) of each key for rows from `first` on and for those altered before it."""
     found: dict[str, list[tuple[int, Any]]] = {key: [] for key in keys}
     if "#id" in found:
-        found["#id"] = list(records.scan(tx, "id", first))
+        again = records.fetch(tx, altered.tolist(), "id").values()
+        found["#id"] = [*again, *records.scan(tx, "id", first)]
     inside = [key for key in keys if key != "#id"]
     if not inside:
         return found

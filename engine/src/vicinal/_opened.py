@@ -34,10 +34,11 @@ class OpenCollections:
     """The catalog and the open collections of one database."""
 
     def __init__(self, path: Path | None, files: Files) -> None:
-        self.path, self.files = path, files
-        if path is not None:
-            files.make_directory(path)
-            files.check_writable(path)
+        # Absolute, because a program may change its working directory.
+        self.path, self.files = None if path is None else path.absolute(), files
+        if self.path is not None:
+            files.make_directory(self.path)
+            files.check_writable(self.path)
         self._start()
         self._tidy()
 

@@ -1,7 +1,7 @@
 """How do the texts and Documents of one call become records?
 
-Every argument may be any iterable and is read once. Ids that are missing are made; of records with the
-same id the last one wins, and only that one is embedded. Nothing that the caller gave is changed.
+Every argument may be any iterable and is read once. Ids that are missing are made; of records with
+the same id the last one wins, and only that one is embedded. Nothing the caller gave is changed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from langchain_core.documents import Document
+
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 Metadatas = Iterable[dict[str, Any] | None]
@@ -19,10 +20,10 @@ Metadatas = Iterable[dict[str, Any] | None]
 
 @dataclass(frozen=True)
 class Batch:
-    """Records by column, with unique ids. `texts` has None where a record has only an embedding."""
+    """Records by column, with unique ids."""
 
     ids: list[str]
-    texts: list[Any]
+    texts: list[str]
     metadatas: list[dict[str, Any]]
     embeddings: Any = None
 
@@ -59,7 +60,9 @@ def of_texts(
 
 
 def of_documents(
-    documents: Iterable[Document], ids: Iterable[str | None] | None, embeddings: Any = None
+    documents: Iterable[Document] | Document,
+    ids: Iterable[str | None] | None,
+    embeddings: Any = None,
 ) -> tuple[list[str], Batch]:
     """Like `of_texts`; `ids`, when given, take the place of the documents' own."""
     listed = [documents] if isinstance(documents, Document) else list(documents)
@@ -72,11 +75,20 @@ def of_documents(
     return _records(texts, "documents", metadatas, own_ids if ids is None else ids, embeddings)
 
 
+def of_changes(documents: Iterable[Document] | Document | None, ids: Iterable[str] | None) -> Batch:
+    """The records of an update: documents under these ids, or else under their own."""
+    listed = [documents] if isinstance(documents, Document) else list(documents or [])
+    if ids is None and any(getattr(document, "id", None) is None for document in listed):
+        raise InvalidArgumentError("an update needs ids, or documents that have their own")
+    return of_documents(listed, ids)[1]
+
+
 def of_embeddings(*args: Any, **kwargs: Any) -> tuple[list[str], Batch]:
     """The three ways in which `add_embeddings` is called.
 
     (texts, embeddings, metadatas, ids) as in PGVector; (text_embeddings, metadatas, ids), the first
-    an iterable of pairs, as in FAISS; embeddings, metadatas and ids by name, without texts, as mem0 does.
+    an iterable of pairs, as in FAISS; embeddings, metadatas and ids by name, without texts, as mem0
+    does.
     """
     named = "text_embeddings" in kwargs
     columns = [kwargs.pop("text_embeddings"), *args] if named else list(args)
@@ -100,11 +112,11 @@ def _embedded(
     if texts is not None:
         return of_texts(texts, metadatas, ids, embeddings)
     vectors = _sequence(embeddings)
-    return _records([None] * len(vectors), "embeddings", metadatas, ids, vectors)
+    return _records([""] * len(vectors), "embeddings", metadatas, ids, vectors)
 
 
 def _records(
-    texts: list[Any],
+    texts: list[str],
     what: str,
     metadatas: Metadatas | None,
     ids: Iterable[str | None] | None,
@@ -125,7 +137,7 @@ def _records(
 
 def _last_of_each(rows: Batch) -> Batch:
     """Of records with one id the last, at the place of the first."""
-    last = {_hashable(id, i): i for i, id in enumerate(rows.ids)}
+    last = {_checked(id, i): i for i, id in enumerate(rows.ids)}
     if len(last) == len(rows.ids):
         return rows
     keep = list(last.values())
@@ -136,7 +148,7 @@ def _last_of_each(rows: Batch) -> Batch:
     return Batch(*columns)
 
 
-def _hashable(id: Any, position: int) -> Any:
+def _checked(id: Any, position: int) -> Any:
     if not isinstance(id, str):
         raise ArgumentTypeError(argument=f"ids[{position}]", expected="a str or None", got=id)
     return id

@@ -11,18 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import vicinal
 from langchain_core.embeddings import Embeddings
+
+import vicinal
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 DEFAULT_NAME = "langchain"
 
-Path = str | os.PathLike[str]
+Directory = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A collection, the client that can drop it (if known), and whether the store made that client."""
+    """A collection, the client that can drop it, if known, and whether the store made it."""
 
     collection: vicinal.Collection
     client: vicinal.Client | None
@@ -43,7 +44,7 @@ def check_embedding(embedding: Any) -> Embeddings | None:
         return embedding
     raise ArgumentTypeError(
         argument="embedding",
-        expected="a LangChain Embeddings object (VicinalEmbeddings(function) makes one of a function)",
+        expected="a LangChain Embeddings object (VicinalEmbeddings(f) makes one of a function)",
         got=embedding,
     )
 
@@ -51,7 +52,7 @@ def check_embedding(embedding: Any) -> Embeddings | None:
 def connect(
     name: str,
     *,
-    path: Path | None,
+    path: Directory | None,
     client: vicinal.Client | None,
     collection: vicinal.Collection | None,
     settings: Mapping[str, Any],
@@ -62,8 +63,8 @@ def connect(
     given = {place: value for place, value in places.items() if value is not None}
     if len(given) > 1:
         raise InvalidArgumentError(
-            f"{_listed(given)} each say where the collection is; give one of them, or none for a store "
-            "in memory"
+            f"{_listed(given)} each say where the collection is; give one of them, or none for a "
+            "store in memory"
         )
     if collection is not None:
         _check_collection(collection, name, settings)
@@ -79,16 +80,12 @@ def connect(
         raise
 
 
-def _open(
-    client: vicinal.Client, name: str, settings: Mapping[str, Any], create: bool
-) -> vicinal.Collection:
+def _open(client: vicinal.Client, name: str, settings: Mapping[str, Any], create: bool) -> vicinal.Collection:
     function = {key: settings[key] for key in ("embedding_function",) if key in settings}
     if not create:
         return client.get_collection(name, **function)
     configuration, metadata = _with_space(settings.get("configuration"), settings.get("metadata"))
-    return client.get_or_create_collection(
-        name, configuration=configuration, metadata=metadata, **function
-    )
+    return client.get_or_create_collection(name, configuration=configuration, metadata=metadata, **function)
 
 
 def _with_space(configuration: Any, metadata: Any) -> tuple[Any, Any]:
@@ -115,7 +112,7 @@ def _check_collection(collection: Any, name: str, settings: Mapping[str, Any]) -
     for key in ("configuration", "metadata"):
         if settings.get(key) is not None:
             raise InvalidArgumentError(
-                f"collection= is a collection that exists already; collection_{key}= is for one to be made"
+                f"collection= exists already; collection_{key}= is for a collection to be made"
             )
 
 

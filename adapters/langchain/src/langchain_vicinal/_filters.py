@@ -5,13 +5,13 @@ The engine takes one key and one operator per dictionary, and at least two child
 
     {"a": 1, "b": {"$gt": 2, "$lt": 5}}    every key and every operator must hold
     {}, {"$and": []}                       every record;  {"$or": []}, {"k": {"$in": []}}: none
-    {"$nor": [f, g]}, {"$not": f}          none of them;  also on a field: {"k": {"$not": {"$gt": 2}}}
+    {"$nor": [f, g]}, {"$not": f}          none of them;  also {"k": {"$not": {"$gt": 2}}}
     {"k": None}, {"k": {"$ne": None}}      the key is missing or null; it is there and not null
     {"k": {"$in": [1, "one", None]}}       any of them, of whatever types
 
 Everything else, known or not, is handed on as it is: the engine knows its operators, and its error
-names the place of what it does not know. `where_document` follows the same rules; it becomes a part of
-`where` under the engine's key `#document`.
+names the place of what it does not know. `where_document` follows the same rules; it becomes a part
+of `where` under the engine's key `#document`.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def to_where(
     `where` is Chroma's name for `filter`; only one of them may be given.
     """
     if filter is not None and where is not None:
-        raise InvalidArgumentError("filter and where are two names of one argument; give one of them")
+        raise InvalidArgumentError("filter and where are names of one argument; give one of them")
     return _and(
         (
             _rewritten(filter, "filter", _field),
             _rewritten(where, "where", _field),
-            _rewritten(where_document, "where_document", lambda op, text: {"#document": {op: text}}),
+            _rewritten(where_document, "where_document", _text),
         )
     )
 
@@ -80,7 +80,7 @@ def _item(key: str, value: Any, leaf: _Leaf) -> Filter | None:
     return leaf(key, value)
 
 
-# --- one field -------------------------------------------------------------------------------
+# --- one field, or the text -------------------------------------------------------------------
 
 
 def _field(key: str, condition: Any) -> Filter | None:
@@ -89,6 +89,10 @@ def _field(key: str, condition: Any) -> Filter | None:
     if not condition:
         return {key: condition}  # for the engine to refuse
     return _and(_operator(key, name, operand) for name, operand in condition.items())
+
+
+def _text(operator: str, operand: Any) -> Filter:
+    return {"#document": {operator: operand}}
 
 
 def _operator(key: str, name: str, operand: Any) -> Filter | None:
@@ -149,4 +153,6 @@ def _or(children: Iterable[Filter | None]) -> Filter | None:
 
 
 def _not(child: Filter | None) -> Filter | None:
-    return NOTHING if child is None else {"$not": child}
+    if child is None:
+        return NOTHING
+    return None if child is NOTHING else {"$not": child}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
-import vicinal
 from langchain_core.documents import Document
+
+import vicinal
 from langchain_vicinal._filters import Filter, to_where
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
@@ -23,7 +23,7 @@ Hit = tuple[Document, float]
 
 @dataclass(frozen=True)
 class Search:
-    """Everything about one search but its vector. With `lambda_mult`, by maximal marginal relevance."""
+    """Everything about one search but its vector. With `lambda_mult`, it is one by MMR."""
 
     k: int
     where: Filter | None
@@ -72,11 +72,15 @@ def plan(
             f"unknown search option {next(iter(unknown))!r}; a search takes k, filter (or where), "
             "where_document and ids, one by MMR also fetch_k and lambda_mult"
         )
-    if isinstance(k, bool) or not isinstance(k, Integral):
+    return Search(_count(k), to_where(filter, where_document, where), ids, lambda_mult, fetch_k)
+
+
+def _count(k: Any) -> int:
+    if isinstance(k, bool) or not hasattr(k, "__index__"):
         raise ArgumentTypeError(argument="k", expected="an int", got=k)
     if k < 0:
         raise InvalidArgumentError(f"k: expected at least 0, got {k}")
-    return Search(int(k), to_where(filter, where_document, where), ids, lambda_mult, fetch_k)
+    return int(k)
 
 
 # --- the answer --------------------------------------------------------------------------------
@@ -92,7 +96,7 @@ def documents(ids: Any, texts: Any, metadatas: Any) -> list[Document]:
 
 @dataclass(frozen=True)
 class Scale:
-    """How distances of one space are told: as a score, larger is nearer, or as relevance in [0, 1]."""
+    """How one space's distances are told: as scores, larger is nearer, or as relevance."""
 
     score: Callable[[float], float]
     relevance: Callable[[float], float]

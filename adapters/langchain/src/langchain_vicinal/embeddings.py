@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
+
 from vicinal.embedding import DefaultEmbeddingFunction
 
 

@@ -7,6 +7,7 @@ that Chroma's users know. The package is optional; the error names it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -22,42 +23,40 @@ def containing(text: str) -> Predicate:
 
 @lru_cache(maxsize=128)
 def like(pattern: str, ignore_case: bool) -> Predicate:
-    """SQL's LIKE over the whole string: % any run, _ any one character, backslash escapes."""
-    import re
+    """SQL's LIKE over the whole string: % any run, _ any one character, backslash escapes.
 
-    out: list[str] = []
+    The pieces between runs are found one after the other, each at its first place: that is enough, and
+    takes linear time for any pattern, where one regular expression would try every combination.
+    """
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+    parts = _pieces(pattern)
+    first, *middle = (re.compile("".join(part), flags) for part in parts)
+    if not middle:
+        return lambda text: first.fullmatch(text) is not None
+    last, last_length = middle.pop(), len(parts[-1])
+
+    def matches(text: str) -> bool:
+        found = first.match(text)
+        for piece in middle:
+            found = found and piece.search(text, found.end())
+        start = len(text) - last_length
+        return found is not None and start >= found.end() and last.fullmatch(text, start) is not None
+
+    return matches
+
+
+def _pieces(pattern: str) -> list[list[str]]:
+    """The parts between % runs; each is a list with an expression for every character."""
+    pieces: list[list[str]] = [[]]
     chars = iter(pattern)
     for char in chars:
-        if char == "\\":
-            out.append(re.escape(next(chars, "\\")))
-        elif char == "%":
-            # A lazy run that another run follows adds nothing but backtracking.
-            if not (out and out[-1] == ".*"):
-                out.append(".*")
+        if char == "%":
+            pieces.append([])
+        elif char == "\\":
+            pieces[-1].append(re.escape(next(chars, "\\")))
         else:
-            out.append("." if char == "_" else re.escape(char))
-    simple = _simple_like(pattern, ignore_case)
-    if simple is not None:
-        return simple
-    found = re.compile("".join(out), re.DOTALL | (re.IGNORECASE if ignore_case else 0)).fullmatch
-    return lambda text: found(text) is not None
-
-
-def _simple_like(pattern: str, ignore_case: bool) -> Predicate | None:
-    """`%text%`, `text%` and `%text` need no regular expression, and cannot backtrack."""
-    if "_" in pattern or "\\" in pattern or ignore_case:
-        return None
-    inner = pattern.strip("%")
-    if "%" in inner:
-        return None
-    starts, ends = not pattern.startswith("%"), not pattern.endswith("%")
-    if starts and ends:
-        return lambda text: text == inner
-    if starts:
-        return lambda text: text.startswith(inner)
-    if ends:
-        return lambda text: text.endswith(inner)
-    return lambda text: inner in text
+            pieces[-1].append("." if char == "_" else re.escape(char))
+    return pieces
 
 
 @lru_cache(maxsize=128)

@@ -25,9 +25,9 @@ _PRODUCT_MIN, _PRODUCT_MAX = 1e-30, 1e30
 def nearest(view: View, space: Space, query: Vector, k: int, rows: Rows) -> tuple[Rows, Distances]:
     """The k nearest of `rows` (ascending), by distance and then by row, with their distances."""
     if k < len(rows):
-        rough = _rough(view, space, query, rows)
+        rough, uncertain = _rough(view, space, query, rows)
         kth = np.partition(rough, k - 1)[k - 1]
-        rows = rows[rough <= kth + 2 * _error(view, space, query)]
+        rows = rows[(rough <= kth + 2 * _error(view, space, query)) | uncertain]
     distances = measure(view.vectors, space, query, rows)
     best = np.lexsort((rows, distances))[:k]
     return rows[best], distances[best]
@@ -58,15 +58,15 @@ def between(space: Space, query: NDArray[np.float64], vectors: NDArray[np.float6
     return distances
 
 
-def _rough(view: View, space: Space, query: Vector, rows: Rows) -> Distances:
-    """Distances from float32 products, good to `_error`; −∞ where float32 cannot tell."""
+def _rough(view: View, space: Space, query: Vector, rows: Rows) -> tuple[Distances, NDArray[np.bool_]]:
+    """Distances from float32 products, good to `_error`; and where float32 cannot tell, infinite there."""
     dots: NDArray[np.float32] = np.empty(len(rows), dtype=np.float32)
     everything = len(rows) == view.rows
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for start in range(0, len(rows), _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, len(rows))
             block = view.vectors[start:stop] if everything else view.vectors[rows[start:stop]]
-            np.matmul(block, query, out=dots[start:stop])
+            _dots(block, query, dots[start:stop])
     norms = view.norms if everything else view.norms[rows]
     length = float(np.linalg.norm(query.astype(np.float64)))
     products = norms * length
@@ -76,8 +76,17 @@ def _rough(view: View, space: Space, query: Vector, rows: Rows) -> Distances:
         rough = 1.0 - dots.astype(np.float64)
     else:
         rough = 1.0 - np.divide(dots, products, out=np.zeros(len(rows)), where=products > 0)
-    rough[(products < _PRODUCT_MIN) & (products > 0) | (products > _PRODUCT_MAX)] = -np.inf
-    return rough
+    uncertain: NDArray[np.bool_] = (products < _PRODUCT_MIN) & (products > 0) | (products > _PRODUCT_MAX)
+    rough[uncertain] = np.inf
+    return rough, uncertain
+
+
+def _dots(block: Vectors, query: Vector, out: NDArray[np.float32]) -> None:
+    """One dot product a row, on this thread: BLAS would share a matrix product out and wait for all."""
+    if hasattr(np, "vecdot"):  # numpy 2
+        np.vecdot(block, query, out=out)
+    else:
+        np.einsum("ij,j->i", block, query, out=out)
 
 
 def _error(view: View, space: Space, query: Vector) -> float:

@@ -68,7 +68,7 @@ class Graph:
                 self.hidden += 1
 
     def nearest(self, query: Vector, ef: int, alive: Mask, wanted: Mask) -> tuple[Rows, int] | None:
-        """About ef of the nearest wanted rows, in no promised order, and the count of covered rows.
+        """About ef of the nearest wanted rows, nearest first, and the count of covered rows.
 
         `alive` and `wanted` (a part of it) are a view's. None when the graph cannot answer for that
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. The
@@ -134,19 +134,25 @@ def _padded(allowed: Mask, rows: int) -> bytes:
 
 
 class _SharedLock:
-    """Many may search, or one may insert; whoever waits to insert goes before new searches."""
+    """Many may search, or one may insert. They take turns: searches that wait while one batch is
+    inserted go before the next batch, and a batch that waits goes before later searches."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._searching = 0
+        self._searches_waiting = 0
+        self._searches_due = 0
         self._inserting = False
-        self._waiting = 0
+        self._inserts_waiting = 0
 
     @contextmanager
     def shared(self) -> Iterator[None]:
         with self._changed:
-            while self._inserting or self._waiting:
+            self._searches_waiting += 1
+            while self._inserting or (self._inserts_waiting and not self._searches_due):
                 self._changed.wait()
+            self._searches_waiting -= 1
+            self._searches_due = max(0, self._searches_due - 1)
             self._searching += 1
         try:
             yield
@@ -158,14 +164,15 @@ class _SharedLock:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         with self._changed:
-            self._waiting += 1
-            while self._inserting or self._searching:
+            self._inserts_waiting += 1
+            while self._inserting or self._searching or self._searches_due:
                 self._changed.wait()
-            self._waiting -= 1
+            self._inserts_waiting -= 1
             self._inserting = True
         try:
             yield
         finally:
             with self._changed:
                 self._inserting = False
+                self._searches_due = self._searches_waiting
                 self._changed.notify_all()

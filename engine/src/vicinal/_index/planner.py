@@ -51,7 +51,7 @@ def choose(view: View, graph: Graph | None, k: int, matches: int, hnsw: HnswConf
     share = matches / view.rows
     if share < _MASKED_SHARE_MIN:
         return scan
-    ef = min(max(int(hnsw.ef_search / share), 2 * k), matches)
+    ef = min(max(hnsw.ef_search, 2 * k), matches)
     stride = 4 * view.vectors.shape[1]
     per_byte = _GATHER_S_PER_BYTE if filtered else _SCAN_S_PER_BYTE
     scan_s = matches * stride * per_byte
@@ -74,7 +74,7 @@ def search(
     matches = int(np.count_nonzero(mask))
     plan = choose(view, graph, k, matches, hnsw)
     if plan.ef is not None and graph is not None:
-        rows = _walk(view, graph, query, plan.ef, mask)
+        rows = _walk(view, graph, query, k, plan.ef, mask)
         if rows is not None:
             found = exact.nearest(view, hnsw.space, query, k, rows)
             return *found, plan
@@ -83,11 +83,14 @@ def search(
     return *exact.nearest(view, hnsw.space, query, k, rows), plan
 
 
-def _walk(view: View, graph: Graph, query: Vector, ef: int, mask: Mask) -> Rows | None:
-    """Candidates from the graph, and every match that the graph does not cover; ascending."""
+def _walk(view: View, graph: Graph, query: Vector, k: int, ef: int, mask: Mask) -> Rows | None:
+    """Candidates from the graph, and every match that the graph does not cover; ascending.
+
+    hnswlib's own distances are float32 and ranked by them, so somewhat more than k are measured again.
+    """
     found = graph.nearest(query, ef, view.alive, mask)
     if found is None:
         return None
     rows, covered = found
     tail = covered + np.flatnonzero(mask[covered:])
-    return np.unique(np.concatenate([rows, tail]))
+    return np.sort(np.concatenate([rows[: 2 * k + 16], tail]))

@@ -30,7 +30,7 @@ def save(
         directory.mkdir(exist_ok=True)  # not its parents: the collection may just have been deleted
     path = directory / f"{name}-{uuid.uuid4().hex}"
     written = directory / f"{name}-{uuid.uuid4().hex}.json"
-    previous = _manifest(directory, name).get("file")
+    previous = _manifest(directory, name).get("file", "")
     try:
         write(path)
         files.sync_path(path)
@@ -43,8 +43,8 @@ def save(
         files.remove(path)
         raise
     files.step("checkpoint: manifest replaced")
-    if previous is not None:
-        files.remove(directory / Path(previous).name)
+    if str(previous).startswith(f"{name}-"):
+        files.remove(directory / Path(str(previous)).name)
     _sweep(directory, name, path, files)
 
 

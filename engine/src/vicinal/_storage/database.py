@@ -170,7 +170,8 @@ class Database:
     def _version(self) -> int:
         (version,) = self._writer.execute("PRAGMA user_version").fetchone()
         (application,) = self._writer.execute("PRAGMA application_id").fetchone()
-        if application not in (0, APPLICATION_ID) or (version and not application):
+        (tables,) = self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION_ID and (application or version or tables):
             raise StorageError(path=str(self.path), problem="is a database of another program")
         return int(version)
 

@@ -7,6 +7,7 @@ transformer finds more.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -68,6 +69,8 @@ class DefaultEmbeddingFunction(WordLlamaEmbeddingFunction):
 @lru_cache(maxsize=1)
 def _model() -> Any:
     """The model, loaded once per process: 20 MB, 0.2 s."""
+    root, quiet = logging.getLogger(), logging.NullHandler()
+    root.addHandler(quiet)  # importing wordllama calls basicConfig, which leaves a root with handlers alone
     try:
         import wordllama
     except ImportError:
@@ -77,6 +80,8 @@ def _model() -> Any:
             package="wordllama",
             extra="wordllama",
         ) from None
+    finally:
+        root.removeHandler(quiet)
     # Its 0.4 looks for the bundled tokenizer in the wrong folder unless it is told where it lies.
     folder = Path(wordllama.__file__).parent
     return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)

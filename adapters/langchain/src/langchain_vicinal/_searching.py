@@ -1,0 +1,254 @@
+"""How are documents found?  The search half of `VicinalVectorStore`.
+
+Text is embedded here, awaited in the async methods; then one engine call, in a worker thread when
+the caller is async. What is not defined here is inherited from LangChain, whose version does
+right already: `search`, `as_retriever`, thresholds, and the async forms that only need a thread.
+
+Every search takes these, besides its own arguments:
+
+    filter            on metadata: Chroma's operators or Mongo's shorter forms (`_filters.py`);
+                      `where` is another name for it
+    where_document    on the text: {"$contains": "…"}, {"$regex": "…"}, {"$not_contains": "…"} …
+    ids               only these records
+
+Filters run before the search: when k records match, k come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.runnables.config import run_in_executor
+
+from langchain_vicinal._base import StoreBase
+from langchain_vicinal._filters import Filter
+from langchain_vicinal._search import SCALES, Hit, Scale, Search, plan
+
+
+class SearchMethods(StoreBase):
+    """The methods that find."""
+
+    _relevance_score_fn: Callable[[float], float] | None
+
+    # --- documents with scores -------------------------------------------------------------------
+
+    def similarity_search_with_score(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        *,
+        return_distance: bool = False,
+        **kwargs: Any,
+    ) -> list[Hit]:
+        """The k nearest documents with their scores, larger is nearer; nearest first.
+
+        Args:
+            query: The text to embed.
+            k: At most so many; 0 gives an empty list.
+            filter, where_document: Only documents that these select.
+            return_distance: Give distances (smaller is nearer) in place of scores.
+            **kwargs: `ids`, `where`.
+        """
+        search = plan(k, filter, where_document, **kwargs)
+        return self._scored(search, self._embedder().embed_query(query), return_distance)
+
+    async def asimilarity_search_with_score(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        *,
+        return_distance: bool = False,
+        **kwargs: Any,
+    ) -> list[Hit]:
+        """Async `similarity_search_with_score`."""
+        search = plan(k, filter, where_document, **kwargs)
+        vector = await self._embedder().aembed_query(query)
+        return await run_in_executor(None, self._scored, search, vector, return_distance)
+
+    def similarity_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        *,
+        return_distance: bool = False,
+        **kwargs: Any,
+    ) -> list[Hit]:
+        """Like `similarity_search_with_score`, for a vector at hand."""
+        return self._scored(plan(k, filter, where_document, **kwargs), embedding, return_distance)
+
+    async def asimilarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[Hit]:
+        """Async `similarity_search_with_score_by_vector`."""
+        search = self.similarity_search_with_score_by_vector
+        return await run_in_executor(None, search, embedding, k, **kwargs)
+
+    def _scored(self, search: Search, vector: Any, return_distance: bool) -> list[Hit]:
+        hits = search.run(self._collection, vector)
+        return hits if return_distance else _told(hits, self._scale.score)
+
+    # --- documents alone -------------------------------------------------------------------------
+
+    def similarity_search(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """The k nearest documents, nearest first; arguments: `similarity_search_with_score`."""
+        return _alone(self.similarity_search_with_score(query, k, filter, where_document, **kwargs))
+
+    async def asimilarity_search(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Async `similarity_search`."""
+        hits = await self.asimilarity_search_with_score(query, k, filter, where_document, **kwargs)
+        return _alone(hits)
+
+    def similarity_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Like `similarity_search`, for a vector at hand."""
+        search = self.similarity_search_with_score_by_vector
+        return _alone(search(embedding, k, filter, where_document, **kwargs))
+
+    # --- relevance -------------------------------------------------------------------------------
+
+    @property
+    def _scale(self) -> Scale:
+        return SCALES[self._collection.configuration_json["hnsw"]["space"]]
+
+    def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        """From a distance to a relevance, as in every other store of LangChain's."""
+        return self._relevance_score_fn or self._scale.relevance
+
+    def _similarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[Hit]:
+        hits = self.similarity_search_with_score(query, k, **kwargs, return_distance=True)
+        return _told(hits, self._select_relevance_score_fn())
+
+    async def _asimilarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[Hit]:
+        hits = await self.asimilarity_search_with_score(query, k, **kwargs, return_distance=True)
+        return _told(hits, self._select_relevance_score_fn())
+
+    def similarity_search_by_vector_with_relevance_scores(
+        self, embedding: list[float], k: int = 4, filter: Filter | None = None, **kwargs: Any
+    ) -> list[Hit]:
+        """The k nearest documents with their relevance in [0, 1], for a vector at hand."""
+        search = self.similarity_search_with_score_by_vector
+        hits = search(embedding, k, filter, **kwargs, return_distance=True)
+        return _told(hits, self._select_relevance_score_fn())
+
+    async def asimilarity_search_by_vector_with_relevance_scores(
+        self, embedding: list[float], k: int = 4, filter: Filter | None = None, **kwargs: Any
+    ) -> list[Hit]:
+        """Async `similarity_search_by_vector_with_relevance_scores`."""
+        search = self.similarity_search_by_vector_with_relevance_scores
+        return await run_in_executor(None, search, embedding, k, filter, **kwargs)
+
+    # --- maximal marginal relevance --------------------------------------------------------------
+
+    def max_marginal_relevance_search(
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """k documents that are near the query and unlike each other, in the order of selection.
+
+        Args:
+            query: The text to embed.
+            k: At most so many.
+            fetch_k: How many of the nearest to choose from; at least k are.
+            lambda_mult: From 1 (nearness alone: the order of `similarity_search`) to 0 (after the
+                nearest, difference from the chosen alone).
+            filter, where_document: Only documents that these select.
+            **kwargs: `ids`, `where`.
+        """
+        search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        return _alone(search.run(self._collection, self._embedder().embed_query(query)))
+
+    async def amax_marginal_relevance_search(
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Async `max_marginal_relevance_search`."""
+        search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        vector = await self._embedder().aembed_query(query)
+        return _alone(await run_in_executor(None, search.run, self._collection, vector))
+
+    def max_marginal_relevance_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        *,
+        return_distance: bool = False,
+        **kwargs: Any,
+    ) -> list[Hit]:
+        """Like `max_marginal_relevance_search`, for a vector, with each document's score."""
+        search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        return self._scored(search, embedding, return_distance)
+
+    async def amax_marginal_relevance_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[Hit]:
+        """Async `max_marginal_relevance_search_with_score_by_vector`."""
+        search = self.max_marginal_relevance_search_with_score_by_vector
+        return await run_in_executor(None, search, embedding, k, **kwargs)
+
+    def max_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Like `max_marginal_relevance_search`, for a vector at hand."""
+        search = self.max_marginal_relevance_search_with_score_by_vector
+        return _alone(search(embedding, k, fetch_k, lambda_mult, filter, where_document, **kwargs))
+
+
+def _alone(hits: list[Hit]) -> list[Document]:
+    return [document for document, _ in hits]
+
+
+def _told(hits: list[Hit], tell: Callable[[float], float]) -> list[Hit]:
+    return [(document, tell(distance)) for document, distance in hits]

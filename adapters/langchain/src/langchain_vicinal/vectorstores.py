@@ -1,0 +1,280 @@
+"""Where do a LangChain program's documents live?
+
+`VicinalVectorStore`: how it is made, and what it says of itself. How documents come in and leave is
+in `_writing.py`, how they are found in `_searching.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.runnables.config import run_in_executor
+from typing_extensions import Self
+
+import vicinal
+from langchain_vicinal._batch import Metadatas
+from langchain_vicinal._connect import DEFAULT_NAME, Directory, check_embedding, connect, one_of
+from langchain_vicinal._filters import Filter, to_where
+from langchain_vicinal._search import documents as to_documents
+from langchain_vicinal._searching import SearchMethods
+from langchain_vicinal._writing import WriteMethods
+from vicinal.errors import InvalidArgumentError, NotFoundError
+
+
+class VicinalVectorStore(SearchMethods, WriteMethods):
+    """A LangChain vector store in the process itself: in memory, or in a directory.
+
+    Setup:
+        `pip install -qU langchain-vicinal`
+
+    Key init args:
+        embedding: A LangChain embedding model; `embedding_function` and `embeddings` are other
+            names for it. Without one, the collection's own embedding function embeds text; a
+            collection that this store makes then gets Vicinal's default, offline function.
+        collection_name: The collection, made if it does not exist.
+        path: A directory (`persist_directory` is another name for it). Without `path`, `client` and
+            `collection` the store is in memory and shares nothing with any other.
+        client: A client of Vicinal's, in place of `path`.
+        collection: A collection of Vicinal's, in place of `path` and `collection_name`.
+        collection_configuration: `{"hnsw": {"space": "cosine" | "l2" | "ip", …}}`, for a collection
+            that this store makes. **The space is cosine unless said otherwise**, here or by
+            `hnsw:space` in the metadata; the plain engine's is l2.
+        collection_metadata: Metadata of a collection that this store makes.
+        create_collection_if_not_exists: False raises `NotFoundError` instead.
+        relevance_score_fn: From a *distance* to a relevance in [0, 1], as in LangChain's other
+            stores; by default the last column of the table.
+
+    Scores:
+        Larger is nearer, everywhere; `return_distance=True` gives distances instead.
+
+        ======  ==========================  ==================  =====================
+        space   distance d                  score               relevance, in [0, 1]
+        ======  ==========================  ==================  =====================
+        cosine  1 - cos                     1 - d, the cosine   1 - d, at least 0
+        l2      squared Euclidean distance  1 / (1 + d)         1 / (1 + d)
+        ip      1 - dot product             1 - d, the product  1 - d, cut to [0, 1]
+        ======  ==========================  ==================  =====================
+
+        The dot product is a relevance for vectors of unit length; for others give your own
+        `relevance_score_fn`.
+
+    Add, update, delete; search; search with filter, with score, by MMR; async; as a retriever:
+        ```python
+        from langchain_core.documents import Document
+        from langchain_core.embeddings import DeterministicFakeEmbedding
+        from langchain_vicinal import VicinalVectorStore
+
+        store = VicinalVectorStore(DeterministicFakeEmbedding(size=64), path="./data")
+        store.add_documents([Document("Dune", id="1", metadata={"year": 1965, "genre": "sf"})])
+        store.update_document("1", Document("Dune Messiah", metadata={"year": 1969}))
+        store.similarity_search("desert", k=3)
+        store.similarity_search("desert", k=3, filter={"year": {"$gt": 1960, "$lt": 1970}})
+        store.similarity_search_with_score("desert", where_document={"$contains": "Messiah"})
+        store.max_marginal_relevance_search("desert", k=3, fetch_k=20, lambda_mult=0.5)
+        await store.asimilarity_search("desert")
+        store.as_retriever(search_type="mmr", search_kwargs={"k": 3}).invoke("desert")
+        store.delete(["1"])
+        ```
+    """
+
+    def __init__(
+        self,
+        embedding: Embeddings | None = None,
+        collection_name: str = DEFAULT_NAME,
+        *,
+        path: Directory | None = None,
+        client: vicinal.Client | None = None,
+        collection: vicinal.Collection | None = None,
+        collection_configuration: Mapping[str, Any] | None = None,
+        collection_metadata: Mapping[str, Any] | None = None,
+        create_collection_if_not_exists: bool = True,
+        relevance_score_fn: Callable[[float], float] | None = None,
+        embedding_function: Embeddings | None = None,
+        embeddings: Embeddings | None = None,
+        persist_directory: Directory | None = None,
+    ) -> None:
+        """Open or make the collection; the arguments are those of the class."""
+        self._embedding = check_embedding(
+            one_of(embedding=embedding, embedding_function=embedding_function, embeddings=embeddings)
+        )
+        settings: dict[str, Any] = {
+            "configuration": collection_configuration,
+            "metadata": collection_metadata,
+        }
+        if self._embedding is not None:
+            settings["embedding_function"] = None  # text is embedded here, never by the engine
+        self._connection = connect(
+            collection_name,
+            path=one_of(path=path, persist_directory=persist_directory),
+            client=client,
+            collection=collection,
+            settings=settings,
+            create=create_collection_if_not_exists,
+        )
+        self._collection = self._connection.collection
+        self._relevance_score_fn = relevance_score_fn
+
+    @property
+    def collection(self) -> vicinal.Collection:
+        """The engine's collection, for everything that LangChain has no word for."""
+        return self._collection
+
+    def close(self) -> None:
+        """Close the client if the store made it. Everything that was written is on disk already."""
+        if self._connection.owned and self._connection.client is not None:
+            self._connection.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Iterable[str | None] | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """A store with these texts in it; `kwargs` go to the constructor."""
+        store = cls(embedding, **kwargs)
+        store.add_texts(texts, metadatas, ids=ids, batch_size=batch_size)
+        return store
+
+    @classmethod
+    async def afrom_texts(
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Iterable[str | None] | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Async `from_texts`."""
+        store = await run_in_executor(None, partial(cls, embedding, **kwargs))
+        await store.aadd_texts(texts, metadatas, ids=ids, batch_size=batch_size)
+        return store
+
+    @classmethod
+    def from_documents(
+        cls,
+        documents: Iterable[Document],
+        embedding: Embeddings | None = None,
+        *,
+        ids: Iterable[str | None] | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """A store with these documents in it; `kwargs` go to the constructor."""
+        store = cls(embedding, **kwargs)
+        store.add_documents(documents, ids=ids, batch_size=batch_size)
+        return store
+
+    @classmethod
+    async def afrom_documents(
+        cls,
+        documents: Iterable[Document],
+        embedding: Embeddings | None = None,
+        *,
+        ids: Iterable[str | None] | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Async `from_documents`."""
+        store = await run_in_executor(None, partial(cls, embedding, **kwargs))
+        await store.aadd_documents(documents, ids=ids, batch_size=batch_size)
+        return store
+
+    # --- reading, and the collection itself ------------------------------------------------------
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """The documents with these ids, in that order, each once; unknown ids are skipped."""
+        wanted = [ids] if isinstance(ids, str) else list(ids)
+        found = self._collection.get(wanted)
+        by_id = dict(
+            zip(
+                found["ids"],
+                to_documents(found["ids"], found["documents"], found["metadatas"]),
+                strict=True,
+            )
+        )
+        return [by_id[id] for id in dict.fromkeys(wanted) if id in by_id]
+
+    def get(
+        self,
+        ids: Iterable[str] | None = None,
+        where: Filter | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: Filter | None = None,
+        include: vicinal.Include = ("metadatas", "documents"),
+        *,
+        filter: Filter | None = None,
+    ) -> vicinal.GetResult:
+        """Records by id and filter as parallel lists, in the order in which they were first added.
+
+        Arguments and answer are those of `vicinal.Collection.get`; `filter` is a name of `where`.
+        """
+        condition = to_where(filter, where_document, where)
+        return self._collection.get(ids, condition, limit, offset, include=include)
+
+    async def aget(self, *args: Any, **kwargs: Any) -> vicinal.GetResult:
+        """Async `get`."""
+        return await run_in_executor(None, self.get, *args, **kwargs)
+
+    def count(self) -> int:
+        """How many records there are."""
+        return self._collection.count()
+
+    async def acount(self) -> int:
+        """Async `count`."""
+        return await run_in_executor(None, self.count)
+
+    def delete_collection(self) -> None:
+        """Drop the collection and all that is in it; `reset_collection` makes it anew."""
+        self._client().delete_collection(self._collection.name)
+
+    async def adelete_collection(self) -> None:
+        """Async `delete_collection`."""
+        await run_in_executor(None, self.delete_collection)
+
+    def reset_collection(self) -> None:
+        """Drop the collection and make it anew, empty, with the same settings."""
+        client, old = self._client(), self._collection
+        settings = {"hnsw": old.configuration_json["hnsw"]}
+        function = old.embedding_function
+        with suppress(NotFoundError):
+            client.delete_collection(old.name)
+        self._collection = client.create_collection(
+            old.name, configuration=settings, metadata=old.metadata, embedding_function=function
+        )
+
+    async def areset_collection(self) -> None:
+        """Async `reset_collection`."""
+        await run_in_executor(None, self.reset_collection)
+
+    def _client(self) -> vicinal.Client:
+        if self._connection.client is None:
+            raise InvalidArgumentError(
+                "this store was given a collection, not the client that holds it; ask that client, "
+                "or empty the collection with delete()"
+            )
+        return self._connection.client

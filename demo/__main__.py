@@ -1,0 +1,191 @@
+"""How is the demo started?
+
+`python -m demo`, or `make demo ARGS='…'` with the same arguments:
+
+    (nothing)                  build or open the collection, ask the shown questions
+    --ask "…"                  ask your own
+    --path DIR [--ask "…"]     the same over a folder of .md, .rst, .txt and .py files
+    --evaluate                 hit@5 over the question → entry pairs
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+import vicinal
+
+from . import answering, display, library
+from .asking import Answer, Asker, K
+from .corpus import CorpusError
+from .embedding import as_vectors
+from .evaluate import evaluate
+from .questions import (
+    DIVERSE,
+    LANGCHAIN,
+    LLAMA_INDEX,
+    SHOWN,
+    Condition,
+    Question,
+    parse_condition,
+    questions_about,
+)
+
+DEFAULT_DATA = Path(__file__).resolve().parents[1] / ".vicinal-demo"
+_FRAMEWORKS = {"langchain": LANGCHAIN, "llama-index": LLAMA_INDEX}
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    console: Console | None = None,
+) -> int:
+    """Run the demo. Returns 0, 1 if a part of it failed, 2 for a wrong argument, 130 if interrupted."""
+    # wordllama sets up logging, chattily, when it is first used; whoever comes first decides.
+    logging.basicConfig(level=logging.WARNING)
+    arguments = parser().parse_args(argv)
+    console = console or display.make_console()
+    try:
+        with vicinal.PersistentClient(arguments.data) as client:
+            run(client, arguments, environment, console)
+        return 0
+    except KeyboardInterrupt:
+        console.print("\nInterrupted. What was stored stays; the next run goes on from there.")
+        return 130
+    except CorpusError as error:
+        return _failed(console, error, status=2)
+    except (vicinal.errors.VicinalError, answering.ModelError) as error:
+        return _failed(console, error, status=1)
+
+
+def run(
+    client: vicinal.Client,
+    arguments: argparse.Namespace,
+    environment: Mapping[str, str],
+    console: Console,
+) -> None:
+    """Fill or open the collection, then answer what is asked."""
+    filled = _filled(client, arguments, console)
+    embed = filled.collection.embedding_function
+    assert embed is not None, "the collection was created with the default function"
+    if arguments.evaluate:
+        display.show_evaluation(console, evaluate(filled.collection))
+        return
+    # Opens the index and loads the model, so that the times below are those of asking.
+    filled.collection.query(query_texts="warm up", n_results=1)
+    answerer = answering.answerer({} if arguments.reader else environment, partial(as_vectors, embed))
+    asker = Asker(filled.collection, embed, answerer)
+    for number, question in enumerate(_questions(arguments, filled), start=1):
+        display.show_question(console, number, question)
+        answer = asker.ask(question, arguments.k)
+        # What a filter or MMR changes is shown with the questions chosen to show it.
+        comparison = _comparison(asker, answer) if question in SHOWN else ""
+        display.show_answer(console, answer, answerer.name, comparison)
+    if not arguments.ask:
+        again = f"--path {arguments.path} " if arguments.path else ""
+        console.print()
+        console.print(Text(f"Ask your own: make demo ARGS='{again}--ask \"…\"'", style="bold"))
+
+
+def parser() -> argparse.ArgumentParser:
+    arguments = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Vicinal over the documentation that your Python carries, through LangChain and "
+        "LlamaIndex.",
+        epilog="A model is configured by OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL; without one "
+        "the demo quotes the entries that answer.",
+    )
+    add = arguments.add_argument
+    add("--ask", action="append", metavar="TEXT", help="a question of yours; may be repeated")
+    add("--path", type=Path, metavar="DIR", help="ask over a folder of your own .md, .rst, .txt, .py files")
+    add("--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="where the collections are kept")
+    add("--with", dest="framework", choices=_FRAMEWORKS, default="langchain", help="who answers --ask")
+    add(
+        "--filter",
+        action="append",
+        type=_condition,
+        metavar="KEY=VALUE",
+        help="only entries with this metadata, e.g. kind=topic or package=json,csv; may be repeated",
+    )
+    add(
+        "--mmr",
+        type=_lambda,
+        default=DIVERSE,
+        metavar="LAMBDA",
+        help="from 1, nearness alone, to 0, difference alone (default %(default)s)",
+    )
+    add("-k", type=_positive, default=K, metavar="N", help="how many entries to retrieve")
+    add("--reader", action="store_true", help="use the extractive reader even if a model is configured")
+    add("--evaluate", action="store_true", help="print hit@5 over the question → entry pairs")
+    return arguments
+
+
+def _filled(client: vicinal.Client, arguments: argparse.Namespace, console: Console) -> library.Filled:
+    started = time.perf_counter()
+    with display.progress(console) as on_progress:
+        if arguments.path is None:
+            filled = library.open_python_docs(client, on_progress)
+            what = f"the documentation of Python {sys.version.split()[0]}"
+        else:
+            filled = library.open_folder(client, arguments.path, on_progress)
+            what = f"the texts in {arguments.path}"
+    display.show_filled(console, filled, what, arguments.data, time.perf_counter() - started)
+    return filled
+
+
+def _questions(arguments: argparse.Namespace, filled: library.Filled) -> Sequence[Question]:
+    manner = (_FRAMEWORKS[arguments.framework], tuple(arguments.filter or ()), arguments.mmr)
+    if arguments.ask:
+        return [Question(text, *manner) for text in arguments.ask]
+    if arguments.path:
+        return questions_about(filled.collection.get(where={"chunk": 1})["metadatas"] or [])
+    return SHOWN
+
+
+def _comparison(asker: Asker, answer: Answer) -> str:
+    """The same question without MMR, or if it has none without filter; nothing for a plain question."""
+    question = answer.question
+    if question.mmr is not None:
+        return display.comparison(answer, asker.ask(question._replace(mmr=None)), "MMR")
+    if question.filter:
+        return display.comparison(answer, asker.ask(question._replace(filter=())), "the filter")
+    return ""
+
+
+def _condition(text: str) -> Condition:
+    try:
+        return parse_condition(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _lambda(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def _failed(console: Console, error: Exception, status: int) -> int:
+    console.print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

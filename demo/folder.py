@@ -1,0 +1,157 @@
+"""Which texts lie in a folder of the user's own?
+
+`.md`, `.rst` and `.txt` files give a passage for each section (by their headings), `.py` files one
+for each module, class and function, with its source. What cannot be read is reported and skipped;
+nothing is ever executed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from . import source
+from .corpus import CorpusError, OnFile, unwatched
+from .entries import Entry, Passage, Section, entries_of, sections_of, slug
+
+SUFFIXES = (".md", ".rst", ".txt", ".py")
+# A larger file is data, not prose.
+FILE_BYTES_MAX = 2_000_000
+# Folders of tools and copies, not of the user's words; hidden folders are passed over too.
+_SKIPPED = {"node_modules", "__pycache__", "site-packages", "venv", "build", "dist"}
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was passed over, and why."""
+
+    file: str
+    reason: str
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The readable kinds of files under `folder`, in order.
+
+    Raises:
+        CorpusError: There is no such folder, or no such file in it.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise CorpusError(f"--path {folder}: it {what}. Give a folder with {', '.join(SUFFIXES)} files.")
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED)
+        found += [
+            Path(parent, name) for name in sorted(names) if name.lower().endswith(SUFFIXES) and name[0] != "."
+        ]
+    if not found:
+        raise CorpusError(f"--path {folder}: there is no {', '.join(SUFFIXES)} file in it or below it.")
+    return found
+
+
+def folder_entries(folder: Path, on_file: OnFile = unwatched) -> tuple[list[Entry], list[Skipped]]:
+    """The entries of every file under `folder`, and the files that could not be read.
+
+    Raises:
+        CorpusError: There is nothing in the folder that could be read.
+    """
+    files = files_in(folder)
+    found: list[Passage] = []
+    skipped: list[Skipped] = []
+    for done, path in enumerate(files, start=1):
+        file = path.relative_to(folder).as_posix()
+        try:
+            found += passages_of_file(path, file)
+        except SyntaxError as error:
+            skipped.append(Skipped(file, f"not valid Python: {error.msg} (line {error.lineno})"))
+        except (OSError, ValueError) as error:
+            skipped.append(Skipped(file, _reason(error)))
+        on_file(done, len(files))
+    entries = list(entries_of(found))
+    if not entries:
+        reasons = "; ".join(f"{skip.file}: {skip.reason}" for skip in skipped[:3]) or "they are empty"
+        raise CorpusError(f"--path {folder}: none of its {len(files)} files gave any text ({reasons}).")
+    return entries, skipped
+
+
+def passages_of_file(path: Path, file: str) -> list[Passage]:
+    """The passages of one file, `file` being its name as users see it.
+
+    Raises OSError, SyntaxError, or ValueError (UnicodeDecodeError among them) for what cannot be read.
+    """
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise ValueError(f"larger than {FILE_BYTES_MAX:,} bytes")
+    content = path.read_bytes()
+    if path.suffix.lower() == ".py":
+        return list(_passages_of_code(content, file))
+    text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    sections = markdown_sections(text) if path.suffix.lower() == ".md" else sections_of(text)
+    return list(_passages_of_sections(sections, file))
+
+
+def markdown_sections(text: str) -> list[Section]:
+    """As `entries.sections_of`, for Markdown: a `#` in a code block is no heading."""
+    lines = text.split("\n")
+    tokens = MarkdownIt().parse(text)
+    headings = [
+        (int(token.tag[1:]), tokens[i + 1].content, *(token.map or (0, 0)))
+        for i, token in enumerate(tokens)
+        if token.type == "heading_open" and token.level == 0
+    ]
+    first = headings[0][2] if headings else len(lines)
+    sections: list[Section] = [((), 1, "\n".join(lines[:first]))]
+    path: list[tuple[int, str]] = []
+    ends = [start for _, _, start, _ in headings[1:]] + [len(lines)]
+    for (level, title, start, body_start), end in zip(headings, ends):
+        path = [*(above for above in path if above[0] < level), (level, title)]
+        sections.append((tuple(name for _, name in path), start + 1, "\n".join(lines[body_start:end])))
+    return [(names, line, body.strip("\n")) for names, line, body in sections if body.strip()]
+
+
+def _passages_of_sections(sections: list[Section], file: str) -> Iterator[Passage]:
+    used: Counter[str] = Counter()
+    for headings, line, body in sections:
+        title = " › ".join(headings) or file
+        id = f"{file}/{slug(headings[-1])}" if headings else file
+        used[id] += 1
+        yield Passage(
+            id=id if used[id] == 1 else f"{id}-{used[id]}",
+            heading=title,
+            body=body,
+            metadata={
+                "module": file,
+                "package": file.partition("/")[0],
+                "qualname": title,
+                "name": headings[-1] if headings else file,
+                "kind": "section",
+                "title": title,
+                "signature": "",
+                "lines": body.count("\n") + 1,
+                "status": "current",
+                "file": file,
+                "line": line,
+            },
+        )
+
+
+def _passages_of_code(content: bytes, file: str) -> Iterator[Passage]:
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    used: Counter[str] = Counter()
+    module = source.parse(content, name, file)
+    for passage in source.passages_of_module(module, source.Reading.EVERYTHING):
+        id = file if passage.id == name else f"{file}::{passage.id.removeprefix(name + '.')}"
+        used[id] += 1  # a property and its setter share a name; here both are shown
+        yield replace(passage, id=id if used[id] == 1 else f"{id}-{used[id]}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text (byte {error.start})"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error)

@@ -1,0 +1,121 @@
+"""The command answers, opens what it built, and says what is wrong in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from demo import library
+from demo.__main__ import main
+from demo.questions import SHOWN, questions_about
+from demo.reader import NAME
+
+
+def test_the_demo_answers_every_shown_question(demo) -> None:
+    status, printed = demo()
+    assert status == 0
+    for question in SHOWN:
+        assert question.text in printed
+    assert printed.count(f"Answer ({NAME})") == len(SHOWN)
+    assert printed.count("Without the filter:") == sum(bool(q.filter) and q.mmr is None for q in SHOWN)
+    assert printed.count("Without MMR:") == sum(q.mmr is not None for q in SHOWN)
+    assert printed.count(" ms (search ") == len(SHOWN)
+
+
+def test_a_second_run_embeds_nothing(demo) -> None:
+    _, printed = demo("--ask", "How do I merge sorted inputs?")
+    assert "nothing to embed in" in printed
+    assert "embedding entries" not in printed
+
+
+def test_anything_can_be_asked(demo) -> None:
+    _, printed = demo("--ask", "How do I round a number?", "--ask", "How do I sort?", "-k", "3", "--mmr", "1")
+    assert "1 · LangChain · MMR λ = 1.0" in printed
+    assert "How do I sort?" in printed
+
+
+def test_a_filter_can_be_given(demo) -> None:
+    _, printed = demo(
+        "--ask", "with?", "--filter", "kind=topic", "--filter", "name=with", "--with", "llama-index"
+    )
+    assert "LlamaIndex · filter kind == topic and name == with" in printed
+    assert "help/with/the-with-statement" in printed
+
+
+def test_a_filter_that_nothing_passes_is_said(demo) -> None:
+    _, printed = demo("--ask", "anything", "--filter", "kind=nothing")
+    assert "No entry passes the filter." in printed
+    assert "Sources none" in printed
+
+
+def test_a_folder_is_asked_like_the_docs(demo, tmp_path: Path) -> None:
+    notes = tmp_path / "my notes"
+    notes.mkdir()
+    (notes / "garden.md").write_text("# Watering the tomatoes\n\nWater the tomatoes every morning.\n")
+    (notes / "latin.txt").write_bytes(b"caf\xe9")
+    arguments = ("--path", str(notes), "--ask", "How often do I water the tomatoes?")
+    status, printed = demo(*arguments, data=tmp_path / "data")
+    assert status == 0
+    assert "skipped latin.txt: not UTF-8 text (byte 3)" in printed
+    assert "Water the tomatoes every morning. [1]" in printed
+    assert "Sources [1] garden.md:1" in printed
+    assert "nothing to embed in" in demo(*arguments, data=tmp_path / "data")[1]
+
+
+def test_a_folder_without_a_question_is_asked_for_its_headings(demo, tmp_path: Path) -> None:
+    (tmp_path / "garden.md").write_text("# Watering the tomatoes\n\nEvery morning.\n")
+    _, printed = demo("--path", str(tmp_path), data=tmp_path / "data")
+    assert "1 · LangChain" in printed
+    assert "Watering the tomatoes" in printed
+    assert f"make demo ARGS='--path {tmp_path} --ask" in printed
+
+
+def test_headings_are_spread_over_a_folder() -> None:
+    names = [{"name": f"2.{n} part number {'abcdefghi'[n]}"} for n in range(9)]
+    assert [q.text[-1] for q in questions_about(names)] == ["b", "e", "h"]
+    assert [q.text for q in questions_about([{"name": "f(x)"}])] == ["f(x)"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--mmr", "2"), "2 is not between 0 and 1"),
+        (("-k", "0"), "0 is not 1 or more"),
+        (("--filter", "x"), "expected KEY=VALUE"),
+        (("--with", "x"), "invalid choice"),
+    ],
+)
+def test_a_wrong_argument_is_refused(arguments, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_an_error(demo, tmp_path: Path) -> None:
+    status, printed = demo("--path", str(tmp_path / "nowhere"), data=tmp_path / "data")
+    assert status == 2
+    assert "it does not exist" in printed
+
+
+def test_a_data_directory_that_is_a_file_is_an_error(demo, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    status, printed = demo("--ask", "x", data=tmp_path / "file")
+    assert status == 1
+    assert printed.startswith("Error: ")
+
+
+def test_an_interruption_says_that_nothing_is_lost(
+    demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(library, "open_python_docs", interrupt)
+    status, printed = demo(data=tmp_path / "data")
+    assert status == 130
+    assert "the next run goes on from there" in printed
+
+
+def test_the_evaluation_is_printed(demo) -> None:
+    _, printed = demo("--evaluate")
+    assert "hit@5 = " in printed

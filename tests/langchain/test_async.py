@@ -1,0 +1,137 @@
+"""Async methods await the embedding model and never run the engine on the event loop's thread."""
+
+import asyncio
+import threading
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+
+import vicinal
+from langchain_vicinal import VicinalVectorStore
+from vicinal.testing import HashEmbeddingFunction
+
+HASH = HashEmbeddingFunction()
+VECTOR = HASH(["space"])[0].tolist()
+
+
+class AwaitedOnly(Embeddings):
+    """Cannot embed but asynchronously, and yields to the loop while it does."""
+
+    awaited = 0
+
+    def embed_documents(self, texts):
+        raise AssertionError("embedded synchronously")
+
+    def embed_query(self, text):
+        raise AssertionError("embedded synchronously")
+
+    async def aembed_documents(self, texts):
+        self.awaited += 1
+        await asyncio.sleep(0)
+        return HASH(texts)
+
+    async def aembed_query(self, text):
+        return (await self.aembed_documents([text]))[0].tolist()
+
+
+@pytest.fixture
+async def store(films):
+    return await VicinalVectorStore.afrom_documents(films, AwaitedOnly())
+
+
+@pytest.fixture
+def engine_threads(store, monkeypatch):
+    """The threads on which the engine's collection is used."""
+    threads = []
+
+    def recorded(method):
+        def call(*args, **kwargs):
+            threads.append(threading.get_ident())
+            return method(*args, **kwargs)
+
+        return call
+
+    for name in ("upsert", "update", "delete", "get", "query", "count"):
+        monkeypatch.setattr(vicinal.Collection, name, recorded(getattr(vicinal.Collection, name)))
+    return threads
+
+
+EMBEDDING_CALLS = {
+    "aadd_texts": lambda s: s.aadd_texts(iter(["new", "newer"]), batch_size=1),
+    "aadd_documents": lambda s: s.aadd_documents([Document("new")]),
+    "aupdate_document": lambda s: s.aupdate_document("dune", Document("sand")),
+    "aupdate_documents": lambda s: s.aupdate_documents(["dune"], [Document("sand")]),
+    "asimilarity_search": lambda s: s.asimilarity_search("space"),
+    "asimilarity_search_with_score": lambda s: s.asimilarity_search_with_score("space"),
+    "asimilarity_search_with_relevance_scores": lambda s: s.asimilarity_search_with_relevance_scores("space"),
+    "amax_marginal_relevance_search": lambda s: s.amax_marginal_relevance_search("space"),
+    "asearch": lambda s: s.asearch("space", "similarity"),
+    "ainvoke": lambda s: s.as_retriever().ainvoke("space"),
+}
+OTHER_CALLS = {
+    "adelete": lambda s: s.adelete(["dune"]),
+    "adelete by filter": lambda s: s.adelete(filter={"genre": "sf"}),
+    "aget_by_ids": lambda s: s.aget_by_ids(["dune"]),
+    "aget": lambda s: s.aget(filter={"genre": "sf"}),
+    "acount": lambda s: s.acount(),
+    "aadd_embeddings": lambda s: s.aadd_embeddings(["x"], [VECTOR]),
+    "aadd_texts with embeddings": lambda s: s.aadd_texts(["x"], embeddings=[VECTOR]),
+    "asimilarity_search_by_vector": lambda s: s.asimilarity_search_by_vector(VECTOR),
+    "asimilarity_search_with_score_by_vector": lambda s: s.asimilarity_search_with_score_by_vector(VECTOR),
+    "by_vector_with_relevance": lambda s: s.asimilarity_search_by_vector_with_relevance_scores(VECTOR),
+    "amax_marginal_relevance_search_by_vector": lambda s: s.amax_marginal_relevance_search_by_vector(VECTOR),
+    "mmr_with_score": lambda s: s.amax_marginal_relevance_search_with_score_by_vector(VECTOR),
+}
+
+
+@pytest.mark.parametrize("call", EMBEDDING_CALLS.values(), ids=EMBEDDING_CALLS)
+async def test_the_model_is_awaited_and_the_engine_runs_elsewhere(store, engine_threads, call):
+    before = store.embeddings.awaited
+    await call(store)
+    assert store.embeddings.awaited > before
+    assert engine_threads
+    assert threading.get_ident() not in engine_threads
+
+
+@pytest.mark.parametrize("call", OTHER_CALLS.values(), ids=OTHER_CALLS)
+async def test_calls_without_text_run_elsewhere(store, engine_threads, call):
+    await call(store)
+    assert engine_threads
+    assert threading.get_ident() not in engine_threads
+
+
+async def test_async_results_are_the_sync_ones(films, embedding):
+    store = await VicinalVectorStore.afrom_documents(films, embedding)
+    assert await store.asimilarity_search("space", 3) == store.similarity_search("space", 3)
+    assert await store.aget_by_ids(["dune", "alien"]) == store.get_by_ids(["dune", "alien"])
+    assert await store.aget(limit=2) == store.get(limit=2)
+    assert await store.acount() == store.count() == 4
+
+
+async def test_texts_make_a_store(embedding):
+    store = await VicinalVectorStore.afrom_texts(iter(["a", "b"]), embedding, [{"n": 1}, {}], ids=["1", "2"])
+    assert await store.aget_by_ids(["1"]) == [Document("a", id="1", metadata={"n": 1})]
+
+
+async def test_writes_and_searches_at_the_same_time_all_succeed(store):
+    writes = [store.aadd_texts([f"star {i}"], ids=[f"star {i}"]) for i in range(30)]
+    searches = [store.asimilarity_search("space", k=2) for _ in range(30)]
+    found = (await asyncio.gather(*writes, *searches))[30:]
+    assert await store.acount() == 34
+    assert all(len(documents) == 2 for documents in found)
+
+
+async def test_a_collection_is_dropped_and_made_anew(store):
+    await store.areset_collection()
+    assert await store.acount() == 0
+    await store.adelete_collection()
+    with pytest.raises(KeyError):
+        await store.acount()
+
+
+async def test_errors_come_through(store):
+    with pytest.raises(ValueError, match="k: expected at least 0"):
+        await store.asimilarity_search("space", k=-1)
+    with pytest.raises(ValueError, match=r'where\["a"\]\["\$near"\]'):
+        await store.asimilarity_search("space", filter={"a": {"$near": 1}})

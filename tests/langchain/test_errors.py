@@ -1,0 +1,180 @@
+"""A wrong call gets an error of Vicinal's that says what, and changes nothing."""
+
+import inspect
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.vectorstores import VectorStore
+
+import vicinal
+from langchain_vicinal import VicinalVectorStore
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidDimensionError
+
+CALLS = {
+    "negative k": (
+        lambda s: s.similarity_search("a", k=-1),
+        InvalidArgumentError,
+        "k: expected at least 0, got -1",
+    ),
+    "k of another type": (
+        lambda s: s.similarity_search("a", k="4"),
+        ArgumentTypeError,
+        "Expected k to be an int",
+    ),
+    "k is no flag": (
+        lambda s: s.similarity_search("a", k=True),
+        ArgumentTypeError,
+        "Expected k to be an int",
+    ),
+    "k is None": (lambda s: s.similarity_search("a", k=None), ArgumentTypeError, "Expected k to be an int"),
+    "unknown option": (
+        lambda s: s.similarity_search("a", fitler={"a": 1}),
+        InvalidArgumentError,
+        "unknown search option 'fitler'; a search takes k, filter",
+    ),
+    "filter and where": (
+        lambda s: s.similarity_search("a", filter={"a": 1}, where={"a": 1}),
+        InvalidArgumentError,
+        "filter and where are names of one argument",
+    ),
+    "dimension of a query": (
+        lambda s: s.similarity_search_by_vector([1.0, 2.0]),
+        InvalidDimensionError,
+        "dimension of .*, got 2",
+    ),
+    "dimension of a text": (
+        lambda s: s.add_texts(["x"], embeddings=[[1.0]]),
+        InvalidDimensionError,
+        "dimension of .*, got 1",
+    ),
+    "two query vectors": (
+        lambda s: s.similarity_search_by_vector([[1.0, 2.0]] * 2),
+        InvalidArgumentError,
+        "expected one vector|dimension",
+    ),
+    "no query vector": (
+        lambda s: s.similarity_search_by_vector([]),
+        InvalidArgumentError,
+        "expected one vector",
+    ),
+    "a NaN": (lambda s: s.add_texts(["x"], embeddings=[[float("nan")] * 3]), InvalidArgumentError, "NaN"),
+    "λ out of range": (
+        lambda s: s.max_marginal_relevance_search("a", lambda_mult=1.5),
+        InvalidArgumentError,
+        "lambda_mult: expected a number from 0 to 1, got 1.5",
+    ),
+    "fetch_k of 0": (
+        lambda s: s.max_marginal_relevance_search("a", fetch_k=0),
+        InvalidArgumentError,
+        "fetch_k: expected at least 1",
+    ),
+    "too few metadatas": (
+        lambda s: s.add_texts(["x", "y"], [{}]),
+        InvalidArgumentError,
+        "Expected one item of metadatas for each of the 2 texts, got 1",
+    ),
+    "too many ids": (
+        lambda s: s.add_texts(["x"], ids=["1", "2"]),
+        InvalidArgumentError,
+        "Expected one item of ids for each of the 1 texts, got 2",
+    ),
+    "too few embeddings": (
+        lambda s: s.add_texts(["x", "y"], embeddings=[[1.0]]),
+        InvalidArgumentError,
+        "Expected one item of embeddings for each of the 2 texts, got 1",
+    ),
+    "one text in place of a list": (
+        lambda s: s.add_texts("xyz"),
+        ArgumentTypeError,
+        "Expected texts to be a list of str",
+    ),
+    "a text that is none": (lambda s: s.add_texts(["x", None]), ArgumentTypeError, r"texts\[1\] to be a str"),
+    "a document that is none": (
+        lambda s: s.add_documents(["x"]),
+        ArgumentTypeError,
+        r"documents\[0\] to be a Document",
+    ),
+    "an id that is a number": (
+        lambda s: s.add_texts(["x"], ids=[1]),
+        ArgumentTypeError,
+        r"ids\[0\] to be a str or None",
+    ),
+    "an empty id": (lambda s: s.add_texts(["x"], ids=[""]), InvalidArgumentError, r"ids\[0\]: Empty ID"),
+    "metadata that is no dict": (
+        lambda s: s.add_texts(["x"], ["y"]),
+        ArgumentTypeError,
+        r"metadatas\[0\] to be a dict",
+    ),
+    "a batch size of 0": (
+        lambda s: s.add_texts(["x"], batch_size=0),
+        InvalidArgumentError,
+        "batch_size: expected at least 1, got 0",
+    ),
+    "add_embeddings without any": (
+        lambda s: s.add_embeddings(["x"]),
+        InvalidArgumentError,
+        "add_embeddings needs embeddings",
+    ),
+    "update without documents": (
+        lambda s: s.update_documents(["a"]),
+        InvalidArgumentError,
+        "Expected one item of ids for each of the 0 documents, got 1",
+    ),
+    "update without any id": (
+        lambda s: s.update_documents(documents=[Document("x")]),
+        InvalidArgumentError,
+        "an update needs ids, or documents that have their own",
+    ),
+    "update with two names": (
+        lambda s: s.update_documents(["a"], document_id="b", document=Document("x")),
+        InvalidArgumentError,
+        "ids= and document_id= are names of one argument",
+    ),
+    "unknown condition of delete": (
+        lambda s: s.delete(fitler={"a": 1}),
+        InvalidArgumentError,
+        "delete: unknown condition 'fitler'",
+    ),
+    "delete by a number": (lambda s: s.delete([1]), ArgumentTypeError, r"ids\[0\] to be a str"),
+}
+
+
+@pytest.mark.parametrize(("call", "error", "text"), CALLS.values(), ids=CALLS)
+def test_a_wrong_call_says_what_is_wrong_and_changes_nothing(embedding, call, error, text):
+    store = VicinalVectorStore.from_texts(["a", "b"], embedding, ids=["a", "b"])
+    before = store.get()
+    with pytest.raises(error, match=text) as caught:
+        call(store)
+    assert isinstance(caught.value, vicinal.errors.VicinalError)
+    assert isinstance(caught.value, ValueError)
+    assert store.get() == before
+
+
+def test_a_model_that_returns_too_few_vectors_is_caught(table):
+    class Lazy(table):
+        def embed_documents(self, texts):
+            return [[1.0, 0.0]]
+
+    store = VicinalVectorStore(Lazy({}))
+    with pytest.raises(InvalidArgumentError, match="ids: 2, embeddings: 1"):
+        store.add_texts(["a", "b"])
+    assert store.count() == 0
+
+
+def public(cls):
+    return {name for name in dir(cls) if not name.startswith("_") and callable(getattr(cls, name))}
+
+
+def test_every_method_of_the_interface_is_there_in_both_colours():
+    methods = public(VicinalVectorStore)
+    assert public(VectorStore) <= methods
+    alone = {"as_retriever", "close"}
+    sync = {name for name in methods if not inspect.iscoroutinefunction(getattr(VicinalVectorStore, name))}
+    assert {name for name in sync - alone if f"a{name}" not in methods} == set()
+
+
+def test_every_public_method_says_what_it_does():
+    undocumented = [
+        name for name in public(VicinalVectorStore) if not getattr(VicinalVectorStore, name).__doc__
+    ]
+    assert undocumented == []
