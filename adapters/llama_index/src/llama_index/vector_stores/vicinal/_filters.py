@@ -3,16 +3,16 @@
 Turns filters of any depth into one `where` dictionary. The meaning is that of LlamaIndex's
 `SimpleVectorStore`; m is the stored value, v the filter's:
 
-| operator                 | matches when                                            | no m, or None |
-|--------------------------|---------------------------------------------------------|---------------|
-| `==`, `!=`               | m == v, not so                                          | no, yes       |
-| `>` `<` `>=` `<=`        | both numbers, or both strings, ordered so               | no            |
-| `in`, `nin`              | m, or an item of the list m, is in v; not so            | no, yes       |
-| `any`, `all`             | any, all of v in m: items of a list, parts of a string  | no            |
-| `contains`               | v in m: an item of a list, a part of a string           | no            |
-| `text_match`             | v is a part of the string m                             | no            |
-| `text_match_insensitive` | the same, whatever the case                             | no            |
-| `is_empty`               | m is "" or []                                           | yes           |
+| operator                 | matches when                                          | no m, or None |
+|--------------------------|-------------------------------------------------------|---------------|
+| `==`, `!=`               | m == v; not so                                        | no; yes       |
+| `>` `<` `>=` `<=`        | both numbers or both strings, ordered so              | no            |
+| `in`, `nin`              | m, or an item of the list m, is in v; not so          | no; yes       |
+| `any`, `all`             | any, all of v in m: items of a list, parts of a str   | no            |
+| `contains`               | v in m: an item of a list, a part of a str            | no            |
+| `text_match`             | v is a part of the str m                              | no            |
+| `text_match_insensitive` | the same, whatever the case                           | no            |
+| `is_empty`               | m is "" or []                                         | yes           |
 
 AND: all match. OR: one matches. NOT: none matches. An empty group matches everything. Where Python
 would raise (5 > "a"), nothing matches.
@@ -38,6 +38,7 @@ from llama_index.core.vector_stores.types import (
     MetadataFilter,
     MetadataFilters,
 )
+
 from llama_index.vector_stores.vicinal._nodes import CONTENT, REF_DOC_ID, stored_key
 from vicinal.errors import InvalidFilterError
 
@@ -85,13 +86,13 @@ def _group(group: MetadataFilters, path: str) -> Where:
 
 def _leaf(leaf: MetadataFilter, path: str) -> Where:
     if leaf.operator not in _OPERATORS:
-        raise InvalidFilterError(path=path, problem=f'unknown operator {leaf.operator!r} on "{leaf.key}"')
+        raise InvalidFilterError(
+            path=path, problem=f'unknown operator {leaf.operator!r} on "{leaf.key}"'
+        )
     wanted, types, predicate = _OPERATORS[leaf.operator]
     if not isinstance(leaf.value, types):
-        raise InvalidFilterError(
-            path=path,
-            problem=f'operator "{leaf.operator.value}" on "{leaf.key}" needs {wanted}, got {leaf.value!r}',
-        )
+        said = f'operator "{leaf.operator.value}" on "{leaf.key}"'
+        raise InvalidFilterError(path=path, problem=f"{said} needs {wanted}, got {leaf.value!r}")
     key = stored_key(leaf.key)
     if leaf.key not in _SOURCE_KEYS:
         return predicate(key, leaf.value)
@@ -177,13 +178,18 @@ _OPERATORS: dict[FilterOperator, tuple[str, Any, Predicate]] = {
 
 
 def _twins(value: Any) -> list[Any]:
-    """The value, and what else is equal to it although the engine tells the two apart."""
+    """The value, and what else equals it although the engine tells the two apart.
+
+    Of a list, the one with bools for all its 0 and 1: Python's equality of lists that mix the two
+    (`[True, 1] == [1, 1]`) is not worth 2ⁿ alternatives.
+    """
     if isinstance(value, str):
         moment = _moment(value)
         return [value] if moment is None else [value, moment]
     if isinstance(value, (list, tuple)):
+        same = list(value)
         flags = [bool(item) if item in (0, 1) else item for item in value]
-        return [list(value), flags] if any(isinstance(item, bool) for item in flags) else [list(value)]
+        return [same, flags] if any(isinstance(item, bool) for item in flags) else [same]
     return [int(value), bool(value)] if value in (0, 1) else [value]
 
 
@@ -196,7 +202,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-# --- logic: the engine's $and and $or take two parts or more ---------------------------------------
+# --- logic: the engine's $and and $or take two parts or more -------------------------------------
 
 
 def _all(parts: list[Where]) -> Where:

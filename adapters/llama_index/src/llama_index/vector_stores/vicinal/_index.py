@@ -1,7 +1,7 @@
 """How does an index search the whole store, whatever kinds of node it holds?
 
-`VectorStoreIndex.as_retriever` restricts every query to the ids that its index structure knows. For a
-store that keeps text these are none (no restriction) until the first image or index node is added;
+`VectorStoreIndex.as_retriever` restricts every query to the ids that its index structure knows. For
+a store that keeps text these are none (no restriction) until the first image or index node comes;
 from then on they are those nodes alone, and every text node is lost from the answers. This index
 sends no ids.
 """

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
+
 from llama_index.vector_stores.vicinal._filters import all_of, to_where
 from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID
 from vicinal.errors import InvalidArgumentError
@@ -23,8 +24,9 @@ SIMILARITY: dict[str, Callable[[float], float]] = {
     "ip": lambda distance: 1.0 - distance,
     "l2": lambda distance: 1.0 / (1.0 + distance),
 }
-"""By space; larger is nearer: the cosine, the inner product, 1 / (1 + squared Euclidean distance)."""
+"""By space, larger is nearer: the cosine, the inner product, 1 / (1 + squared L2 distance)."""
 
+_MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
 _MMR_KEYWORDS = ("mmr_threshold", "mmr_prefetch_factor", "mmr_prefetch_k")
 _KEYWORDS = (*_MMR_KEYWORDS, "where", "where_document")
 
@@ -34,9 +36,8 @@ class UnsupportedQueryModeError(InvalidArgumentError, NotImplementedError):
 
     def __init__(self, *, mode: VectorStoreQueryMode) -> None:
         super().__init__(
-            f"VicinalVectorStore cannot run the query mode {mode.value!r}: it supports "
-            f"{VectorStoreQueryMode.DEFAULT.value!r} and {VectorStoreQueryMode.MMR.value!r}, and never "
-            "answers one mode with another.",
+            f"VicinalVectorStore cannot run the query mode {mode.value!r}; it runs "
+            f"{' and '.join(repr(each.value) for each in _MODES)}, and never one for another.",
             mode=mode,
         )
 
@@ -48,7 +49,7 @@ def arguments(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str,
     a list of node ids, empty for an index of text nodes.
     """
     mode = VectorStoreQueryMode(query.mode)
-    if mode not in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR):
+    if mode not in _MODES:
         raise UnsupportedQueryModeError(mode=mode)
     _refuse(query, keywords)
     source = {REF_DOC_ID: {"$in": list(query.doc_ids)}} if query.doc_ids else None
@@ -76,7 +77,8 @@ def _refuse(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> None:
         )
     if query.query_embedding is None:
         raise InvalidArgumentError(
-            f"The query mode {VectorStoreQueryMode(query.mode).value!r} needs query_embedding; got None"
+            "A query needs query_embedding; got None. The retriever of an index with an "
+            "embed_model sets it"
         )
 
 
@@ -92,10 +94,10 @@ def _fetch_k(top_k: int, keywords: Mapping[str, Any]) -> int | None:
     factor, count = keywords.get("mmr_prefetch_factor"), keywords.get("mmr_prefetch_k")
     if factor is not None and count is not None:
         raise InvalidArgumentError(
-            "mmr_prefetch_factor and mmr_prefetch_k both say how many candidates MMR picks from; give one"
+            "mmr_prefetch_factor and mmr_prefetch_k both say how many MMR picks from; give one"
         )
+    if (factor or count or 0) < 0:
+        raise InvalidArgumentError("mmr_prefetch_factor and mmr_prefetch_k cannot be negative")
     if factor is not None:
         count = math.ceil(factor * top_k)
-    if count is not None and count < 0:
-        raise InvalidArgumentError("mmr_prefetch_factor and mmr_prefetch_k cannot be negative")
     return None if count is None else max(count, top_k)

@@ -1,9 +1,9 @@
 """How does LlamaIndex keep its nodes in Vicinal?
 
 `VicinalVectorStore` is the whole of `BasePydanticVectorStore`, sync and async, over one collection.
-What a node looks like as a record stands in `_nodes.py`, what a filter means in `_filters.py`, what a
-query asks in `_query.py`. The asynchronous methods run the same work in a thread: engine calls never
-hold up the event loop.
+What a node looks like as a record stands in `_nodes.py`, what a filter means in `_filters.py`, what
+a query asks in `_query.py`. The asynchronous methods run the same work in a thread: engine calls
+never hold up the event loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import vicinal
+import numpy as np
 from llama_index.core.bridge.pydantic import ConfigDict, PrivateAttr
 from llama_index.core.embeddings.utils import EmbedType
 from llama_index.core.indices.vector_store import VectorStoreIndex
@@ -28,6 +28,8 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQuery,
     VectorStoreQueryResult,
 )
+
+import vicinal
 from llama_index.vector_stores.vicinal._filters import EVERYTHING, to_where
 from llama_index.vector_stores.vicinal._index import WholeStoreIndex
 from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, document_of, metadata_of, node_from
@@ -42,8 +44,8 @@ _logger = logging.getLogger(__name__)
 class VicinalVectorStore(BasePydanticVectorStore):
     """A LlamaIndex vector store in memory or in a directory, over a Vicinal collection.
 
-    Without `path`, `client` or `collection` the store is in memory, shares nothing with any other and
-    is gone with the process. With `path` every write is on disk when the call returns.
+    Without `path`, `client` or `collection` the store is in memory, shares nothing with any other
+    and is gone with the process. With `path` every write is on disk when the call returns.
 
     Args:
         collection_name: The collection, created if there is none of that name.
@@ -51,14 +53,14 @@ class VicinalVectorStore(BasePydanticVectorStore):
         client: An open Vicinal client, in place of `path`.
         collection: An open Vicinal collection, in place of all the others.
         collection_configuration: For a collection that is created here, as Vicinal's
-            `create_collection` takes it, e.g. `{"hnsw": {"space": "ip"}}`. The space is cosine unless
-            given, because embedding models are trained for it and its similarities, from -1 to 1,
-            mean the same whatever the model's scale. An existing collection keeps its own.
+            `create_collection` takes it, e.g. `{"hnsw": {"space": "ip"}}`. The space is cosine
+            unless given: embedding models are trained for it, and its similarities, from -1 to 1,
+            mean the same whatever a model's scale. An existing collection keeps its own.
 
     Example:
         >>> from llama_index.core.schema import TextNode
         >>> store = VicinalVectorStore()
-        >>> store.add([TextNode(id_="a", text="hello", embedding=[0.0, 1.0], metadata={"year": 1999})])
+        >>> store.add([TextNode(id_="a", text="hello", embedding=[0.0, 1.0])])
         ['a']
         >>> store.get_nodes()[0].text
         'hello'
@@ -87,12 +89,12 @@ class VicinalVectorStore(BasePydanticVectorStore):
         **fields: Any,
     ) -> None:
         _check_sources(path, client, collection, collection_configuration)
-        super().__init__(
-            collection_name=collection_name if collection is None else collection.name,
-            path=None if path is None else os.fspath(path),
-            collection_configuration=collection_configuration,
-            **fields,
-        )
+        fields |= {
+            "collection_name": collection_name if collection is None else collection.name,
+            "path": None if path is None else os.fspath(path),
+            "collection_configuration": collection_configuration,
+        }
+        super().__init__(**fields)
         if collection is not None:
             self._collection = collection
             return
@@ -101,7 +103,9 @@ class VicinalVectorStore(BasePydanticVectorStore):
             vicinal.EphemeralClient() if self.path is None else vicinal.PersistentClient(self.path)
         )
         self._collection = self._client.get_or_create_collection(
-            self.collection_name, configuration=_configuration(collection_configuration), embedding_function=None
+            self.collection_name,
+            configuration=_configuration(collection_configuration),
+            embedding_function=None,
         )
 
     @classmethod
@@ -110,7 +114,9 @@ class VicinalVectorStore(BasePydanticVectorStore):
         return "VicinalVectorStore"
 
     @classmethod
-    def from_params(cls, collection_name: str = DEFAULT_COLLECTION, **params: Any) -> VicinalVectorStore:
+    def from_params(
+        cls, collection_name: str = DEFAULT_COLLECTION, **params: Any
+    ) -> VicinalVectorStore:
         """The constructor under the name that other stores give it."""
         return cls(collection_name, **params)
 
@@ -120,11 +126,12 @@ class VicinalVectorStore(BasePydanticVectorStore):
     ) -> VicinalVectorStore:
         """Open a store that exists: the directory is what `path` was when it was filled.
 
-        Raises `NotFoundError` when there is no such directory or no such collection in it, so that a
+        Raises `NotFoundError` when there is no such directory or no such collection in it: a
         mistyped path does not become a new, empty store.
         """
         if not Path(persist_dir).is_dir():
-            raise NotFoundError(kind="Directory", key=os.fspath(persist_dir), hint="path=… makes a new store")
+            hint = "VicinalVectorStore(path=…) makes a new store"
+            raise NotFoundError(kind="Directory", key=os.fspath(persist_dir), hint=hint)
         with vicinal.PersistentClient(persist_dir) as client:
             client.get_collection(collection_name)
         return cls(collection_name, path=persist_dir)
@@ -149,7 +156,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Store nodes with their embeddings, all or none; a node whose id exists is replaced whole.
 
-        Of nodes with the same id in one call the last wins. Any number of nodes may be added at once.
+        Of nodes with the same id in one call the last wins. Any number may be added at once.
 
         Returns:
             The ids, one per given node.
@@ -162,14 +169,16 @@ class VicinalVectorStore(BasePydanticVectorStore):
         for node in nodes:
             if node.embedding is None:
                 raise InvalidArgumentError(
-                    f'Node "{node.node_id}" has no embedding. A vector store keeps embedded nodes: add '
-                    "through an index or an IngestionPipeline with an embed_model, or set node.embedding"
+                    f'Node "{node.node_id}" has no embedding. A vector store keeps embedded nodes: '
+                    "add through an index or an IngestionPipeline that has an embed_model, or set "
+                    "node.embedding"
                 )
         unique = list({node.node_id: node for node in nodes}.values())
         if unique:
             self._collection.upsert(
                 ids=[node.node_id for node in unique],
-                embeddings=[node.embedding for node in unique],
+                # Arrays by node: over lists of a whole batch, numpy would hold the GIL for long.
+                embeddings=[np.asarray(node.embedding) for node in unique],
                 metadatas=[metadata_of(node) for node in unique],
                 documents=[document_of(node) for node in unique],
                 merge_metadata=False,
@@ -217,12 +226,14 @@ class VicinalVectorStore(BasePydanticVectorStore):
         *,
         include_embeddings: bool = False,
     ) -> list[BaseNode]:
-        """The nodes that have one of the ids and pass the filters; all of them when neither is given.
+        """The nodes that have one of the ids and pass the filters; all when neither is given.
 
-        They come in the order in which they were first added. Unknown ids are skipped; an empty list
-        of ids gives no nodes. Embeddings are left out unless asked for: most callers want the text.
+        They come in the order in which they were first added. Unknown ids are skipped; an empty
+        list of ids gives no nodes. Embeddings are left out unless asked for: most want the text.
         """
-        columns = ["documents", "metadatas", *(["embeddings"] if include_embeddings else [])]
+        columns: tuple[vicinal.types.Field, ...] = ("documents", "metadatas")
+        if include_embeddings:
+            columns += ("embeddings",)
         found = self._collection.get(ids=node_ids, where=to_where(filters), include=columns)
         embeddings = found["embeddings"] if include_embeddings else [None] * len(found["ids"])
         rows = zip(found["ids"], found["documents"], found["metadatas"], embeddings)
@@ -306,11 +317,17 @@ class VicinalVectorStore(BasePydanticVectorStore):
 
     # --- the framework around it ---------------------------------------------------------------
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """A store pickles as its place, a directory; without one it would come back empty."""
+        if self.path is None:
+            raise TypeError("Only a VicinalVectorStore with a path can be pickled; this has none")
+        return super().__getstate__()
+
     def as_index(self, embed_model: EmbedType | None = None, **kwargs: Any) -> VectorStoreIndex:
         """An index over this store whose retrievers search all of its nodes.
 
-        Use it in place of `VectorStoreIndex.from_vector_store` for a store that holds image or index
-        nodes beside text: a plain index restricts its queries to those, and the text is not found.
+        Use it in place of `VectorStoreIndex.from_vector_store` for a store that holds image or
+        index nodes beside text: a plain index restricts its queries to those and loses the text.
         """
         return WholeStoreIndex.from_vector_store(self, embed_model=embed_model, **kwargs)
 
@@ -319,7 +336,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         returns. A store in memory cannot be saved; this logs a warning that says so."""
         if isinstance(self._client, vicinal.EphemeralClient):
             _logger.warning(
-                'The store "%s" is in memory and is not saved by persist(); give it a path=… to keep it',
+                'The store "%s" is in memory; persist() saves nothing. Give it path=… to keep it',
                 self.collection_name,
             )
 
@@ -331,16 +348,18 @@ def _check_sources(
     sources = {"path": path, "client": client, "collection": collection}
     given = [name for name, value in sources.items() if value is not None]
     if len(given) > 1:
-        raise InvalidArgumentError(f"Give one of path, client and collection; got {' and '.join(given)}")
+        said = " and ".join(given)
+        raise InvalidArgumentError(f"Give one of path, client and collection; got {said}")
     if client is not None and not isinstance(client, vicinal.Client):
         raise ArgumentTypeError(argument="client", expected="a vicinal client", got=client)
     if collection is None:
         return
     if not isinstance(collection, vicinal.Collection):
-        raise ArgumentTypeError(argument="collection", expected="a vicinal Collection", got=collection)
+        expected = "a vicinal Collection"
+        raise ArgumentTypeError(argument="collection", expected=expected, got=collection)
     if configuration is not None:
         raise InvalidArgumentError(
-            "collection_configuration configures a collection that the store creates; this one exists"
+            "collection_configuration is for a collection that the store creates; this one exists"
         )
 
 

@@ -1,0 +1,159 @@
+"""The store is a LlamaIndex vector store that opens where it is told to and says what is wrong."""
+
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQuery
+
+import vicinal
+from llama_index.vector_stores.vicinal import VicinalVectorStore
+from vicinal.errors import InvalidArgumentError, InvalidDimensionError, NotFoundError
+
+
+def test_class():
+    names = [cls.__name__ for cls in VicinalVectorStore.__mro__]
+    assert BasePydanticVectorStore.__name__ in names
+
+
+def test_it_keeps_text_and_any_metadata():
+    store = VicinalVectorStore()
+    assert (store.stores_text, store.is_embedding_query, store.flat_metadata) == (True, True, False)
+    assert VicinalVectorStore.class_name() == "VicinalVectorStore"
+
+
+def test_two_unnamed_stores_share_nothing(node):
+    one, other = VicinalVectorStore(), VicinalVectorStore()
+    one.add([node("a")])
+    assert other.get_nodes() == []
+
+
+def test_stores_of_one_client_share_a_collection_by_name(node):
+    client = vicinal.EphemeralClient()
+    VicinalVectorStore("films", client=client).add([node("a")])
+    assert len(VicinalVectorStore("films", client=client).get_nodes()) == 1
+    assert VicinalVectorStore("books", client=client).get_nodes() == []
+
+
+def test_a_given_collection_is_used_as_it_is(node):
+    collection = vicinal.EphemeralClient().create_collection("mine", embedding_function=None)
+    store = VicinalVectorStore(collection=collection)
+    store.add([node("a")])
+    assert (store.collection_name, store.client, store.collection) == ("mine", None, collection)
+    assert collection.count() == 1
+
+
+def test_the_space_of_a_new_collection_is_cosine():
+    assert VicinalVectorStore().collection.configuration_json["hnsw"]["space"] == "cosine"
+
+
+def test_the_configuration_of_a_new_collection_can_be_given():
+    configuration = {"hnsw": {"ef_search": 50}}
+    store = VicinalVectorStore(collection_configuration=configuration)
+    stored = store.collection.configuration_json["hnsw"]
+    assert (stored["space"], stored["ef_search"]) == ("cosine", 50)
+    assert configuration == {"hnsw": {"ef_search": 50}}
+
+
+def test_what_was_added_is_there_after_reopening(store, node, reopen):
+    store.add([node("a", year=1)])
+    assert [n.metadata for n in reopen(store).get_nodes()] == [{"year": 1}]
+
+
+def test_from_params_is_the_constructor(tmp_path):
+    store = VicinalVectorStore.from_params("films", path=tmp_path)
+    assert (store.collection_name, store.path) == ("films", str(tmp_path))
+    store.close()
+
+
+def test_from_persist_dir_opens_the_directory_that_path_named(tmp_path, node):
+    first = VicinalVectorStore(path=tmp_path)
+    first.add([node("a")])
+    first.close()
+    second = VicinalVectorStore.from_persist_dir(str(tmp_path))
+    assert [n.node_id for n in second.get_nodes()] == ["a"]
+    second.close()
+
+
+def test_from_persist_dir_makes_nothing(tmp_path):
+    with pytest.raises(NotFoundError, match="Directory"):
+        VicinalVectorStore.from_persist_dir(str(tmp_path / "typo"))
+    with pytest.raises(NotFoundError, match="Collection"):
+        VicinalVectorStore.from_persist_dir(str(tmp_path), "typo")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_pickled_store_opens_its_directory_again(tmp_path, node):
+    store = VicinalVectorStore("films", path=tmp_path)
+    store.add([node("a")])
+    copy = pickle.loads(pickle.dumps(store))
+    assert [n.node_id for n in copy.get_nodes()] == ["a"]
+    copy.close()
+    store.close()
+
+
+def test_a_store_in_memory_does_not_pickle_into_an_empty_one():
+    with pytest.raises(TypeError, match="with a path"):
+        pickle.dumps(VicinalVectorStore())
+
+
+def test_a_store_comes_back_from_its_dictionary(tmp_path):
+    store = VicinalVectorStore("films", path=tmp_path)
+    copy = VicinalVectorStore.from_dict(store.to_dict())
+    assert (copy.collection_name, copy.path) == ("films", str(tmp_path))
+    copy.close()
+    store.close()
+
+
+def test_closing_leaves_a_client_of_the_user_open(node):
+    client = vicinal.EphemeralClient()
+    VicinalVectorStore(client=client).close()
+    assert client.count_collections() == 1
+
+
+def test_persist_writes_nothing(store, tmp_path, node):
+    store.add([node("a")])
+    store.persist(str(tmp_path / "default__vector_store.json"))
+    assert not (tmp_path / "default__vector_store.json").exists()
+
+
+def test_persist_of_a_store_in_memory_warns(caplog):
+    with caplog.at_level(logging.WARNING):
+        VicinalVectorStore().persist("anywhere")
+    assert "in memory" in caplog.text
+
+
+CLIENT = vicinal.EphemeralClient()
+COLLECTION = CLIENT.create_collection("errors", embedding_function=None)
+BAD_PLACES: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"path": "x", "client": CLIENT}, InvalidArgumentError, "got path and client"),
+    ({"client": CLIENT, "collection": COLLECTION}, ValueError, "got client and collection"),
+    ({"client": object()}, TypeError, "client"),
+    ({"collection": "films"}, TypeError, "collection"),
+    ({"collection": COLLECTION, "collection_configuration": {}}, ValueError, "this one exists"),
+    ({"collection_configuration": {"hnsw": {"space": "hamming"}}}, ValueError, "hamming"),
+    ({"collection_name": "a"}, ValueError, "3-512 characters"),
+    ({"persist_dir": "x"}, ValueError, "persist_dir"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "text"), BAD_PLACES)
+def test_a_bad_place_is_refused(arguments, error, text):
+    with pytest.raises(error, match=text):
+        VicinalVectorStore(**arguments)
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        VicinalVectorStore(path=tmp_path / "file")
+
+
+def test_vectors_of_another_dimension_are_refused(store, node):
+    store.add([node("a", at=[1.0, 0.0])])
+    with pytest.raises(InvalidDimensionError):
+        store.add([node("b", at=[1.0, 0.0, 0.0])])
+    with pytest.raises(InvalidDimensionError):
+        store.query(VectorStoreQuery(query_embedding=[1.0]))

@@ -1,0 +1,172 @@
+"""A node comes back from the store as what it was: its class, every field, and its hash."""
+
+import json
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+import numpy as np
+import pytest
+from llama_index.core.schema import (
+    BaseNode,
+    Document,
+    ImageDocument,
+    ImageNode,
+    IndexNode,
+    MediaResource,
+    MetadataMode,
+    Node,
+    NodeRelationship,
+    RelatedNodeInfo,
+    TextNode,
+)
+
+import vicinal
+from llama_index.vector_stores.vicinal import VicinalVectorStore
+from vicinal.errors import ArgumentTypeError
+
+
+class Recipe(TextNode):
+    """A user's own class of node."""
+
+    servings: int = 2
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "Recipe"
+
+
+METADATA = {
+    "text": 'it\'s "quoted" 50% 日本',
+    "int": 7,
+    "float": 0.1,
+    "bool": True,
+    "none": None,
+    "empty": "",
+    "list": [1, "a", None, True, []],
+    "empty list": [],
+    "nested": {"a": {"b": [1, {"c": 2}]}, "#type": "mine"},
+    "when": datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc),
+    "day": date(2024, 5, 6),
+}
+SOURCE = RelatedNodeInfo(node_id="doc", node_type="4", metadata=METADATA, hash="h")
+CHILDREN = [RelatedNodeInfo(node_id="c1"), RelatedNodeInfo(node_id="c2", metadata={"x": [1]})]
+RELATIONSHIPS = {
+    NodeRelationship.SOURCE: SOURCE,
+    NodeRelationship.NEXT: RelatedNodeInfo(node_id="next", metadata={"page": 2}),
+    NodeRelationship.CHILD: CHILDREN,
+}
+PNG = MediaResource(data=b"\x89PNG\r\n", mimetype="image/png", url="http://example.org/a.png")
+TEXT = TextNode(id_="inner", text="inner")
+NODES: list[BaseNode] = [
+    TextNode(text="plain"),
+    TextNode(text=""),
+    TextNode(
+        text="full",
+        metadata=METADATA,
+        relationships=RELATIONSHIPS,
+        excluded_llm_metadata_keys=["int"],
+        excluded_embed_metadata_keys=["float"],
+        metadata_template="{key} is {value}",
+        metadata_separator="; ",
+        text_template="{content} | {metadata_str}",
+        start_char_idx=3,
+        end_char_idx=7,
+        mimetype="text/markdown",
+    ),
+    IndexNode(text="index", index_id="other", obj=TEXT),
+    IndexNode(text="index", index_id="other"),
+    ImageNode(text="image", image="aGVsbG8=", text_embedding=[0.5, 0.25]),
+    ImageNode(image_path="a/b.png"),
+    Document(text="document", metadata=METADATA),
+    ImageDocument(image="aGVsbG8=", text="caption"),
+    Node(text_resource=MediaResource(text="words"), image_resource=PNG),
+    Node(text_resource=MediaResource(text=""), audio_resource=MediaResource(path="a/b.mp3")),
+    Node(image_resource=PNG),
+    Recipe(text="soup", servings=4),
+]
+
+
+def identifier(node: BaseNode) -> str:
+    return f"{node.class_name()}-{NODES.index(node)}"
+
+
+@pytest.mark.parametrize("node", NODES, ids=identifier)
+def test_a_node_comes_back_equal_and_of_its_class(store, reopen, node):
+    stored = node.model_copy(update={"embedding": [0.25, 0.5]})
+    store.add([stored])
+    (found,) = reopen(store).get_nodes(include_embeddings=True)
+    assert (type(found), found.hash, found) == (type(node), node.hash, stored)
+
+
+@pytest.mark.parametrize("node", NODES, ids=identifier)
+def test_a_node_says_the_same_to_every_reader(store, node):
+    store.add([node.model_copy(update={"embedding": [1.0]})])
+    (found,) = store.get_nodes()
+    for mode in MetadataMode:
+        assert found.get_content(metadata_mode=mode) == node.get_content(metadata_mode=mode)
+
+
+def test_adding_changes_no_node(store):
+    nodes = [node.model_copy(update={"embedding": [1.0]}, deep=True) for node in NODES]
+    before = [node.model_copy(deep=True) for node in nodes]
+    store.add(nodes)
+    assert nodes == before
+
+
+def test_embeddings_are_given_only_when_asked_for(store, node):
+    store.add([node("a", at=[0.5, 0.25])])
+    assert [n.embedding for n in store.get_nodes()] == [None]
+    assert [n.embedding for n in store.get_nodes(include_embeddings=True)] == [[0.5, 0.25]]
+
+
+def test_values_that_json_lacks_take_their_json_form(store, node):
+    Color = Enum("Color", {"RED": "red"})
+    uuid = UUID(int=7)
+    given = {
+        "u": uuid,
+        "d": Decimal("1.10"),
+        "s": {"x"},
+        "t": (1, 2),
+        "e": Color.RED,
+        "n": np.int64(3),
+    }
+    store.add([node("a", **given)])
+    stored = {"u": str(uuid), "d": "1.10", "s": ["x"], "t": [1, 2], "e": "red", "n": 3}
+    assert store.get_nodes()[0].metadata == stored
+
+
+def test_a_value_that_cannot_be_stored_is_named(store, node):
+    with pytest.raises(ArgumentTypeError, match=r'metadatas\[1\]\["x"\]'):
+        store.add([node("a"), node("b", x=object())])
+    assert store.get_nodes() == []
+
+
+def test_a_record_holds_text_and_metadata_once(node):
+    store = VicinalVectorStore()
+    made = node("a", "doc", year=1999)
+    made.relationships[NodeRelationship.SOURCE].metadata = dict(made.metadata)
+    store.add([made])
+    record = store.collection.get()
+    content = json.loads(record["metadatas"][0].pop("_node"))
+    assert record["metadatas"] == [{"year": 1999, "_node_ref_doc_id": "doc"}]
+    assert record["documents"] == ["text of a"]
+    assert content["relationships"]["1"]["metadata"] is None
+    assert content.keys() == {"class", "relationships"}
+
+
+def test_a_class_that_is_not_imported_is_read_as_a_text_node(store):
+    metadata = {"_node": '{"class":"Gone","x":1}'}
+    store.collection.add(["a"], embeddings=[[1.0]], documents=["soup"], metadatas=[metadata])
+    assert store.get_nodes() == [TextNode(id_="a", text="soup")]
+
+
+@pytest.mark.parametrize("metadata", [None, {"a": 1}, {"_node": "mine"}, {"_node": {"x": 1}}])
+def test_a_record_of_another_writer_is_a_text_node(metadata):
+    collection = vicinal.EphemeralClient().create_collection("plain", embedding_function=None)
+    collection.add(ids=["a"], embeddings=[[1.0]], documents=["hello"], metadatas=[metadata])
+    collection.add(ids=["b"], embeddings=[[2.0]])
+    found = VicinalVectorStore(collection=collection).get_nodes()
+    expected = TextNode(id_="a", text="hello", metadata=metadata or {})
+    assert found == [expected, TextNode(id_="b", text="")]

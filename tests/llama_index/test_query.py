@@ -1,0 +1,200 @@
+"""A query returns the nearest of the nodes that it asks for, in the mode that it asks for."""
+
+import numpy as np
+import pytest
+from llama_index.core.schema import TextNode
+from llama_index.core.vector_stores.types import (
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+)
+
+from llama_index.vector_stores.vicinal import VicinalVectorStore
+from vicinal.errors import InvalidArgumentError
+
+MMR = VectorStoreQueryMode.MMR
+VECTORS = np.random.default_rng(7).normal(size=(60, 5)).round(3)
+QUERY = np.random.default_rng(8).normal(size=5).round(3)
+SIMILARITY = {
+    "cosine": lambda a, b: a @ b / np.linalg.norm(a) / np.linalg.norm(b),
+    "ip": lambda a, b: a @ b,
+    "l2": lambda a, b: 1 / (1 + ((a - b) ** 2).sum()),
+}
+
+
+@pytest.fixture(params=SIMILARITY)
+def space(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def filled(space: str = "cosine") -> VicinalVectorStore:
+    store = VicinalVectorStore(collection_configuration={"hnsw": {"space": space}})
+    store.add([TextNode(id_=str(i), embedding=list(v)) for i, v in enumerate(VECTORS)])
+    return store
+
+
+def asking(k: int = 5, **fields) -> VectorStoreQuery:
+    return VectorStoreQuery(query_embedding=list(QUERY), similarity_top_k=k, **fields)
+
+
+# --- default mode -----------------------------------------------------------------------------
+
+
+def test_similarities_are_of_the_space_and_larger_is_nearer(space):
+    found = filled(space).query(asking(60))
+    similarities = [SIMILARITY[space](QUERY, VECTORS[int(id)]) for id in found.ids]
+    assert found.similarities == pytest.approx(similarities, abs=1e-5)
+    assert found.similarities == sorted(found.similarities, reverse=True)
+    assert [node.node_id for node in found.nodes] == found.ids
+
+
+def test_nothing_found_is_three_empty_lists(store, node):
+    for _ in range(2):  # before and after the dimension is known
+        found = store.query(VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=3))
+        assert (found.nodes, found.ids, found.similarities) == ([], [], [])
+        store.add([node("a")])
+        store.clear()
+
+
+def test_top_k_may_be_zero_or_more_than_there_is():
+    store = filled()
+    assert store.query(asking(0)).ids == []
+    assert len(store.query(asking(1000)).ids) == 60
+
+
+TWO = MetadataFilters(filters=[MetadataFilter(key="n", value=2)])
+RESTRICTIONS = [
+    ({"node_ids": None, "doc_ids": None, "filters": None}, ["a", "b", "c", "d"]),
+    ({"node_ids": [], "doc_ids": [], "filters": MetadataFilters(filters=[])}, ["a", "b", "c", "d"]),
+    ({"node_ids": ["a", "c", "unknown"]}, ["a", "c"]),
+    ({"doc_ids": ["d1"]}, ["a", "b"]),
+    ({"doc_ids": ["d1", "d2"]}, ["a", "b", "c"]),
+    ({"doc_ids": ["None"]}, []),
+    ({"node_ids": ["a", "c"], "doc_ids": ["d1"]}, ["a"]),
+    ({"doc_ids": ["d1"], "filters": TWO}, ["b"]),
+]
+
+
+@pytest.mark.parametrize(("restriction", "found"), RESTRICTIONS)
+def test_every_restriction_holds(store, node, restriction, found):
+    store.add([node("a", "d1", n=1), node("b", "d1", n=2), node("c", "d2", n=2), node("d", n=3)])
+    query = VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=9, **restriction)
+    assert sorted(store.query(query).ids) == found
+
+
+@pytest.mark.parametrize("mode", ["default", "mmr"])
+def test_output_fields_choose_the_metadata(store, node, mode):
+    store.add([node("a", "d1", year=1, title="x")])
+    for fields, metadata in [(["year", "none"], {"year": 1}), ([], {"year": 1, "title": "x"})]:
+        query = VectorStoreQuery([1.0, 0.0], output_fields=fields, mode=VectorStoreQueryMode(mode))
+        (found,) = store.query(query).nodes
+        assert (found.metadata, found.text, found.ref_doc_id) == (metadata, "text of a", "d1")
+
+
+def test_the_engines_own_filters_can_be_given(store, node):
+    store.add([node("a", n=1), node("b", n=2), node("c", n=3)])
+    query = VectorStoreQuery([1.0, 0.0], similarity_top_k=9, node_ids=["a", "b"])
+    assert store.query(query, where={"n": {"$between": [2, 3]}}).ids == ["b"]
+    assert store.query(query, where_document={"$contains": "of a"}).ids == ["a"]
+
+
+# --- mmr --------------------------------------------------------------------------------------
+
+
+def reference_mmr(space: str, k: int, threshold: float, fetch: int) -> list[str]:
+    """Carbonell & Goldstein, over the `fetch` nearest; l2 as 1 − d/2, as the engine does."""
+
+    def similar(a, b):
+        return 1 - ((a - b) ** 2).sum() / 2 if space == "l2" else SIMILARITY[space](a, b)
+
+    near = sorted(range(60), key=lambda i: -similar(QUERY, VECTORS[i]))[:fetch]
+    picked = [near.pop(0)]
+    while near and len(picked) < k:
+
+        def gain(i):
+            overlap = max(similar(VECTORS[i], VECTORS[j]) for j in picked)
+            return threshold * similar(QUERY, VECTORS[i]) - (1 - threshold) * overlap
+
+        picked.append(max(near, key=gain))
+        near.remove(picked[-1])
+    return [str(i) for i in picked]
+
+
+@pytest.mark.parametrize("threshold", [0, 0.0, 0.3, 0.5, 0.9, 1, 1.0])
+def test_mmr_picks_what_the_reference_picks_by_keyword_and_by_field(space, threshold):
+    store = filled(space)
+    expected = reference_mmr(space, 6, threshold, 24)
+    by_keyword = store.query(asking(6, mode=MMR), mmr_threshold=threshold, mmr_prefetch_k=24)
+    by_field = store.query(asking(6, mode=MMR, mmr_threshold=threshold), mmr_prefetch_factor=4.0)
+    assert expected == by_keyword.ids == by_field.ids
+
+
+def test_the_keyword_wins_over_the_field_and_the_default_is_a_half(space):
+    store = filled(space)
+    both = store.query(asking(mode=MMR, mmr_threshold=0.9), mmr_threshold=0, mmr_prefetch_k=60)
+    neither = store.query(asking(mode=MMR), mmr_prefetch_k=60)
+    assert both.ids == reference_mmr(space, 5, 0, 60)
+    assert neither.ids == reference_mmr(space, 5, 0.5, 60)
+
+
+def test_mmr_reports_similarity_to_the_query_in_the_order_of_selection(space):
+    found = filled(space).query(asking(mode=MMR), mmr_threshold=0, mmr_prefetch_k=60)
+    similarities = [SIMILARITY[space](QUERY, VECTORS[int(id)]) for id in found.ids]
+    assert found.similarities == pytest.approx(similarities, abs=1e-5)
+    assert found.similarities != sorted(found.similarities, reverse=True)
+
+
+def test_a_threshold_of_one_is_plain_search():
+    store = filled()
+    assert store.query(asking(mode=MMR), mmr_threshold=1).ids == store.query(asking()).ids
+
+
+@pytest.mark.parametrize("prefetch", [{"mmr_prefetch_k": 0}, {"mmr_prefetch_factor": 0}])
+def test_a_prefetch_of_zero_fetches_no_more_than_it_returns(prefetch):
+    store = filled()
+    found = store.query(asking(mode=MMR), mmr_threshold=0, **prefetch)
+    assert found.ids == reference_mmr("cosine", 5, 0, 5)
+
+
+def test_mmr_picks_among_filtered_nodes():
+    store = filled()
+    even = [str(i) for i in range(0, 60, 2)]
+    found = store.query(asking(9, mode=MMR, node_ids=even), mmr_threshold=0.2)
+    assert len(found.ids) == 9
+    assert set(found.ids) <= set(even)
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [m for m in VectorStoreQueryMode if m not in ("default", "mmr")])
+def test_a_mode_that_cannot_be_done_raises_by_name(store, mode):
+    for error in (NotImplementedError, ValueError):
+        with pytest.raises(error, match=f"query mode '{mode.value}'"):
+            store.query(VectorStoreQuery(query_embedding=[1.0], query_str="x", mode=mode))
+
+
+REFUSED = [
+    ({}, {"mmr_prefetch_k": 9, "mmr_prefetch_factor": 2.0}, "give one"),
+    ({}, {"mmr_prefetch_k": -1}, "negative"),
+    ({}, {"mmr_prefetch_factor": -0.5}, "negative"),
+    ({}, {"mmr_threshold": 1.5}, "from 0 to 1"),
+    ({}, {"mmr_treshold": 0.5}, "unknown keywords: mmr_treshold"),
+    ({"embedding_field": "image"}, {}, "embedding_field 'image'"),
+    ({"query_embedding": None}, {}, "needs query_embedding"),
+    ({"similarity_top_k": -1}, {}, "at least 1"),
+    ({"mode": "nearest"}, {}, "nearest"),
+]
+
+
+@pytest.mark.parametrize(("fields", "keywords", "text"), REFUSED)
+def test_a_query_that_cannot_be_meant_is_refused(store, fields, keywords, text):
+    query = VectorStoreQuery(**{"query_embedding": [1.0], "mode": MMR, **fields})
+    with pytest.raises(ValueError, match=text):
+        store.query(query, **keywords)
+
+
+def test_errors_are_of_the_engines_tree(store):
+    with pytest.raises(InvalidArgumentError):
+        store.query(VectorStoreQuery(query_embedding=[1.0], mode=VectorStoreQueryMode.HYBRID))
