@@ -152,7 +152,9 @@ def _changed_metadata(request: r.Write, item: int, before: str | None) -> str | 
         return before
     old = decode(before) or {}
     merged = {key: value for key, value in {**old, **given}.items() if given.get(key, key) is not None}
-    return encode(merged) if merged or not old else None
+    if merged:
+        return encode(merged)
+    return None if old else before  # the last key was deleted; or there was none, and nothing happens
 
 
 def _without_none(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:

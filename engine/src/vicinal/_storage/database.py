@@ -8,8 +8,10 @@ memory there is one connection, so reads and writes take turns.
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -23,6 +25,8 @@ Transaction = sqlite3.Connection
 
 APPLICATION_ID = 0x7669636E  # "vicn"
 _WAIT_S = 600.0  # for another process's write transaction; none of ours lasts seconds
+_SWITCH_S = 10.0
+_BUSY = 5  # SQLITE_BUSY
 _IDLE_READERS_MAX = 4
 
 
@@ -159,13 +163,26 @@ class Database:
 
     def _make(self, schema: str) -> None:
         if self.path is not None:
-            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._switch_to_wal()
         with self.write() as tx:
             if self._version() == 0:  # else another process was faster
                 for statement in filter(str.strip, schema.split(";")):
                     tx.execute(statement)
                 tx.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 tx.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+    def _switch_to_wal(self) -> None:
+        """SQLite does not wait here when another process does the same, whatever the timeout."""
+        deadline = time.monotonic() + _SWITCH_S
+        while True:
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                busy = getattr(error, "sqlite_errorcode", _BUSY) == _BUSY  # Python 3.10 does not say
+                if not busy or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0.001, 0.01))
 
     def _version(self) -> int:
         (version,) = self._writer.execute("PRAGMA user_version").fetchone()
