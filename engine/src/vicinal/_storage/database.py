@@ -185,9 +185,10 @@ class Database:
             time.sleep(random.uniform(0.001, 0.01))
 
     def _version(self) -> int:
-        (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-        (application,) = self._writer.execute("PRAGMA application_id").fetchone()
-        (tables,) = self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        version, application, tables = self._writer.execute(  # one statement: one committed state
+            "SELECT v.user_version, a.application_id, (SELECT count(*) FROM sqlite_master) "
+            "FROM pragma_user_version AS v, pragma_application_id AS a"
+        ).fetchone()
         if application != APPLICATION_ID and (application or version or tables):
             raise StorageError(path=str(self.path), problem="is a database of another program")
         return int(version)
