@@ -98,7 +98,8 @@ class LocalBackend:
         with self._opened.using(request.collection) as live, live.read() as snapshot:
             view = snapshot.view
             if not view.rows or not len(request.embeddings):
-                return r.Answer(tuple(_fetch(snapshot, _NO_ROWS, request.fields) for _ in request.embeddings))
+                empty = tuple(_fetch(snapshot, _NO_ROWS, request.fields) for _ in request.embeddings)
+                return r.Answer(empty, r.Explanation("nothing to search", view.rows, matches=0))
             _check_dimension(live, view.vectors.shape[1], request.embeddings.shape[1], item=None)
             allowed = snapshot.select(request.ids, request.where)
             parts = []

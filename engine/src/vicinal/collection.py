@@ -6,7 +6,6 @@ backend, and shapes the answer as Chroma does. Nothing is stored or searched her
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 from uuid import UUID
@@ -14,6 +13,7 @@ from uuid import UUID
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._backend import Backend
+from vicinal._html import facts_table
 from vicinal.embedding import registry
 from vicinal.embedding.protocol import Embedder, embed
 from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
@@ -100,10 +100,7 @@ class Collection:
             "embedding function": function.get("name") or function.get("type") or "none",
             "metadata": self.metadata or "none",
         }
-        rows = "".join(
-            f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in facts.items()
-        )
-        return f"<table><caption>Collection {html.escape(self.name)}</caption><tbody>{rows}</tbody></table>"
+        return facts_table(f"Collection {self.name}", facts)
 
     # --- writing -------------------------------------------------------------------------------
 

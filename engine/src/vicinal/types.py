@@ -7,13 +7,14 @@ notebooks.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal, Union
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vicinal._html import counted, result_table
 
 Space = Literal["l2", "cosine", "ip"]
 """How distance is measured: squared Euclidean, 1 − cosine similarity, or 1 − inner product."""
@@ -34,56 +35,21 @@ Where = Mapping[str, Any]
 WhereDocument = Mapping[str, Any]
 """A filter on document text, e.g. `{"$contains": "vector"}`."""
 
-_TABLE_ROWS_MAX = 20
-_TEXT_MAX = 160
-
 
 class GetResult(dict[str, Any]):
     """What `get` and `peek` return: parallel lists under `ids`, `documents`, `metadatas`, …"""
 
     def _repr_html_(self) -> str:
-        return _table([_columns(self, None)], captions=[f"{len(self['ids'])} records"])
+        return result_table(self, None, caption=counted(len(self["ids"]), "record"))
 
 
 class QueryResult(dict[str, Any]):
     """What `query` returns: like `GetResult`, one list per query, plus `distances`."""
 
     def _repr_html_(self) -> str:
-        queries = range(len(self["ids"]))
-        captions = [f"query {i}: {len(self['ids'][i])} nearest" for i in queries]
-        return _table([_columns(self, i) for i in queries], captions=captions)
-
-
-def _columns(result: Mapping[str, Any], query: int | None) -> dict[str, list[Any]]:
-    names = {"ids": "id", "distances": "distance", "documents": "document", "metadatas": "metadata"}
-    names["uris"] = "uri"
-    return {
-        name: list(result[key] if query is None else result[key][query])
-        for key, name in names.items()
-        if result.get(key) is not None
-    }
-
-
-def _table(parts: list[dict[str, list[Any]]], captions: list[str]) -> str:
-    """Render result columns as small HTML tables, cut to what a notebook cell can show."""
-    out = []
-    for columns, caption in zip(parts, captions):
-        count = len(columns["id"])
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{_cell(values[i])}</td>" for values in columns.values()) + "</tr>"
-            for i in range(min(count, _TABLE_ROWS_MAX))
-        )
-        more = f"<p>… and {count - _TABLE_ROWS_MAX} more</p>" if count > _TABLE_ROWS_MAX else ""
-        out.append(
-            f"<table><caption>{html.escape(caption)}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
-        )
-    return "".join(out)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
-    return html.escape(text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 1] + "…")
+        queries = len(self["ids"])
+        tables = []
+        for i, ids in enumerate(self["ids"]):
+            which = f"query {i + 1} of {queries}: " if queries > 1 else ""
+            tables.append(result_table(self, i, caption=which + counted(len(ids), "result")))
+        return "".join(tables)

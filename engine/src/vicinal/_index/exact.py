@@ -3,7 +3,7 @@
 A float32 matrix product ranks all candidates; then every row that rounding could have kept out of the
 first k is measured again in float64. The bound on the rounding error is the textbook one (Higham,
 Accuracy and Stability of Numerical Algorithms, 2nd ed., §3.1), so the answer is exact, not merely
-close; ties go to the older row. Cost: one pass over the candidates' vectors.
+close; ties go to the older record. Cost: one pass over the candidates' vectors.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ _PRODUCT_MIN, _PRODUCT_MAX = 1e-30, 1e30
 
 
 def nearest(view: View, space: Space, query: Vector, k: int, rows: Rows) -> tuple[Rows, Distances]:
-    """The k nearest of `rows` (ascending), by distance and then by row, with their distances."""
+    """The k nearest of `rows` (ascending), by distance and then by age, with their distances."""
     if k < len(rows):
         rough, uncertain = _rough(view, space, query, rows)
         kth = np.partition(rough, k - 1)[k - 1]
         rows = rows[(rough <= kth + 2 * _error(view, space, query)) | uncertain]
     distances = measure(view.vectors, space, query, rows)
-    best = np.lexsort((rows, distances))[:k]
+    age = rows if view.positions is None else view.positions[rows]
+    best = np.lexsort((age, distances))[:k]
     return rows[best], distances[best]
 
 
