@@ -8,10 +8,19 @@ collection.query(query_texts=["threads in Python"], n_results=3, where={"lang": 
 
 from vicinal import errors
 from vicinal._request import WriteInfo
-from vicinal.client import DEFAULT_DATABASE, DEFAULT_TENANT, Client, EphemeralClient, PersistentClient
+from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
 from vicinal.embedding import EmbeddingFunction, register_embedding_function
-from vicinal.types import GetResult, Include, Metadata, QueryResult, Where, WhereDocument
+from vicinal.types import (
+    DEFAULT_DATABASE,
+    DEFAULT_TENANT,
+    GetResult,
+    Include,
+    Metadata,
+    QueryResult,
+    Where,
+    WhereDocument,
+)
 
 __version__ = "0.1.0"
 

@@ -26,7 +26,7 @@ from vicinal._index.columns import Column
 from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View, advance
 from vicinal._request import CollectionInfo
-from vicinal._storage import changes, fsck, records
+from vicinal._storage import changes, checkpoint, fsck, records
 from vicinal._storage.changes import State
 from vicinal._storage.database import Database, Transaction
 from vicinal._storage.files import Files
@@ -186,7 +186,10 @@ class LiveCollection:
                 vectors: Vectors | str = self.committed_vectors(self.state(tx))
             except (StorageError, VectorsMissingError) as error:
                 vectors = str(error)
-            return list(fsck.check(tx, vectors))
+            findings = list(fsck.check(tx, vectors))
+        if self.directory is not None:
+            findings += checkpoint.check(self.directory / "checkpoints", "graph")
+        return findings
 
     def _open_vectors(self, dimension: int, generation: int, *, create: bool) -> VectorStore:
         with self._opening:

@@ -24,7 +24,7 @@ from vicinal._index.view import Rows
 from vicinal._live import LiveCollection, Snapshot
 from vicinal._opened import OpenCollections
 from vicinal._rank import mmr
-from vicinal._storage import catalog, changes, records
+from vicinal._storage import catalog, changes, fsck, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
@@ -144,6 +144,7 @@ class LocalBackend:
             id = uuid.uuid4()
             configuration = request.configuration.model_dump()
             catalog.insert(tx, str(id), request.name, database, request.metadata, configuration)
+            self._files.step("create: before commit")
         self._files.step("create: committed")
         return r.CollectionInfo(id, request.name, request.metadata, request.configuration, space)
 
@@ -174,14 +175,18 @@ class LocalBackend:
             if request.metadata is not None:
                 metadata = request.metadata
             catalog.update(tx, str(request.collection), name, metadata)
+            self._files.step("modify: before commit")
         entry = (str(request.collection), name, metadata, configuration)
-        return _info(entry, r.Namespace(tenant, database))
+        info = _info(entry, r.Namespace(tenant, database))
+        self._opened.refresh(info)
+        return info
 
     def drop(self, request: r.Drop) -> None:
         info = self._opened.entry(request.collection)
         with self._opened.catalog.write() as tx:
             if not catalog.delete(tx, str(request.collection)):
                 raise NotFoundError(kind="Collection", key=str(request.collection))
+            self._files.step("drop: before commit")
         # COMMIT has returned: the collection is gone; what is left of it is removed now or when the
         # directory is next opened.
         self._files.step("drop: committed")
@@ -194,7 +199,8 @@ class LocalBackend:
 
     def _check(self) -> Findings:
         with self._opened.catalog.read() as tx:
-            findings = [f"catalog: the entry of {name!r} is damaged" for name in catalog.damaged(tx)]
+            findings = [f"catalog: the entry of {entry} is damaged" for entry in catalog.damaged(tx)]
+            findings += [f"catalog: {finding}" for finding in fsck.integrity(tx)]
             names = catalog.names(tx)
         for id, name in names.items():
             try:

@@ -80,6 +80,12 @@ class OpenCollections:
         parsed = CollectionConfiguration.model_validate(configuration)
         return CollectionInfo(id, name, metadata, parsed, Namespace(tenant, database))
 
+    def refresh(self, info: CollectionInfo) -> None:
+        """Let an open collection know its new name."""
+        with self._lock:
+            if info.id in self._live:
+                self._live[info.id].info = info
+
     def remove(self, info: CollectionInfo) -> None:
         """Close a collection that the catalog has forgotten, tell everyone, and remove its files."""
         with self._lock:
@@ -140,7 +146,11 @@ class OpenCollections:
         info, directory = self.entry(id), self._directory(id)
         if directory is not None:
             self.files.make_directory(directory)
-        live = LiveCollection(info, directory, self.files, self._wake)
+        try:
+            live = LiveCollection(info, directory, self.files, self._wake)
+        except StorageError:
+            self.entry(id)  # deleted by another process meanwhile? Then it is not found, not damaged.
+            raise
         try:
             self.entry(id)  # another process may have deleted it while its directory was made here
         except NotFoundError:

@@ -160,6 +160,15 @@ def documents(value: Any) -> tuple[str | None, ...] | None:
     return _texts(value, "documents")
 
 
+def texts(value: Any, argument: str) -> tuple[str, ...]:
+    """Texts, none of them missing."""
+    listed = _texts(value, argument) or ()
+    for i, text in enumerate(listed):
+        if text is None:
+            raise ArgumentTypeError(argument=f"{argument}[{i}]", expected="a str", got=text)
+    return tuple(text for text in listed if text is not None)
+
+
 def uris(value: Any) -> tuple[str | None, ...] | None:
     return _texts(value, "uris")
 

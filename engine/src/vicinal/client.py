@@ -21,10 +21,7 @@ from vicinal.config import parse_configuration
 from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.protocol import Embedder
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError
-from vicinal.types import Space
-
-DEFAULT_TENANT = "default_tenant"
-DEFAULT_DATABASE = "default_database"
+from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT, Space
 
 
 class _Default:
@@ -188,17 +185,18 @@ class Client:
         """The function of a new collection: the argument's, the configuration's, or the default."""
         configured = (configuration or {}).get("embedding_function")
         if isinstance(given, _Default):
-            return configured or DefaultEmbeddingFunction()
+            given = None if configured is not None else DefaultEmbeddingFunction()
         if configured is not None and given is not None and configured is not given:
             raise InvalidArgumentError(
                 "Multiple embedding functions provided. Please provide only one, as embedding_function= "
                 "or in the configuration"
             )
-        if given is not None and not callable(given):
+        function = given or configured
+        if function is not None and (isinstance(function, type) or not callable(function)):
             raise ArgumentTypeError(
-                argument="embedding_function", expected="a callable from texts to vectors", got=given
+                argument="embedding_function", expected="a callable from texts to vectors", got=function
             )
-        return given or configured
+        return function
 
 
 class EphemeralClient(Client):

@@ -397,7 +397,7 @@ class Collection:
         if query_embeddings is not None:
             vectors = check.embeddings(query_embeddings, "query_embeddings")
         elif query_texts is not None:
-            texts = [text for text in check.documents(query_texts) or () if text is not None]
+            texts = check.texts(query_texts, "query_texts")
             vectors = self._embed(texts, query=True) if texts else check.embeddings([])
         else:
             raise InvalidArgumentError("query needs query_embeddings or query_texts; neither was given")

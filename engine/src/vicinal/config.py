@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -30,7 +31,7 @@ _LEGACY_KEYS = {
 class HnswConfiguration(BaseModel):
     """The distance and the graph. Malkov & Yashunin, 2018, define M (`max_neighbors`) and ef."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     space: Space = "l2"
     ef_construction: int = Field(100, ge=1)
@@ -75,7 +76,7 @@ def parse_configuration(
         given = configuration.get("hnsw") or {}
         if not isinstance(given, Mapping):
             raise ArgumentTypeError(argument="configuration['hnsw']", expected="a dict", got=given)
-        hnsw = dict(given)
+        hnsw = {key: v.item() if isinstance(v, np.generic) else v for key, v in given.items()}
     else:
         hnsw = {_LEGACY_KEYS[key]: value for key, value in (metadata or {}).items() if key in _LEGACY_KEYS}
     hnsw.setdefault("space", default_space)

@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+_MESSAGE_MAX = 1_000
+
 
 class VicinalError(Exception):
     """The root of every error that Vicinal raises on purpose."""
@@ -32,6 +34,10 @@ class VicinalError(Exception):
     status = 500
 
     def __init__(self, message: str = "", **facts: Any) -> None:
+        # What callers passed may be huge, or no valid text; the message is neither.
+        message = message.encode(errors="backslashreplace").decode()
+        if len(message) > _MESSAGE_MAX:
+            message = f"{message[: _MESSAGE_MAX // 2]} […] {message[-_MESSAGE_MAX // 2 :]}"
         super().__init__(message)
         self.message = message
         self.__dict__.update(facts)

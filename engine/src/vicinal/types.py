@@ -19,6 +19,9 @@ from vicinal._html import counted, result_table
 Space = Literal["l2", "cosine", "ip"]
 """How distance is measured: squared Euclidean, 1 − cosine similarity, or 1 − inner product."""
 
+DEFAULT_TENANT = "default_tenant"
+DEFAULT_DATABASE = "default_database"
+
 Field = Literal["documents", "embeddings", "metadatas", "distances", "uris", "data"]
 Include = Sequence[Field]
 

@@ -39,8 +39,6 @@ from vicinal.errors import InvalidFilterError
 DEPTH_MAX = 100
 """How deep logical operators may nest; deeper is refused, not a crash of the interpreter."""
 
-_RESERVED = ("#embedding", "#metadata", "#score")
-
 
 def parse_where(where: Any, path: str = "where") -> Node:
     """Parse a metadata filter. Raises `InvalidFilterError` naming the offending part."""
@@ -69,12 +67,12 @@ def _where(where: Any, path: str, depth: int) -> Node:
             problem="Expected where key to be a metadata field name or a logical operator "
             f"($and, $or, $not), got {key}",
         )
-    if key in _RESERVED:
+    if key == "#document":
+        return _document(value, here, depth)
+    if key.startswith("#") and key != "#id":
         raise InvalidFilterError(
             path=here, problem="this field cannot be filtered; metadata keys, #id and #document can"
         )
-    if key == "#document":
-        return _document(value, here, depth)
     if isinstance(value, Mapping):
         operator, operand = _only_item(value, here, "an operator")
         return _operator(key, operator, operand, f'{here}["{operator}"]')
@@ -279,12 +277,24 @@ def _operand(value: Any, path: str, composite: bool = False) -> Operand:
 
 def _composite(value: Any, path: str) -> Operand:
     """A list or an object to be equal to."""
+    if not _is_json(value, 0):
+        raise InvalidFilterError(path=path, problem=f"Expected lists and dicts of JSON values, got {value!r}")
+    return Operand(*classify(value))
+
+
+def _is_json(value: Any, depth: int) -> bool:
+    if depth > DEPTH_MAX:
+        return False
+    if isinstance(value, Mapping):
+        keys = all(isinstance(key, str) and _is_json(key, depth) for key in value)
+        return keys and all(_is_json(item, depth + 1) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(_is_json(item, depth + 1) for item in value)
     try:
-        return Operand(*classify(value))
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidFilterError(
-            path=path, problem=f"Expected lists and dicts of JSON values, got {value!r}"
-        ) from None
+        value = scalar(value)
+    except ValueError:
+        return False
+    return value is None or isinstance(value, (str, int, float, bool, datetime, date))
 
 
 def _ordered(operand: Operand, operator: str, path: str) -> Operand:

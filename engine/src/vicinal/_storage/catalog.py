@@ -84,9 +84,18 @@ def update(tx: Transaction, id: str, name: str, metadata: Mapping[str, Any] | No
 
 
 def damaged(tx: Transaction) -> list[str]:
-    """The names of collections whose entry is not what was written."""
-    entries = tx.execute("SELECT id, name, database, metadata, configuration, checksum FROM collections")
-    return [name for id, name, *rest, checksum in entries if checksums.of((id, name, *rest)) != checksum]
+    """The entries that are not what was written, by kind and name."""
+    columns = {
+        "tenant": "name",
+        "database": "id, name, tenant",
+        "collection": "id, name, database, metadata, configuration",
+    }
+    return [
+        f"{kind} {entry[min(1, len(entry) - 1)]!r}"
+        for kind, listed in columns.items()
+        for *entry, checksum in tx.execute(f"SELECT {listed}, checksum FROM {kind}s")
+        if checksums.of(entry) != checksum
+    ]
 
 
 def delete(tx: Transaction, id: str) -> bool:

@@ -35,7 +35,8 @@ def save(
         write(path)
         files.sync_path(path)
         files.step("checkpoint: file written")
-        written.write_text(json.dumps({"file": path.name, "checksum": checksum(path), "covers": covers}))
+        entry = {"file": path.name, "checksum": checksum(path), "covers": covers}
+        written.write_text(json.dumps({**entry, "seal": _seal(entry)}))
         files.sync_path(written)
         files.replace(written, directory / f"{name}.json")
     except BaseException:
@@ -69,11 +70,23 @@ def load(directory: Path, name: str) -> tuple[Path, dict[str, Any]] | None:
     entry = _manifest(directory, name)
     try:
         path = directory / Path(entry["file"]).name
-        if checksum(path) != entry["checksum"]:
+        if entry.pop("seal") != _seal(entry) or checksum(path) != entry["checksum"]:
             return None
         return path, dict(entry["covers"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def check(directory: Path, name: str) -> list[str]:
+    """A checkpoint that is there but cannot be believed: it costs time, and nothing else."""
+    if (directory / f"{name}.json").exists() and load(directory, name) is None:
+        return [f"checkpoint {name}: damaged; it is ignored and will be made anew"]
+    return []
+
+
+def _seal(entry: dict[str, Any]) -> int:
+    """CRC-32 of a manifest's own content."""
+    return zlib.crc32(json.dumps(entry, sort_keys=True).encode())
 
 
 def checksum(path: Path) -> int:

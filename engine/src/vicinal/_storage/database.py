@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from vicinal._storage.schema import FORMAT_VERSION
+from vicinal._storage.schema import Schema
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
 
 Transaction = sqlite3.Connection
@@ -37,7 +37,7 @@ class Database:
     damage, and a fresh database would hide it.
     """
 
-    def __init__(self, path: Path | None, schema: str, *, must_exist: bool = False) -> None:
+    def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
         self.path = path
         self._closed = False
         self._writing = threading.RLock()
@@ -148,8 +148,8 @@ class Database:
         else:
             self._idle.append(connection)
 
-    def _prepare(self, schema: str, must_exist: bool) -> None:
-        """Make the tables, or see that they are of a format that this code reads."""
+    def _prepare(self, schema: Schema, must_exist: bool) -> None:
+        """Make the tables, or bring those of an older format up to date; refuse a newer one."""
         with self._translated():
             if self._version() == 0:
                 if must_exist:
@@ -158,18 +158,27 @@ class Database:
                     )
                 self._make(schema)
             found = self._version()
-        if found > FORMAT_VERSION:
-            raise FormatVersionError(path=str(self.path), found=found, supported=FORMAT_VERSION)
+            if found < schema.version:
+                self._migrate(schema)
+        if found > schema.version:
+            raise FormatVersionError(path=str(self.path), found=found, supported=schema.version)
 
-    def _make(self, schema: str) -> None:
+    def _make(self, schema: Schema) -> None:
         if self.path is not None:
             self._switch_to_wal()
         with self.write() as tx:
             if self._version() == 0:  # else another process was faster
-                for statement in filter(str.strip, schema.split(";")):
+                for statement in filter(str.strip, schema.create.split(";")):
                     tx.execute(statement)
                 tx.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                tx.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+                tx.execute(f"PRAGMA user_version = {schema.version}")
+
+    def _migrate(self, schema: Schema) -> None:
+        """All steps in one transaction: a crash in between leaves the old format whole."""
+        with self.write() as tx:
+            for step in schema.migrations[self._version() - 1 :]:
+                step(tx)
+            tx.execute(f"PRAGMA user_version = {schema.version}")
 
     def _switch_to_wal(self) -> None:
         """SQLite does not wait here when another process does the same, whatever the timeout."""

@@ -17,9 +17,7 @@ from vicinal.types import Vectors
 
 def check(tx: Transaction, vectors: Vectors | str) -> Iterator[str]:
     """Findings, none when all is well. `vectors` are the committed ones, or why they cannot be had."""
-    for (finding,) in tx.execute("PRAGMA integrity_check"):
-        if finding != "ok":
-            yield f"SQLite: {finding}"
+    yield from integrity(tx)
     state = changes.state(tx)
     rows, positions = records.live_rows(tx)
     if len(rows) != state.records:
@@ -28,6 +26,8 @@ def check(tx: Transaction, vectors: Vectors | str) -> Iterator[str]:
         yield f"a record stands at row {int(rows[-1])}, but only {state.rows} rows are committed"
     if len(np.unique(positions)) != len(positions):
         yield "two records stand at one position"
+    if len(positions) and int(positions.max()) >= state.positions:
+        yield f"a record stands at position {int(positions.max())}, but only {state.positions} were given"
     if state.rows and state.dimension is None:
         yield f"{state.rows} rows are committed, but no dimension"
     yield from _log(tx, state)
@@ -37,16 +37,27 @@ def check(tx: Transaction, vectors: Vectors | str) -> Iterator[str]:
         yield from _records(tx, vectors)
 
 
+def integrity(tx: Transaction) -> Iterator[str]:
+    """What SQLite itself finds wrong with a database."""
+    for (finding,) in tx.execute("PRAGMA integrity_check"):
+        if finding != "ok":
+            yield f"SQLite: {finding}"
+
+
 def _log(tx: Transaction, state: changes.State) -> Iterator[str]:
-    numbers = []
+    numbers: list[int] = []
+    rows = state.rows
     for *entry, checksum in tx.execute(
         "SELECT change, rows, removed, altered, checksum FROM changes ORDER BY change"
     ):
         numbers.append(entry[0])
+        rows = entry[1]
         if checksums.of(entry) != checksum:
             yield f"change {entry[0]}: its log entry is not what was written"
     if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         yield "the change log has a gap"
+    if rows != state.rows:
+        yield f"the change log ends with {rows} rows, the state has {state.rows}"
     if (numbers[-1] if numbers else 0) != state.change and not state.dropped:
         yield f"the change log ends at {numbers[-1] if numbers else 0}, the state at {state.change}"
 

@@ -5,14 +5,41 @@ collection's directory, holds the records and the log of changes. Their version 
 `user_version`; docs/file-format.md describes every column.
 """
 
-FORMAT_VERSION = 1
+from __future__ import annotations
 
-CATALOG = """
-CREATE TABLE tenants (name TEXT PRIMARY KEY NOT NULL);
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vicinal._storage import checksums
+from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT
+
+_DEFAULT_ID = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The newest tables, and the way there from every older version, one step at a time."""
+
+    create: str
+    migrations: tuple[Callable[[Any], None], ...] = ()
+    """Step i leads from version i + 1 to version i + 2. Forward only; all in one transaction."""
+
+    @property
+    def version(self) -> int:
+        return 1 + len(self.migrations)
+
+
+CATALOG = Schema(f"""
+CREATE TABLE tenants (
+    name TEXT PRIMARY KEY NOT NULL,
+    checksum INTEGER NOT NULL
+);
 CREATE TABLE databases (
     id TEXT PRIMARY KEY NOT NULL,
     name TEXT NOT NULL,
     tenant TEXT NOT NULL REFERENCES tenants (name),
+    checksum INTEGER NOT NULL,
     UNIQUE (tenant, name)
 );
 CREATE TABLE collections (
@@ -24,12 +51,13 @@ CREATE TABLE collections (
     checksum INTEGER NOT NULL,
     UNIQUE (database, name)
 );
-INSERT INTO tenants VALUES ('default_tenant');
-INSERT INTO databases VALUES
-    ('00000000-0000-0000-0000-000000000000', 'default_database', 'default_tenant');
-"""
+INSERT INTO tenants VALUES ('{DEFAULT_TENANT}', {checksums.of((DEFAULT_TENANT,))});
+INSERT INTO databases VALUES ('{_DEFAULT_ID}', '{DEFAULT_DATABASE}', '{DEFAULT_TENANT}',
+    {checksums.of((_DEFAULT_ID, DEFAULT_DATABASE, DEFAULT_TENANT))});
+""")
 
-RECORDS_TABLE = """CREATE TABLE records (
+RECORDS_TABLE = """
+CREATE TABLE records (
     row INTEGER PRIMARY KEY,
     position INTEGER NOT NULL,
     id TEXT NOT NULL UNIQUE,
@@ -39,7 +67,7 @@ RECORDS_TABLE = """CREATE TABLE records (
     checksum INTEGER NOT NULL
 )"""
 
-RECORDS = f"""
+RECORDS = Schema(f"""
 {RECORDS_TABLE};
 CREATE TABLE state (
     only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -59,4 +87,4 @@ CREATE TABLE changes (
     checksum INTEGER NOT NULL
 );
 INSERT INTO state VALUES (1, 0, 0, 0, 0, NULL, 0, 0);
-"""
+""")

@@ -7,6 +7,7 @@ default and never conflicts with a function given explicitly.
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from vicinal.embedding.protocol import EmbeddingFunction
@@ -43,8 +44,20 @@ def describe(function: Any) -> dict[str, Any] | None:
         name, config = function.name(), function.get_config()
     except (AttributeError, NotImplementedError, TypeError):
         return {"type": "legacy"}
+    if not isinstance(config, dict) or not _is_json(config):
+        raise EmbeddingFunctionError(
+            f"The configuration of embedding function {name} must be a JSON object, so that a collection can "
+            f"remember it; get_config() returned {config!r}"
+        )
     register_embedding_function(type(function))
     return {"type": "known", "name": name, "config": config}
+
+
+def _is_json(config: Any) -> bool:
+    try:
+        return bool(json.loads(json.dumps(config)) == config)
+    except (TypeError, ValueError):
+        return False
 
 
 def build(description: dict[str, Any] | None) -> EmbeddingFunction | None:

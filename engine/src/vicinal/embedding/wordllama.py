@@ -8,6 +8,7 @@ transformer finds more.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -32,8 +33,12 @@ class WordLlamaEmbeddingFunction(EmbeddingFunction):
         texts = list(input)
         if not texts:
             return []
-        vectors = _model().embed(texts, norm=True)
-        return list(np.asarray(vectors, dtype=np.float32))
+        # An empty text averages no token: NaN from the model, and the zero vector from us.
+        with np.errstate(invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            means = np.nan_to_num(np.asarray(_model().embed(texts, norm=False), dtype=np.float32))
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        return list(np.divide(means, lengths, out=np.zeros_like(means), where=lengths > 0))
 
     @staticmethod
     def name() -> str:

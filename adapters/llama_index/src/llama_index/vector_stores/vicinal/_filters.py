@@ -86,9 +86,7 @@ def _group(group: MetadataFilters, path: str) -> Where:
 
 def _leaf(leaf: MetadataFilter, path: str) -> Where:
     if leaf.operator not in _OPERATORS:
-        raise InvalidFilterError(
-            path=path, problem=f'unknown operator {leaf.operator!r} on "{leaf.key}"'
-        )
+        raise InvalidFilterError(path=path, problem=f'unknown operator {leaf.operator!r} on "{leaf.key}"')
     wanted, types, predicate = _OPERATORS[leaf.operator]
     if not isinstance(leaf.value, types):
         said = f'operator "{leaf.operator.value}" on "{leaf.key}"'

@@ -101,8 +101,7 @@ def _content(node: BaseNode) -> str:
     fields = {name: state[name] for name, default in defaults if state[name] != default}
     if "relationships" in fields:
         fields["relationships"] = {
-            _plain(kind): _relation(related, node.metadata)
-            for kind, related in node.relationships.items()
+            _plain(kind): _relation(related, node.metadata) for kind, related in node.relationships.items()
         }
     if isinstance(node, IndexNode) and "obj" in fields:
         fields["obj"] = node.dict()["obj"]  # the form that from_dict() reads back

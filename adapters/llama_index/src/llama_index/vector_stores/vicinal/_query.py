@@ -77,8 +77,7 @@ def _refuse(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> None:
         )
     if query.query_embedding is None:
         raise InvalidArgumentError(
-            "A query needs query_embedding; got None. The retriever of an index with an "
-            "embed_model sets it"
+            "A query needs query_embedding; got None. The retriever of an index with an embed_model sets it"
         )
 
 

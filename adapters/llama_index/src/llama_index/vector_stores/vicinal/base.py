@@ -114,9 +114,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         return "VicinalVectorStore"
 
     @classmethod
-    def from_params(
-        cls, collection_name: str = DEFAULT_COLLECTION, **params: Any
-    ) -> VicinalVectorStore:
+    def from_params(cls, collection_name: str = DEFAULT_COLLECTION, **params: Any) -> VicinalVectorStore:
         """The constructor under the name that other stores give it."""
         return cls(collection_name, **params)
 
