@@ -30,6 +30,7 @@ from vicinal._storage import changes, checkpoint, fsck, records
 from vicinal._storage.changes import State
 from vicinal._storage.database import Database, Transaction
 from vicinal._storage.files import Files
+from vicinal._storage.lock import FileLock, NoLock
 from vicinal._storage.metadata import decode
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
@@ -72,6 +73,9 @@ class LiveCollection:
         self._masks: OrderedDict[tuple[int, Node], Mask] = OrderedDict()
         self._dropped = False
         self._upkeep = upkeep
+        self.upkeep_lock: FileLock | NoLock = (
+            NoLock() if directory is None else FileLock(directory / "upkeep.lock")
+        )
         self._start_deriving()
         self._discard_old_generations()
 
@@ -80,7 +84,6 @@ class LiveCollection:
         self._catching_up = Lock()
         self._filtering = Lock()
         self.graph: Graph | None = None
-        self.checkpointed_rows = 0
 
     # --- reading and writing -------------------------------------------------------------------
 
@@ -173,6 +176,7 @@ class LiveCollection:
         """Let go of files."""
         self.database.close()
         self.adopt(None)
+        self.upkeep_lock.release()
 
     def after_fork(self) -> None:
         """In the child of a fork, where only memory survives: new locks, and a graph of its own."""

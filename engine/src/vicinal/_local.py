@@ -24,6 +24,7 @@ from vicinal._index.view import Rows
 from vicinal._live import LiveCollection, Snapshot
 from vicinal._opened import OpenCollections
 from vicinal._rank import mmr
+from vicinal._repair import repair
 from vicinal._storage import catalog, changes, fsck, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.files import Files
@@ -116,6 +117,8 @@ class LocalBackend:
     def maintain(self, request: r.Maintain) -> Findings:
         if request.task == "check":
             return self._check()
+        if request.task == "repair":
+            return repair(self._opened, self._files)
         if request.task == "backup":
             assert request.target is not None
             backup(self._opened, request.target, self._files)

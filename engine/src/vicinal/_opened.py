@@ -80,6 +80,13 @@ class OpenCollections:
         parsed = CollectionConfiguration.model_validate(configuration)
         return CollectionInfo(id, name, metadata, parsed, Namespace(tenant, database))
 
+    def forget(self, id: UUID) -> None:
+        """Close a collection, so that the next use opens it anew."""
+        with self._lock:
+            live = self._live.pop(id, None)
+            if live is not None:
+                live.close()
+
     def refresh(self, info: CollectionInfo) -> None:
         """Let an open collection know its new name."""
         with self._lock:

@@ -75,7 +75,7 @@ class Drop:
 class Maintain:
     """Look after a collection (give dead space back, wait for the index) or the whole database."""
 
-    task: Literal["compact", "index", "check", "backup"]
+    task: Literal["compact", "index", "check", "repair", "backup"]
     collection: UUID | None = None
     target: Path | None = None
 

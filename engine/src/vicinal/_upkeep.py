@@ -2,7 +2,8 @@
 
 After a write, and when a collection is opened: compaction when most rows are dead, then the graph is
 brought closer to the newest rows, in slices, so that collections take turns; when it is complete, a
-checkpoint is written. None of it is needed for a right answer.
+checkpoint is written. Of several processes on one directory, one does this at a time; the others load its
+checkpoints, and any of them goes on when it dies. None of it is needed for a right answer.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from vicinal._storage import checkpoint
 from vicinal.errors import NotFoundError
 
 _SLICE_S = 0.1  # of indexing, before another collection has its turn
+_ASK_AGAIN_S = 1.0  # while another process indexes
 _CHECKPOINT_GROWTH = 1.1
 _DEAD_SHARE_MAX = 0.5  # then compaction copies at most as many rows as it frees
 _DEAD_BYTES_MIN = 4 << 20
@@ -29,39 +31,55 @@ _DEAD_BYTES_MIN = 4 << 20
 
 @dataclass(frozen=True)
 class Upkeep:
-    """The background work of one collection: each call does a little and says whether there is more."""
+    """The background work of one collection: each call does a little and says when to go on."""
 
     live: LiveCollection
 
-    def __call__(self) -> bool:
-        with suppress(NotFoundError):
+    def __call__(self) -> float | None:
+        live = self.live
+        again: float | None = None
+        try:
             view = self._view()
-            if compaction_is_due(view):
-                compact(self.live)
-                view = self._view()
-            return self._index(view)
-        return False
+            if not compaction_is_due(view) and not planner.wants_graph(view):
+                live.graph = None
+            elif live.upkeep_lock.acquire():
+                if compaction_is_due(view):
+                    compact(live)
+                    view = self._view()
+                again = self._index(view)
+            else:
+                again = self._follow(view)
+        except NotFoundError:
+            pass  # deleted
+        if again is None:
+            live.upkeep_lock.release()
+        return again
 
     def _view(self) -> View:
         with self.live.read() as snapshot:
             return snapshot.view
 
-    def _index(self, view: View) -> bool:
-        live = self.live
+    def _index(self, view: View) -> float | None:
+        """One slice of building; 0 while there is more."""
         if not planner.wants_graph(view):
-            live.graph = None
-            return False
-        graph = live.graph_of(view)
-        if graph is None:
-            graph, live.checkpointed_rows = _load(live, view)
-            live.graph = graph
+            return None
+        graph = _newest(self.live, view) or Graph(self.live.hnsw, view.vectors.shape[1], view.generation)
+        self.live.graph = graph
         graph.hide(view.alive)
         deadline = time.monotonic() + _SLICE_S
         for _ in graph.extend(view.vectors, view.alive, view.rows):
             if time.monotonic() > deadline:
-                return True
-        _save(live, graph, view)
-        return self._view().change != view.change
+                return 0.0
+        _save(self.live, graph, view)
+        return 0.0 if self._view().change != view.change else None
+
+    def _follow(self, view: View) -> float:
+        """Another process is at work: take what it has finished, and ask again."""
+        graph = _newest(self.live, view)
+        if graph is not None:
+            graph.hide(view.alive)
+        self.live.graph = graph
+        return _ASK_AGAIN_S
 
 
 def compaction_is_due(view: View) -> bool:
@@ -70,26 +88,39 @@ def compaction_is_due(view: View) -> bool:
     return dead > _DEAD_SHARE_MAX * view.rows and dead * view.vectors.shape[1] * 4 > _DEAD_BYTES_MIN
 
 
-def _load(live: LiveCollection, view: View) -> tuple[Graph, int]:
-    """The graph of the last checkpoint, if it is this generation's, and the rows it covers."""
-    graph = Graph(live.hnsw, view.vectors.shape[1], view.generation)
-    found = None if live.directory is None else checkpoint.load(live.directory / "checkpoints", "graph")
-    if found is None:
-        return graph, 0
-    path, covers = found
+def _newest(live: LiveCollection, view: View) -> Graph | None:
+    """The graph in memory, or that of the checkpoint when it covers more; None when there is neither."""
+    held = live.graph_of(view)
+    if live.directory is None:
+        return held
+    directory = live.directory / "checkpoints"
+    covers = checkpoint.covers(directory, "graph")
     try:
-        if covers["generation"] == view.generation and 0 < covers["rows"] <= view.rows:
-            # A row that the checkpoint hides stays hidden: rows never come back to life.
-            graph.load(path, covers["rows"], np.array(covers["hidden"], dtype=np.int64))
+        newer = covers["generation"] == view.generation and covers["rows"] <= view.rows
+        if not newer or covers["rows"] <= (0 if held is None else held.rows):
+            return held
+        found = checkpoint.load(directory, "graph")
+        if found is None:
+            return held
+        path, covers = found
+        graph = Graph(live.hnsw, view.vectors.shape[1], view.generation)
+        # A row that the checkpoint hides stays hidden: rows never come back to life.
+        graph.load(path, covers["rows"], np.array(covers["hidden"], dtype=np.int64))
     except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
-        return Graph(live.hnsw, view.vectors.shape[1], view.generation), 0  # not to be believed after all
-    return graph, graph.rows
+        return held  # not to be believed after all
+    return graph
 
 
 def _save(live: LiveCollection, graph: Graph, view: View) -> None:
-    if live.directory is None or graph.rows < _CHECKPOINT_GROWTH * live.checkpointed_rows:
+    """Write a checkpoint when the last one covers much less."""
+    if live.directory is None:
         return
+    directory = live.directory / "checkpoints"
+    covered = checkpoint.covers(directory, "graph")
+    same = covered.get("generation") == view.generation
+    with suppress(TypeError):
+        if same and graph.rows < _CHECKPOINT_GROWTH * covered.get("rows", 0):
+            return
     hidden = graph.hidden_rows().tolist()
     covers = {"generation": view.generation, "rows": graph.rows, "hidden": hidden}
-    checkpoint.save(live.directory / "checkpoints", "graph", covers, graph.save, live.files)
-    live.checkpointed_rows = graph.rows
+    checkpoint.save(directory, "graph", covers, graph.save, live.files)

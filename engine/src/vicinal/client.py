@@ -20,7 +20,7 @@ from vicinal.collection import Collection
 from vicinal.config import parse_configuration
 from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.protocol import Embedder
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError, StorageError
 from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT, Space
 
 
@@ -220,19 +220,31 @@ class PersistentClient(Client):
 
     Args:
         path: The directory; `./vicinal` unless given.
+        must_exist: Raise instead of making a new database.
 
     Raises:
         StorageError: The path is a file, or cannot be written.
+        CorruptionError: Files that belong to the database are there, but not all.
         FormatVersionError: The directory was written by a newer Vicinal.
     """
 
-    def __init__(self, path: str | os.PathLike[str] = "./vicinal") -> None:
+    def __init__(self, path: str | os.PathLike[str] = "./vicinal", *, must_exist: bool = False) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise ArgumentTypeError(argument="path", expected="a str or Path", got=path)
         if "\0" in os.fspath(path):
             raise InvalidArgumentError(f"path: a NUL character cannot be part of a path, got {path!r}")
         self.path = Path(path).expanduser()
+        if must_exist and not (self.path / "catalog.sqlite3").exists():
+            raise StorageError(path=str(self.path), problem="holds no Vicinal database")
         super().__init__(LocalBackend(self.path))
+
+    def repair(self) -> list[str]:
+        """Save what is whole of damaged collections; returns what was done and what was lost.
+
+        The damaged files are kept, in `damaged/` inside the directory. Nobody else may have the
+        database open meanwhile. `check()` says beforehand what is damaged.
+        """
+        return self._backend.maintain(r.Maintain("repair"))
 
     def __repr__(self) -> str:
         return f"PersistentClient(path={str(self.path)!r})"

@@ -1,18 +1,19 @@
-"""Who builds the graphs, and when?
+"""Who does the background work, and when?
 
-One background thread per client, started when the first collection is large enough. Work is a callable
-that does a little and says whether there is more, so that many collections take turns and closing never
-waits long.
+One background thread per client, started when there is something to do. Work is a callable that does a
+little and says when it wants to go on, so that many collections take turns and closing never waits long.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+import time
 from collections.abc import Callable
+from typing import Union
 
-Work = Callable[[], bool]
+Work = Callable[[], Union[float, None]]
+"""Does a little; returns after how many seconds it wants to go on (0 for at once), or None when done."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,17 +23,18 @@ class Indexer:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: deque[Work] = deque()
+        self._due: dict[Work, float] = {}
         self._running: Work | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def wake(self, work: Work) -> None:
-        """See to it that work runs again, after whatever runs now."""
+    def wake(self, work: Work, after_s: float = 0.0) -> None:
+        """See to it that work runs (again), after whatever runs now."""
         with self._changed:
-            if self._closed or work in self._waiting:
+            if self._closed:
                 return
-            self._waiting.append(work)
+            due = time.monotonic() + after_s
+            self._due[work] = min(due, self._due.get(work, due))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="vicinal-indexer", daemon=True)
                 self._thread.start()
@@ -41,38 +43,45 @@ class Indexer:
     def is_busy(self, work: Work) -> bool:
         """Whether this work runs or waits to run."""
         with self._changed:
-            return work in self._waiting or self._running == work
+            return work in self._due or self._running == work
 
     def wait(self, work: Work) -> None:
         """Return when this work has nothing left to do."""
         with self._changed:
-            while not self._closed and (work in self._waiting or self._running == work):
+            while not self._closed and (work in self._due or self._running == work):
                 self._changed.wait()
 
     def close(self) -> None:
         """Stop after the piece of work in hand."""
         with self._changed:
             self._closed = True
-            self._waiting.clear()
+            self._due.clear()
             self._changed.notify_all()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._running = None
-                self._changed.notify_all()
-                while not self._waiting and not self._closed:
-                    self._changed.wait()
-                if self._closed:
-                    return
-                work = self._running = self._waiting.popleft()
-            more = False
+        while (work := self._next()) is not None:
+            again: float | None = None
             try:
-                more = work()
+                again = work()
             except Exception:  # noqa: BLE001 - derived data: queries scan what is not indexed
-                _log.exception("indexing failed; searching goes on without the graph")
-            if more:
-                self.wake(work)
+                _log.exception("background work failed; searching goes on without it")
+            if again is not None:
+                self.wake(work, again)
+
+    def _next(self) -> Work | None:
+        """The work that has been due longest, once it is due; None when closed."""
+        with self._changed:
+            self._running = None
+            self._changed.notify_all()
+            while not self._closed:
+                work = min(self._due, key=self._due.__getitem__, default=None)
+                left = None if work is None else self._due[work] - time.monotonic()
+                if work is not None and left is not None and left <= 0:
+                    del self._due[work]
+                    self._running = work
+                    return work
+                self._changed.wait(left)
+            return None

@@ -23,7 +23,7 @@ _ABANDONED_S = 3600.0
 
 
 def save(
-    directory: Path, name: str, covers: dict[str, Any], write: Callable[[Path], None], files: Files
+    directory: Path, name: str, covered: dict[str, Any], write: Callable[[Path], None], files: Files
 ) -> None:
     """Let `write` make the file, then name it in `<name>.json` together with what it covers."""
     with translated(directory):
@@ -35,7 +35,7 @@ def save(
         write(path)
         files.sync_path(path)
         files.step("checkpoint: file written")
-        entry = {"file": path.name, "checksum": checksum(path), "covers": covers}
+        entry = {"file": path.name, "checksum": checksum(path), "covers": covered}
         written.write_text(json.dumps({**entry, "seal": _seal(entry)}))
         files.sync_path(written)
         files.replace(written, directory / f"{name}.json")
@@ -75,6 +75,15 @@ def load(directory: Path, name: str) -> tuple[Path, dict[str, Any]] | None:
         return path, dict(entry["covers"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def covers(directory: Path, name: str) -> dict[str, Any]:
+    """What the checkpoint says that it covers, without reading its file; empty when there is none."""
+    entry = _manifest(directory, name)
+    try:
+        return dict(entry["covers"]) if entry.pop("seal") == _seal(entry) else {}
+    except (KeyError, TypeError, ValueError):
+        return {}
 
 
 def check(directory: Path, name: str) -> list[str]:

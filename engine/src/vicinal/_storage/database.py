@@ -54,7 +54,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that commits when the block ends and rolls back when it raises."""
-        with self._writing, self._translated():
+        with self._writing, self.translated():
             if self._closed:
                 raise ClosedError
             self._writer.execute("BEGIN IMMEDIATE")
@@ -70,12 +70,12 @@ class Database:
     def read(self) -> Iterator[Transaction]:
         """A snapshot: all statements in the block see one committed state."""
         if self.path is None:
-            with self._writing, self._translated():
+            with self._writing, self.translated():
                 if self._closed:
                     raise ClosedError
                 yield self._writer
             return
-        with self._translated():
+        with self.translated():
             connection = self._borrow()
             try:
                 connection.execute("BEGIN")
@@ -85,14 +85,14 @@ class Database:
 
     def shrink(self) -> None:
         """Give free pages back to the file system, as far as other readers let it."""
-        with self._writing, self._translated(), suppress(sqlite3.OperationalError):
+        with self._writing, self.translated(), suppress(sqlite3.OperationalError):
             self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def copy(self, target: Path) -> None:
         """Write one committed state to another file, while writers go on."""
         with (
-            self._translated(),
+            self.translated(),
             closing(self._connect()) as source,
             closing(sqlite3.connect(str(target), isolation_level=None)) as copy,
         ):
@@ -116,7 +116,7 @@ class Database:
 
     def _connect(self, *, create: bool = False) -> Transaction:
         """A connection; only the first one may make the file."""
-        with self._translated():
+        with self.translated():
             if self.path is None:
                 name = ":memory:"
             else:
@@ -150,7 +150,7 @@ class Database:
 
     def _prepare(self, schema: Schema, must_exist: bool) -> None:
         """Make the tables, or bring those of an older format up to date; refuse a newer one."""
-        with self._translated():
+        with self.translated():
             if self._version() == 0:
                 if must_exist:
                     raise CorruptionError(
@@ -203,7 +203,8 @@ class Database:
         return int(version)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Turn SQLite's errors in the block into ours."""
         where = str(self.path or ":memory:")
         try:
             yield

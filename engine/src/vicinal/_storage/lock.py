@@ -1,0 +1,64 @@
+"""Who does it, when several processes could?
+
+An advisory lock on a file, held by one process at a time and let go by the operating system when that
+process dies. Nothing depends on it for truth: it only spares two processes the same background work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(fd: int) -> None:
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(fd: int) -> None:
+        # Per process, so that a forked child does not hold its dead parent's lock.
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class NoLock:
+    """For what only one process can have open: always ours."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        """Nothing to let go of."""
+
+
+class FileLock:
+    """A lock that is tried for, never waited for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        """Whether this process holds the lock now; false while another one does, or cannot be asked."""
+        if self._fd is not None:
+            return True
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:
+            return False  # the directory is gone, or read-only
+        try:
+            _lock(fd)
+        except OSError:
+            os.close(fd)
+            return False
+        self._fd = fd
+        return True
+
+    def release(self) -> None:
+        """Let another process have it."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
