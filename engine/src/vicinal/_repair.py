@@ -82,12 +82,12 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
         with database.read() as tx:
             state = changes.state(tx)
             vectors = _vectors(directory, state)
-            for row, position, id, *texts, checksum in _readable(
-                database, tx, 0, _last(state, vectors), lost
-            ):
+            last = max(state.rows, len(vectors))
+            for row, position, id, *texts, checksum in _readable(database, tx, 0, last, lost):
+                document, metadata, uri = texts
                 if row >= len(vectors):
                     lost.append(f"record {id!r}: its vector is missing")
-                elif checksums.of_record(position, id, *texts, vectors[row]) != checksum:
+                elif checksum != checksums.of_record(position, id, document, metadata, uri, vectors[row]):
                     lost.append(f"record {id!r}: its texts or its vector are not what was written")
                 else:
                     found.append(((position, id, *texts, checksum), vectors[row]))
@@ -100,10 +100,6 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
         if entry[0][1] not in seen:
             seen.add(entry[0][1])
             yield entry
-
-
-def _last(state: State, vectors: Vectors) -> int:
-    return max(state.rows, len(vectors))
 
 
 def _vectors(directory: Path, state: State) -> Vectors:
@@ -147,7 +143,7 @@ def _write(directory: Path, whole: list[Whole], files: Files) -> None:
             dimension = vectors.shape[1]
             store = VectorFile(directory / "vectors-0.f32", dimension, 0, files, create=True)
             store.append(0, vectors)
-            records.insert(tx, [(row, *texts) for row, (texts, _) in enumerate(whole)])  # type: ignore[misc]
+            records.insert(tx, [(row, *texts) for row, (texts, _) in enumerate(whole)])
             positions = 1 + max(texts[0] for texts, _ in whole)
             state = State(1, len(whole), len(whole), positions, dimension, 0, dropped=False)
             changes.log(tx, state, Delta(_NO_ROWS, _NO_ROWS))

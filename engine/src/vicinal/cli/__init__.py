@@ -46,8 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _open(path: str) -> PersistentClient:
     """A client on a directory that exists: these commands make none."""
-    client = PersistentClient(path, must_exist=True)
-    return client
+    return PersistentClient(path, must_exist=True)
 
 
 def _check(options: argparse.Namespace) -> int:
