@@ -30,6 +30,7 @@ def backup(opened: OpenCollections, target: Path, files: Files) -> None:
         raise StorageError(path=str(target), problem="only a persistent client can be backed up")
     if target.resolve() == opened.path.resolve():
         raise StorageError(path=str(target), problem="is the database itself; a backup needs its own place")
+    _check_target(opened, target)
     files.make_directory(target / "collections")
     copied = _copied(opened.catalog, target / "catalog.sqlite3")
     with closing(Database(copied, CATALOG, must_exist=True)) as names, names.write() as tx:
@@ -44,6 +45,22 @@ def backup(opened: OpenCollections, target: Path, files: Files) -> None:
     for directory in (target / "collections").iterdir():
         if directory.name not in known:
             files.remove_tree(directory)
+
+
+def _check_target(opened: OpenCollections, target: Path) -> None:
+    """A backup replaces what it finds, so it must find nothing, or an earlier backup, perhaps unfinished."""
+    found = list(target.iterdir()) if target.is_dir() else []
+    if (target / "catalog.sqlite3").exists():
+        with opened.catalog.read() as tx:
+            ours = catalog.identity(tx)
+        with closing(Database(target / "catalog.sqlite3", CATALOG)) as held, held.read() as tx:
+            theirs = catalog.identity(tx)
+        if ours != theirs:
+            raise StorageError(path=str(target), problem="is another database, not a backup of this one")
+    elif any(
+        entry.name != "collections" and not entry.name.startswith("catalog.sqlite3-") for entry in found
+    ):
+        raise StorageError(path=str(target), problem="is neither empty nor an earlier backup")
 
 
 def _copy_collection(source: Database, directory: Path, target: Path, files: Files) -> None:

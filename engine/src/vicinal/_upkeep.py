@@ -70,6 +70,8 @@ class Upkeep:
         for _ in graph.extend(view.vectors, view.alive, view.rows):
             if time.monotonic() > deadline:
                 return 0.0
+        if graph.rows >= _CHECKPOINT_GROWTH * graph.reviewed_rows:
+            graph.review(view.vectors)
         _save(self.live, graph, view)
         return 0.0 if self._view().change != view.change else None
 
@@ -105,7 +107,8 @@ def _newest(live: LiveCollection, view: View) -> Graph | None:
         path, covers = found
         graph = Graph(live.hnsw, view.vectors.shape[1], view.generation)
         # A row that the checkpoint hides stays hidden: rows never come back to life.
-        graph.load(path, covers["rows"], np.array(covers["hidden"], dtype=np.int64))
+        hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
+        graph.load(path, covers["rows"], hidden, strays)
     except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
         return held  # not to be believed after all
     return graph
@@ -121,6 +124,10 @@ def _save(live: LiveCollection, graph: Graph, view: View) -> None:
     with suppress(TypeError):
         if same and graph.rows < _CHECKPOINT_GROWTH * covered.get("rows", 0):
             return
-    hidden = graph.hidden_rows().tolist()
-    covers = {"generation": view.generation, "rows": graph.rows, "hidden": hidden}
+    covers = {
+        "generation": view.generation,
+        "rows": graph.rows,
+        "hidden": graph.hidden_rows().tolist(),
+        "strays": graph.strays().tolist(),
+    }
     checkpoint.save(directory, "graph", covers, graph.save, live.files)

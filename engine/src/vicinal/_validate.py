@@ -241,7 +241,7 @@ def _object(value: Mapping[Any, Any], argument: str, depth: int) -> dict[str, An
 
 def _value(value: Any, argument: str, depth: int) -> Any:
     if isinstance(value, np.ndarray):
-        value = value.tolist()
+        value = list(value) if value.dtype.kind == "M" else value.tolist()
     value = _scalar(value, argument)
     if value is None or isinstance(value, (bool, str, int, float, datetime, date)):
         return value

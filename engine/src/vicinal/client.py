@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from vicinal import _request as r
@@ -22,6 +22,8 @@ from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.protocol import Embedder
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError, StorageError
 from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT, Space
+
+_Client = TypeVar("_Client", bound="Client")
 
 
 class _Default:
@@ -157,19 +159,11 @@ class Client:
         """
         return self._backend.maintain(r.Maintain("check"))
 
-    def backup(self, target: str | os.PathLike[str]) -> None:
-        """Copy the database to a directory, while others write to it; open the copy to restore it.
-
-        Each collection is copied as of one commit. A target that is an earlier backup is brought up to
-        date: of the vectors, only those that it lacks are copied.
-        """
-        self._backend.maintain(r.Maintain("backup", target=Path(target).expanduser()))
-
     def close(self) -> None:
         """Release files and threads; safe to call twice. Everything acknowledged is on disk already."""
         self._backend.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self: _Client) -> _Client:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -229,14 +223,19 @@ class PersistentClient(Client):
     """
 
     def __init__(self, path: str | os.PathLike[str] = "./vicinal", *, must_exist: bool = False) -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            raise ArgumentTypeError(argument="path", expected="a str or Path", got=path)
-        if "\0" in os.fspath(path):
-            raise InvalidArgumentError(f"path: a NUL character cannot be part of a path, got {path!r}")
-        self.path = Path(path).expanduser()
+        self.path = _path(path, "path")
         if must_exist and not (self.path / "catalog.sqlite3").exists():
             raise StorageError(path=str(self.path), problem="holds no Vicinal database")
         super().__init__(LocalBackend(self.path))
+
+    def backup(self, target: str | os.PathLike[str]) -> None:
+        """Copy the database to a directory, while others write to it; open the copy to restore it.
+
+        Each collection is copied as of one commit. A target that is an earlier backup is brought up to
+        date: of the vectors, only those that it lacks are written. Any other directory that is not empty
+        is refused with a `StorageError`.
+        """
+        self._backend.maintain(r.Maintain("backup", target=_path(target, "target")))
 
     def repair(self) -> list[str]:
         """Save what is whole of damaged collections; returns what was done and what was lost.
@@ -248,3 +247,11 @@ class PersistentClient(Client):
 
     def __repr__(self) -> str:
         return f"PersistentClient(path={str(self.path)!r})"
+
+
+def _path(value: str | os.PathLike[str], argument: str) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        raise ArgumentTypeError(argument=argument, expected="a str or Path", got=value)
+    if "\0" in str(value):
+        raise InvalidArgumentError(f"{argument}: a NUL character cannot be part of a path, got {value!r}")
+    return Path(value).expanduser()

@@ -6,6 +6,7 @@ backend, and shapes the answer as Chroma does. Nothing is stored or searched her
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 from uuid import UUID
@@ -49,7 +50,7 @@ class Collection:
     @property
     def metadata(self) -> dict[str, Any] | None:
         """A copy of the collection's own metadata."""
-        return None if self._info.metadata is None else dict(self._info.metadata)
+        return copy.deepcopy(self._info.metadata)
 
     @property
     def tenant(self) -> str:

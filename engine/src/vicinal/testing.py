@@ -250,7 +250,7 @@ class FaultyFiles(Files):
             self.on(step)
 
 
-def open_with(path: Path, files: Files) -> Client:
+def open_with(path: Path, files: Files) -> PersistentClient:
     """A persistent client over another file system."""
     client = PersistentClient.__new__(PersistentClient)
     client.path = path

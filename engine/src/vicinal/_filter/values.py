@@ -28,7 +28,12 @@ def scalar(value: Any) -> Any:
     Raises `ValueError` for what cannot be stored: half a surrogate pair, an endless integer, a moment
     without a date. Anything that is no scalar comes back as it is.
     """
-    if isinstance(value, np.generic):
+    if isinstance(value, np.datetime64):
+        whole_days = np.datetime_data(value.dtype)[0] in ("Y", "M", "W", "D")
+        value = value.astype("datetime64[D]" if whole_days else "datetime64[us]").item()
+        if value is None:
+            raise ValueError("NaT is no moment in time")
+    elif isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
     if value is None or isinstance(value, bool):
         return value

@@ -17,12 +17,13 @@ from typing import Any
 
 import hnswlib
 import numpy as np
-from numpy.typing import NDArray
 
 from vicinal._index.view import Mask, Rows
 from vicinal.config import HnswConfiguration
 from vicinal.types import Vector, Vectors
 
+_STRAY_TRIES = (10, 50)
+_REVIEW_ROWS = 1024
 _BATCH_ROWS = 64  # about 14 ms of insertion at 384 dimensions: how long a query can be kept waiting
 
 
@@ -35,7 +36,9 @@ class Graph:
         self._threads = configuration.num_threads or max(1, (os.cpu_count() or 2) - 1)
         self._lock = _SharedLock()
         self._hidden: Mask = np.zeros(0, dtype=np.bool_)
+        self._strays: Rows = np.empty(0, dtype=np.int64)
         self.rows = 0
+        self.reviewed_rows = 0
         self.hidden = 0
         self._index = self._empty()
 
@@ -56,7 +59,38 @@ class Graph:
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
                 self.rows = end
+            self._note_strays(vectors, rows[live])
             yield end
+
+    def review(self, vectors: Vectors) -> None:
+        """Look for every row by its own vector again: later rows may have cut earlier ones off."""
+        with self._lock.shared():
+            rows = np.flatnonzero(~self._hidden[: self.rows])
+        for start in range(0, len(rows), _REVIEW_ROWS):
+            self._note_strays(vectors, rows[start : start + _REVIEW_ROWS])
+        self.reviewed_rows = self.rows
+
+    def _note_strays(self, vectors: Vectors, rows: Rows) -> None:
+        """Remember rows that a search for their own vector does not find: `nearest` adds them always.
+
+        hnswlib leaves a few rows without links that lead to them, outliers above all.
+        """
+        for k in _STRAY_TRIES:
+            if not len(rows):
+                return
+            own = vectors[rows]
+            lengths = np.einsum("ij,ij->i", own, own)
+            nothing = 1 - lengths if self._configuration.space == "ip" else np.zeros(len(rows))
+            with self._lock.shared():
+                reachable = min(k, self.rows - self.hidden)
+                try:
+                    labels, distances = self._index.knn_query(own, k=reachable, num_threads=self._threads)
+                except RuntimeError:
+                    continue  # so many are out of reach that none of these can be ruled out
+            # Among many equals a row need not be one of the k; it is no stray for that.
+            tied = distances[:, -1] <= nothing + 1e-5 * (1 + lengths)
+            rows = rows[~((labels == rows[:, np.newaxis]).any(axis=1) | tied)]
+        self._strays = np.union1d(self._strays, rows)
 
     def hide(self, alive: Mask) -> None:
         """Never return rows that hold no record any more."""
@@ -67,13 +101,13 @@ class Graph:
                 self._hidden[row] = True
                 self.hidden += 1
 
-    def nearest(self, query: Vector, ef: int, alive: Mask, wanted: Mask) -> tuple[Rows, int] | None:
-        """About ef of the nearest wanted rows, nearest first, and the count of covered rows.
+    def nearest(self, query: Vector, k: int, ef: int, alive: Mask, wanted: Mask) -> tuple[Rows, int] | None:
+        """Somewhat more than the k nearest wanted rows, unordered, and the count of covered rows.
 
         `alive` and `wanted` (a part of it) are a view's. None when the graph cannot answer for that
-        view: it has forgotten a record that the view still sees, or cannot reach enough rows. The
-        search keeps as many candidates as it is asked for (hnswlib's ef is at least k), so callers ask
-        for what their recall needs and cut the answer themselves.
+        view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
+        keeps as many candidates as it is asked for, so it is asked for ef and the answer is cut;
+        its distances are float32 and callers measure again, hence somewhat more.
         """
         with self._lock.shared():
             covered = min(self.rows, len(alive))
@@ -91,15 +125,18 @@ class Graph:
                 labels, _ = self._index.knn_query(query, k=min(ef, reachable), num_threads=1, filter=accept)
             except RuntimeError:
                 return None  # fewer are reachable; the caller scans instead
-        found: NDArray[np.uint64] = labels[0]
-        return found.astype(np.int64), covered
+            strays = self._strays
+        found: Rows = labels[0, : 2 * k + 16].astype(np.int64)
+        strays = strays[strays < covered]
+        strays = strays[wanted[strays]]
+        return (np.union1d(found, strays) if len(strays) else found), covered
 
     def save(self, path: Path) -> None:
         """Write the graph to a file, while queries go on."""
         with self._lock.shared():
             self._index.save_index(str(path))
 
-    def load(self, path: Path, rows: int, hidden: Rows) -> None:
+    def load(self, path: Path, rows: int, hidden: Rows, strays: Rows) -> None:
         """Take the graph from a file that `save` wrote when it covered so many rows."""
         with self._lock.exclusive():
             self._index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
@@ -107,12 +144,18 @@ class Graph:
             self._index.set_ef(1)
             self._hidden = np.zeros(rows, dtype=np.bool_)
             self._hidden[hidden] = True
+            self._strays = strays
+            self.reviewed_rows = rows
             self.rows, self.hidden = rows, len(hidden)
 
     def hidden_rows(self) -> Rows:
         """The covered rows that are never returned."""
         with self._lock.shared():
             return np.flatnonzero(self._hidden[: self.rows])
+
+    def strays(self) -> Rows:
+        """The rows that `nearest` adds because walking does not find them."""
+        return self._strays
 
     def _empty(self) -> Any:
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)

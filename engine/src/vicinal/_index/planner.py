@@ -25,6 +25,7 @@ GRAPH_BYTES_MIN = 4 << 20
 _SCAN_S_PER_BYTE = 1 / 8e9  # all rows in order: the memory bus
 _GATHER_S_PER_BYTE = 1 / 3e9  # some rows: every one a cache miss
 _WALK_S_PER_CANDIDATE = 2.7e-6  # one unit of ef: about 1.5 distances and their bookkeeping
+_IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
 _MASKED_SHARE_MIN = 0.3  # below it, neighbours that the filter refuses lead the walk astray
 
 
@@ -51,7 +52,8 @@ def choose(view: View, graph: Graph | None, k: int, matches: int, hnsw: HnswConf
     share = matches / view.rows
     if share < _MASKED_SHARE_MIN:
         return scan
-    ef = min(max(hnsw.ef_search, 2 * k), matches)
+    wide = hnsw.ef_search * (_IP_EF if hnsw.space == "ip" else 1)
+    ef = min(max(wide, 2 * k), matches)
     stride = 4 * view.vectors.shape[1]
     per_byte = _GATHER_S_PER_BYTE if filtered else _SCAN_S_PER_BYTE
     scan_s = matches * stride * per_byte
@@ -84,13 +86,10 @@ def search(
 
 
 def _walk(view: View, graph: Graph, query: Vector, k: int, ef: int, mask: Mask) -> Rows | None:
-    """Candidates from the graph, and every match that the graph does not cover; ascending.
-
-    hnswlib's own distances are float32 and ranked by them, so somewhat more than k are measured again.
-    """
-    found = graph.nearest(query, ef, view.alive, mask)
+    """Candidates from the graph, and every match that the graph does not cover; ascending."""
+    found = graph.nearest(query, k, ef, view.alive, mask)
     if found is None:
         return None
     rows, covered = found
     tail = covered + np.flatnonzero(mask[covered:])
-    return np.sort(np.concatenate([rows[: 2 * k + 16], tail]))
+    return np.sort(np.concatenate([rows, tail]))

@@ -38,6 +38,12 @@ def _bound(number: int | None, default: int) -> int:
     return default if number is None else min(number, 2**62)
 
 
+def identity(tx: Transaction) -> str:
+    """What a database and its backups have in common."""
+    (id,) = tx.execute("SELECT id FROM identity").fetchone()
+    return str(id)
+
+
 def database_id(tx: Transaction, tenant: str, database: str) -> str | None:
     """The id of a tenant's database."""
     row = tx.execute("SELECT id FROM databases WHERE tenant = ? AND name = ?", (tenant, database)).fetchone()

@@ -65,7 +65,7 @@ def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple
     found: dict[int, tuple[Any, ...]] = {}
     for chunk, marks in _chunks(rows):
         statement = f"SELECT row, {columns} FROM records WHERE row IN ({marks})"
-        found.update((record[0], record) for record in tx.execute(statement, chunk))
+        found.update({record[0]: record for record in tx.execute(statement, chunk).fetchall()})
     return found
 
 

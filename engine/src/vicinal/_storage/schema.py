@@ -31,6 +31,11 @@ class Schema:
 
 
 CATALOG = Schema(f"""
+CREATE TABLE identity (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    id TEXT NOT NULL
+);
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
 CREATE TABLE tenants (
     name TEXT PRIMARY KEY NOT NULL,
     checksum INTEGER NOT NULL
