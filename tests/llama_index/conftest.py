@@ -68,9 +68,7 @@ def reopen() -> Iterator[Callable[[VicinalVectorStore], VicinalVectorStore]]:
 def node() -> Callable[..., TextNode]:
     """Makes a text node: id, its document's id if any, embedding, and metadata by keyword."""
 
-    def make(
-        id: str, source: str | None = None, at: list[float] | None = None, **metadata: Any
-    ) -> TextNode:
+    def make(id: str, source: str | None = None, at: list[float] | None = None, **metadata: Any) -> TextNode:
         made = TextNode(id_=id, text=f"text of {id}", metadata=metadata, embedding=at or [1.0, 0.0])
         if source is not None:
             made.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=source)
@@ -96,15 +94,12 @@ FILMS = [
 @pytest.fixture
 def films() -> list[Document]:
     return [
-        Document(id_=id, text=text, metadata={"year": year, "tags": tags})
-        for id, text, year, tags in FILMS
+        Document(id_=id, text=text, metadata={"year": year, "tags": tags}) for id, text, year, tags in FILMS
     ]
 
 
 @pytest.fixture
-def film_index(
-    store: VicinalVectorStore, films: list[Document], embedder: HashEmbedding
-) -> VectorStoreIndex:
+def film_index(store: VicinalVectorStore, films: list[Document], embedder: HashEmbedding) -> VectorStoreIndex:
     """The films, one node each, in an index over the store."""
     index = store.as_index(embedder)
     for film in films:

@@ -23,9 +23,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreInfo,
 )
 
-SPACE = MetadataFilters(
-    filters=[MetadataFilter(key="tags", value="space", operator=FilterOperator.CONTAINS)]
-)
+SPACE = MetadataFilters(filters=[MetadataFilter(key="tags", value="space", operator=FilterOperator.CONTAINS)])
 
 
 def found(retriever, text="space"):
@@ -101,9 +99,7 @@ async def test_a_query_engine_answers_asynchronously(film_index):
 
 def test_a_chat_engine_answers(film_index):
     memory = ChatMemoryBuffer.from_defaults(llm=MockLLM())  # the default leaves a connection open
-    engine = film_index.as_chat_engine(
-        chat_mode="context", llm=MockLLM(), memory=memory, similarity_top_k=1
-    )
+    engine = film_index.as_chat_engine(chat_mode="context", llm=MockLLM(), memory=memory, similarity_top_k=1)
     response = engine.chat("a radio signal")
     assert [each.node.ref_doc_id for each in response.source_nodes] == ["contact"]
 
@@ -233,9 +229,7 @@ def test_a_pipeline_run_twice_stores_everything_once(store, films, embedder, str
 
 
 @pytest.mark.parametrize("split", [True, False])
-def test_a_pipeline_replaces_changed_documents_and_deletes_missing_ones(
-    store, films, embedder, split
-):
+def test_a_pipeline_replaces_changed_documents_and_deletes_missing_ones(store, films, embedder, split):
     pipe = pipeline(store, embedder, DocstoreStrategy.UPSERTS_AND_DELETE, split)
     pipe.run(documents=films)
     changed = [Document(id_="alien", text="A crew meets nothing"), *films[1:3]]

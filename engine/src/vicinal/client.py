@@ -159,6 +159,23 @@ class Client:
         """
         return self._backend.maintain(r.Maintain("check"))
 
+    def backup(self, target: str | os.PathLike[str]) -> None:
+        """Copy the database to a directory, while others write to it; open the copy to restore it.
+
+        Each collection is copied as of one commit. A target that is an earlier backup is brought up to
+        date: of the vectors, only those that it lacks are written. Any other directory that is not empty
+        is refused with a `StorageError`, and so is a database in memory.
+        """
+        self._backend.maintain(r.Maintain("backup", target=_path(target, "target")))
+
+    def repair(self) -> list[str]:
+        """Save what is whole of damaged collections; returns what was done and what was lost.
+
+        The damaged files are kept, in `damaged/` inside the directory. Nobody else may have the
+        database open meanwhile. `check()` says beforehand what is damaged.
+        """
+        return self._backend.maintain(r.Maintain("repair"))
+
     def close(self) -> None:
         """Release files and threads; safe to call twice. Everything acknowledged is on disk already."""
         self._backend.close()
@@ -227,23 +244,6 @@ class PersistentClient(Client):
         if must_exist and not (self.path / "catalog.sqlite3").exists():
             raise StorageError(path=str(self.path), problem="holds no Vicinal database")
         super().__init__(LocalBackend(self.path))
-
-    def backup(self, target: str | os.PathLike[str]) -> None:
-        """Copy the database to a directory, while others write to it; open the copy to restore it.
-
-        Each collection is copied as of one commit. A target that is an earlier backup is brought up to
-        date: of the vectors, only those that it lacks are written. Any other directory that is not empty
-        is refused with a `StorageError`.
-        """
-        self._backend.maintain(r.Maintain("backup", target=_path(target, "target")))
-
-    def repair(self) -> list[str]:
-        """Save what is whole of damaged collections; returns what was done and what was lost.
-
-        The damaged files are kept, in `damaged/` inside the directory. Nobody else may have the
-        database open meanwhile. `check()` says beforehand what is damaged.
-        """
-        return self._backend.maintain(r.Maintain("repair"))
 
     def __repr__(self) -> str:
         return f"PersistentClient(path={str(self.path)!r})"

@@ -1,0 +1,104 @@
+"""The clients that engine tests are given: in memory and on disk, and sound when the test ends.
+
+`client` is one client of each kind. `store` is a client with a collection factory and `reopen`, which
+closes a persistent client and opens it again, so that a test asserts on what is on disk. `new_client`
+opens further ones. Whatever was handed out is checked and closed at the end.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+import vicinal
+from vicinal.testing import check
+
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("search", deadline=None, database=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+KINDS = ["ephemeral", "persistent"]
+
+
+@pytest.fixture
+def new_client() -> Iterator[Callable[..., vicinal.Client]]:
+    """`new_client()` opens an ephemeral client, `new_client(path)` a persistent one."""
+    clients: list[vicinal.Client] = []
+
+    def open_one(path: Path | None = None) -> vicinal.Client:
+        clients.append(vicinal.EphemeralClient() if path is None else vicinal.PersistentClient(path))
+        return clients[-1]
+
+    yield open_one
+    findings = [finding for client in clients for finding in _checked(client)]
+    for client in clients:
+        client.close()
+    assert findings == []
+
+
+def _checked(client: vicinal.Client) -> list[str]:
+    try:
+        return check(client)
+    except vicinal.errors.ClosedError:  # the test closed it
+        if not isinstance(client, vicinal.PersistentClient):
+            return []
+    with vicinal.PersistentClient(client.path) as again:
+        return check(again)
+
+
+@pytest.fixture(params=KINDS)
+def client(request: Any, new_client: Any, tmp_path: Path) -> vicinal.Client:
+    """A client of each kind."""
+    return new_client(tmp_path / "data" if request.param == "persistent" else None)
+
+
+@pytest.fixture
+def collection(client: vicinal.Client) -> vicinal.Collection:
+    """An empty collection without an embedding function, in a client of each kind."""
+    return client.create_collection("things", embedding_function=None)
+
+
+class Store:
+    """A client, a factory of collections, and a way to see what survives closing."""
+
+    def __init__(self, client: vicinal.Client, new_client: Callable[..., vicinal.Client]) -> None:
+        self.client, self._new_client = client, new_client
+
+    def collection(self, name: str = "things", **records: Any) -> vicinal.Collection:
+        """A new collection without an embedding function, holding `records` (arguments of `add`)."""
+        made = self.client.create_collection(name, embedding_function=None)
+        if records:
+            made.add(**records)
+        return made
+
+    def reopen(self, collection: vicinal.Collection) -> vicinal.Collection:
+        """The same collection, read from disk by a new client when there is a disk."""
+        if not isinstance(self.client, vicinal.PersistentClient):
+            return collection
+        self.client.close()
+        self.client = self._new_client(self.client.path)
+        return self.client.get_collection(collection.name)
+
+
+@pytest.fixture
+def store(client: vicinal.Client, new_client: Any) -> Store:
+    """`store.collection(ids=…, embeddings=…)` makes one, `store.reopen(collection)` reads it again."""
+    return Store(client, new_client)
+
+
+@pytest.fixture
+def snapshot() -> Callable[[str, Any], None]:
+    """`snapshot("errors", value)` compares with snapshots/errors.json; UPDATE_SNAPSHOTS=1 rewrites it."""
+
+    def compare(name: str, value: Any) -> None:
+        path = SNAPSHOTS / f"{name}.json"
+        if os.environ.get("UPDATE_SNAPSHOTS"):
+            path.write_text(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+        assert json.loads(path.read_text()) == value
+
+    return compare

@@ -1,0 +1,588 @@
+"""The nearest records are found: as many as match, after every kind of event, under every filter."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import vicinal
+from vicinal._filter.ast import Operand
+from vicinal._filter.values import classify
+from vicinal._index import columns, exact, planner
+from vicinal._index.view import EMPTY, View, advance
+from vicinal._rank import mmr
+from vicinal._request import Status
+from vicinal.testing import check, nearest, wait_for_index
+
+ROWS, DIMENSION, K = 13_000, 96, 10
+RECALL_MIN = 0.98
+SPACES = ["l2", "cosine", "ip"]
+EVENTS = ["build", "insert more", "delete some", "update vectors", "reopen", "no checkpoints", "compact"]
+SHARES = {
+    "100 %": None,
+    "50 %": {"half": 0},
+    "10 %": {"percent": {"$lt": 10}},
+    "1 %": {"percent": 7},
+    "one cluster of four": {"cluster": {"$in": [0, 1, 2, 3]}},
+    "none": {"percent": 100},
+}
+
+
+# --- recall ----------------------------------------------------------------------------------------
+
+
+def clustered(count: int, seed: int) -> Any:
+    """Vectors around sixteen centres, as embeddings of texts on sixteen topics lie; and their centres."""
+    centres = np.random.default_rng(0).standard_normal((16, DIMENSION))
+    rng = np.random.default_rng(seed)
+    cluster = rng.integers(0, 16, count)
+    vectors = centres[cluster] + 0.6 * rng.standard_normal((count, DIMENSION))
+    return vectors.astype(np.float32), cluster
+
+
+@dataclass
+class History:
+    """A collection that lives through the events, and a dictionary that does the same."""
+
+    path: Path
+    space: Any
+    vectors: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.client = vicinal.PersistentClient(self.path)
+        configuration = {"hnsw": {"space": self.space}}
+        self.things = self.client.create_collection(
+            "things", embedding_function=None, configuration=configuration
+        )
+        self.next = 0
+
+    def add(self, count: int, seed: int) -> None:
+        vectors, cluster = clustered(count, seed)
+        numbers = range(self.next, self.next + count)
+        ids = list(map(str, numbers))
+        metadatas = [
+            {"half": n % 2, "percent": n * 7919 % 100, "cluster": int(c)} for n, c in zip(numbers, cluster)
+        ]
+        self.things.add(ids=ids, embeddings=vectors, metadatas=metadatas)
+        self.vectors.update(zip(ids, vectors))
+        self.metadata.update(zip(ids, metadatas))
+        self.next += count
+
+    def delete(self, ids: list[str]) -> None:
+        self.things.delete(ids=ids)
+        for id in ids:
+            del self.vectors[id], self.metadata[id]
+
+    def update(self, ids: list[str], seed: int) -> None:
+        vectors, _ = clustered(len(ids), seed)
+        self.things.update(ids=ids, embeddings=vectors)
+        self.vectors.update(zip(ids, vectors))
+
+    def reopen(self, *, checkpoints: bool = True) -> None:
+        self.client.close()
+        if not checkpoints:
+            shutil.rmtree(self.path / "collections" / str(self.things.id) / "checkpoints")
+        self.client = vicinal.PersistentClient(self.path)
+        self.things = self.client.get_collection("things")
+
+    def happen(self, event: str) -> None:
+        ids = list(self.vectors)
+        if event == "build":
+            self.add(ROWS, 1)
+        elif event == "insert more":
+            self.add(1_500, 2)
+        elif event == "delete some":
+            self.delete(ids[::5])
+        elif event == "update vectors":
+            self.update(ids[::7], 3)
+        elif event == "compact":
+            self.things.compact()
+        else:
+            self.reopen(checkpoints=event == "reopen")
+        wait_for_index(self.things)
+
+    def ask(self, queries: Any, wheres: list[Any]) -> list[tuple[float, str]]:
+        """For each filter the recall by distance, so that ties count as found, and the plan."""
+        ids, vectors = list(self.vectors), np.array(list(self.vectors.values()))
+        ranked = [nearest(query, vectors, len(vectors), self.space) for query in queries]
+        return [self._ask(queries, where, ids, ranked) for where in wheres]
+
+    def _ask(self, queries: Any, where: Any, ids: list[str], ranked: Any) -> tuple[float, str]:
+        answer = self.things.query(query_embeddings=queries, n_results=K, where=where, explain=True)
+        matching = {id for id in ids if where is None or holds(where, self.metadata[id])}
+        assert answer["explain"].matches == len(matching)
+        hits = 0
+        for found, distances, (order, true) in zip(answer["ids"], answer["distances"], ranked):
+            best = list(itertools.islice((d for i, d in zip(order, true) if ids[i] in matching), K))
+            own = dict(zip((ids[i] for i in order), true))
+            assert (len(found), matching >= set(found)) == (len(best), True)
+            assert np.allclose(distances, [own[id] for id in found], atol=1e-6)
+            assert distances == sorted(distances)
+            hits += sum(distance <= best[-1] + 1e-6 for distance in distances)
+        possible = len(queries) * min(K, len(matching))
+        return hits / possible if possible else 1.0, answer["explain"].strategy
+
+
+def holds(where: dict[str, Any], metadata: dict[str, int]) -> bool:
+    [(key, condition)] = where.items()
+    if not isinstance(condition, dict):
+        return metadata[key] == condition
+    return metadata[key] in condition["$in"] if "$in" in condition else metadata[key] < condition["$lt"]
+
+
+@pytest.fixture(scope="module", params=SPACES)
+def recalls(request: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+    """(event, share) → (recall, plan), over one history."""
+    history = History(tmp_path_factory.mktemp("recall") / "data", request.param)
+    queries, _ = clustered(40, 9)
+    table = {}
+    for event in EVENTS:
+        history.happen(event)
+        for share, result in zip(SHARES, history.ask(queries, list(SHARES.values()))):
+            table[event, share] = result
+    assert check(history.client) == []
+    history.client.close()
+    return table
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("event", EVENTS)
+def test_nearly_all_of_the_nearest_are_found(recalls: Any, event: str, share: str) -> None:
+    recall, _ = recalls[event, share]
+    assert recall >= RECALL_MIN
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_the_graph_answers_what_it_is_there_for(recalls: Any, event: str) -> None:
+    assert recalls[event, "100 %"][1] in ("graph", "graph with filter")
+    assert recalls[event, "1 %"][1] == "scan matches"
+    assert recalls[event, "none"][1] == "scan matches"
+
+
+@pytest.fixture
+def walking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planner finds the graph cheap, whatever the collection and the filter."""
+    monkeypatch.setattr(planner, "_WALK_S_PER_CANDIDATE", 0.0)
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 14)
+
+
+@pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("space", SPACES)
+def test_the_graph_alone_finds_them_too(tmp_path: Path, space: str) -> None:
+    history = History(tmp_path, space)
+    history.add(6_000, 1)
+    history.delete([str(i) for i in range(0, 6_000, 7)])
+    wait_for_index(history.things)
+    queries, _ = clustered(40, 9)
+    for recall, plan in history.ask(queries, [None, {"half": 0}]):
+        assert recall >= RECALL_MIN
+        assert plan == "graph with filter"
+    history.client.close()
+
+
+# --- what the graph must never do ------------------------------------------------------------------
+
+
+@pytest.fixture
+def graphed(walking: None, client: vicinal.Client) -> vicinal.Collection:
+    """800 clustered records with a graph over them, on a client of each kind."""
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids=list(map(str, range(800))), embeddings=clustered(800, 1)[0])
+    wait_for_index(things)
+    return things
+
+
+def plan_of(things: vicinal.Collection, **kwargs: Any) -> tuple[list[str], str]:
+    """The ids of one query's answer, and how it was found."""
+    found = things.query(query_embeddings=np.zeros(DIMENSION), explain=True, **kwargs)
+    return found["ids"][0], found["explain"].strategy
+
+
+def test_a_write_is_found_before_the_graph_knows_it(graphed: vicinal.Collection) -> None:
+    for number in range(20):
+        near = np.full((1, DIMENSION), 0.001 * (20 - number))
+        graphed.add(ids=[f"new {number}"], embeddings=near)
+        ids, plan = plan_of(graphed, n_results=1)
+        assert (ids, "graph" in plan) == ([f"new {number}"], True)
+
+
+def test_deleted_records_never_come_back(graphed: vicinal.Collection) -> None:
+    while (left := graphed.count()) > 30:
+        ids, _ = plan_of(graphed, n_results=25)
+        graphed.delete(ids=ids)
+        assert set(ids).isdisjoint(plan_of(graphed, n_results=left)[0])
+        assert len(plan_of(graphed, n_results=left)[0]) == left - 25
+
+
+def test_an_updated_vector_is_found_where_it_is_now(graphed: vicinal.Collection) -> None:
+    nearest_first, _ = plan_of(graphed, n_results=1)
+    graphed.update(ids=nearest_first, embeddings=[[50.0] * DIMENSION])
+    assert nearest_first[0] not in plan_of(graphed, n_results=700)[0]
+    found = graphed.query(query_embeddings=[51.0] * DIMENSION, n_results=1)["ids"]
+    assert found == [nearest_first]
+
+
+@pytest.mark.parametrize("k", [1, 100, 101, 799, 800, 5_000])
+def test_any_number_of_results_can_be_asked_for(graphed: vicinal.Collection, k: int) -> None:
+    ids, plan = plan_of(graphed, n_results=k)
+    assert (len(set(ids)), plan) == (min(k, 800), "graph")
+
+
+@pytest.mark.parametrize("matching", [0, 1, 3, 50])
+def test_a_filter_that_few_satisfy_gives_all_of_those(graphed: vicinal.Collection, matching: int) -> None:
+    wanted = [str(i * 16) for i in range(matching)]
+    ids, _ = plan_of(graphed, n_results=60, ids=[*wanted, "unknown"])
+    assert sorted(ids) == sorted(wanted)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("value", [0.0, 1.0], ids=["zeros", "ones"])
+def test_equal_vectors_are_all_found(walking: None, space: str, value: float) -> None:
+    with vicinal.EphemeralClient() as client:
+        things = client.create_collection(
+            "things", embedding_function=None, configuration={"hnsw": {"space": space}}
+        )
+        things.add(ids=list(map(str, range(700))), embeddings=np.full((700, DIMENSION), value))
+        wait_for_index(things)
+        for k in (10, 300, 700):
+            found = things.query(query_embeddings=[1.0] * DIMENSION, n_results=k)
+            assert len(set(found["ids"][0])) == k
+            assert len(set(found["distances"][0])) == 1
+
+
+def test_a_far_cluster_is_found_when_the_filter_asks_for_it(walking: None) -> None:
+    with vicinal.EphemeralClient() as client:
+        things = client.create_collection("things", embedding_function=None)
+        vectors = clustered(900, 1)[0]
+        vectors[600:] += 100
+        metadatas = [{"far": i >= 600} for i in range(900)]
+        things.add(ids=list(map(str, range(900))), embeddings=vectors, metadatas=metadatas)
+        wait_for_index(things)
+        query = vectors[0]
+        found = things.query(query_embeddings=query, n_results=10, where={"far": True})
+        assert np.allclose(found["distances"][0], nearest(query, vectors[600:], 10)[1])
+
+
+@pytest.mark.parametrize("outliers", [0, 50])
+def test_a_record_is_found_by_its_own_vector(walking: None, outliers: int) -> None:
+    vectors = clustered(3_000, 1)[0]
+    vectors[:outliers] += 20 * np.random.default_rng(2).standard_normal((outliers, DIMENSION))
+    with vicinal.EphemeralClient() as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=list(map(str, range(3_000))), embeddings=vectors)
+        wait_for_index(things)
+        found = things.query(query_embeddings=vectors, n_results=1, explain=True)
+    assert found["explain"].strategy == "graph"
+    missed = [i for i, distances in enumerate(found["distances"]) if distances[0] > 0]
+    assert len(missed) <= 0.005 * len(vectors)
+    assert [i for i in missed if i < outliers] == []
+
+
+def test_the_graph_is_read_back_with_all_its_rows(walking: None, tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=list(map(str, range(800))), embeddings=clustered(800, 1)[0])
+        wait_for_index(things)
+        things.delete(ids=["5", "6"])
+        before = plan_of(things, n_results=50)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        wait_for_index(things)
+        assert client._backend.status(Status(things.id)).rows_in_graph == 800
+        assert plan_of(things, n_results=50) == before
+
+
+def test_compaction_changes_no_answer(graphed: vicinal.Collection) -> None:
+    graphed.delete(ids=[str(i) for i in range(0, 800, 3)])
+    graphed.upsert(ids=["1", "4"], embeddings=clustered(2, 5)[0])
+    queries = clustered(10, 6)[0]
+    before = graphed.query(query_embeddings=queries, n_results=20), graphed.get()
+    graphed.compact()
+    assert graphed._backend.status(Status(graphed.id)).rows == graphed.count()
+    wait_for_index(graphed)
+    assert (graphed.query(query_embeddings=queries, n_results=20), graphed.get()) == before
+
+
+def test_queries_go_on_while_the_graph_grows(walking: None, client: vicinal.Client) -> None:
+    things = client.create_collection("things", embedding_function=None)
+    vectors = clustered(4_000, 1)[0]
+    things.add(ids=["near"], embeddings=[[0.0] * DIMENSION])
+    stop, failures = threading.Event(), []
+
+    def ask() -> None:
+        while not stop.is_set() and not failures:
+            try:
+                found = things.query(query_embeddings=np.zeros((30, DIMENSION)), n_results=5)
+                assert {ids[0] for ids in found["ids"]} == {"near"}
+                assert {len(ids) for ids in found["ids"]} <= {1, 5}
+            except BaseException as error:  # a thread's failure is the test's
+                failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for start in range(0, 4_000, 100):
+        if failures:
+            break
+        things.add(ids=[str(i) for i in range(start, start + 100)], embeddings=vectors[start : start + 100])
+        things.update(ids=["near"], embeddings=[[1e-6 * start] * DIMENSION])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+# --- exact search ------------------------------------------------------------------------------------
+
+
+def view_of(vectors: Any) -> View:
+    """A view in which every row is alive."""
+    rows = np.arange(len(vectors))
+    none = np.empty(0, dtype=np.int64)
+    made = advance(
+        EMPTY, change=1, generation=0, rows=len(vectors), removed=none, live=(rows, rows), vectors=vectors
+    )
+    assert made.records == len(vectors)
+    return made
+
+
+def truth(space: str, query: Any, vectors: Any) -> list[Fraction | float]:
+    """Distances without any rounding (cosine: in float64 of scaled vectors, good to 1e-14)."""
+    if space == "cosine":
+        return [1 - cosine(query, vector) for vector in vectors]
+    q = [Fraction(float(x)) for x in query]
+    wide = [[Fraction(float(x)) for x in vector] for vector in vectors]
+    if space == "ip":
+        return [1 - sum(a * b for a, b in zip(q, v)) for v in wide]
+    return [sum((a - b) ** 2 for a, b in zip(q, v)) for v in wide]
+
+
+def cosine(a: Any, b: Any) -> float:
+    if not a.any() or not b.any():
+        return 0.0
+    a, b = (x.astype(np.float64) / np.abs(x.astype(np.float64)).max() for x in (a, b))
+    return float(a @ b / math.sqrt(float(a @ a) * float(b @ b)))
+
+
+FLOATS = st.one_of(
+    st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-20, 1e-30, 1e-38, 1e-45, 1e15, 1e19, 1e30, 3e38, -3e38]),
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.floats(-2, 2, width=32),
+)
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[Any, Any, int]:
+    """(query, vectors, k); vectors often repeat, and are often of like size."""
+    dimension = draw(st.integers(1, 6))
+    shape = (draw(st.integers(1, 12)), dimension)
+    kinds = st.one_of(FLOATS, st.just(1.0), st.integers(-2, 2).map(float))
+    vectors = draw(hnp.arrays(np.float32, shape, elements=draw(st.sampled_from([FLOATS, kinds]))))
+    vectors = vectors[draw(st.lists(st.integers(0, shape[0] - 1), min_size=1, max_size=20))]
+    query = draw(hnp.arrays(np.float32, dimension, elements=FLOATS))
+    return query, vectors, draw(st.integers(1, len(vectors)))
+
+
+@given(searches(), st.sampled_from(SPACES))
+@example((np.array([1e38], "f4"), np.eye(3, 1, dtype="f4"), 2), "l2")
+@example((np.array([1, 0], "f4"), np.array([[0, 1], [1, 1], [1e-25, 0]], "f4"), 1), "cosine")
+@example((np.array([1e-23, 0], "f4"), np.array([[1e-23, 1e-24], [1e-23, 0]], "f4"), 1), "l2")
+def test_the_exact_search_finds_the_nearest(search: tuple[Any, Any, int], space: Any) -> None:
+    query, vectors, k = search
+    rows, distances = exact.nearest(view_of(vectors), space, query, k, np.arange(len(vectors)))
+    true = truth(space, query, vectors)
+    order = sorted(range(len(vectors)), key=lambda row: (true[row], row))[:k]
+    assert len(set(rows.tolist())) == k
+    largest = max(abs(float(true[row])) for row in order)
+    slack = 1e-12 * (1 + largest) if space == "cosine" else 1e-13 * magnitude(space, query, vectors)
+    for row, distance, best in zip(rows.tolist(), distances.tolist(), order):
+        assert abs(float(true[row] - true[best])) <= slack
+        assert abs(distance - float(true[row])) <= slack
+
+
+def magnitude(space: str, query: Any, vectors: Any) -> float:
+    """What float64 rounding is relative to."""
+    q, v = (float(np.abs(x.astype(np.float64)).max(initial=0)) for x in (query, vectors))
+    return len(query) * ((q + v) ** 2 if space == "l2" else 1 + q * v)
+
+
+@given(searches(), st.sampled_from(SPACES), st.data())
+def test_the_exact_search_of_some_rows_is_the_search_of_those(
+    search: tuple[Any, Any, int], space: Any, data: st.DataObject
+) -> None:
+    query, vectors, k = search
+    chosen = sorted(data.draw(st.sets(st.integers(0, len(vectors) - 1), min_size=1)))
+    rows, distances = exact.nearest(view_of(vectors), space, query, k, np.array(chosen))
+    only = exact.nearest(view_of(vectors[chosen]), space, query, k, np.arange(len(chosen)))
+    assert [chosen[row] for row in only[0].tolist()] == rows.tolist()
+    assert np.allclose(only[1], distances, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_large_exact_searches_agree_with_float64(space: Any) -> None:
+    vectors = clustered(5_000, 1)[0]
+    vectors[1_000:2_000] = vectors[:1_000]
+    view = view_of(vectors)
+    for query in clustered(10, 2)[0]:
+        rows, distances = exact.nearest(view, space, query, 50, np.arange(5_000))
+        expected = nearest(query, vectors, 50, space)
+        assert np.allclose(distances, expected[1], rtol=1e-12)
+        assert rows.tolist() == expected[0]
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+NUMBERS = st.one_of(
+    st.integers(),
+    st.integers(-3, 3),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64]),
+    st.sampled_from([2.0**53, 2.0**63, -(2.0**63), 2.0**64, 1e308, 5e-324, -0.0, 0.5, 10**400]),
+)
+STORED = st.one_of(NUMBERS, st.sampled_from([math.inf, -math.inf, math.nan]))
+ORDERS: dict[Any, Callable[[Any, Any], bool]] = {
+    "gt": lambda a, b: a > b,
+    "gte": lambda a, b: a >= b,
+    "lt": lambda a, b: a < b,
+    "lte": lambda a, b: a <= b,
+}
+
+
+def column_of(values: list[Any]) -> columns.Column:
+    none = np.empty(0, dtype=np.int64)
+    return columns.extend(columns.empty(), len(values), none, list(enumerate(values)))
+
+
+def near(value: Any) -> Iterator[Any]:
+    """The value and its neighbours, as int and as float."""
+    yield value
+    if isinstance(value, float):
+        yield from (math.nextafter(value, math.inf), math.nextafter(value, -math.inf))
+        yield from (math.floor(value), math.ceil(value))
+    else:
+        yield from (value - 1, value + 1)
+        if abs(value) < 2**1000:
+            yield float(value)
+            yield from (math.nextafter(float(value), math.inf), math.nextafter(float(value), -math.inf))
+
+
+@given(st.lists(STORED, max_size=12), NUMBERS, st.sampled_from(list(ORDERS)))
+def test_numbers_are_ordered_as_in_mathematics(values: list[Any], bound: Any, order: Any) -> None:
+    stored = [*values, *near(bound)]
+    mask = column_of(stored).ordered(order, Operand(*classify(bound)))
+    assert mask.tolist() == [ORDERS[order](value, bound) for value in stored]
+
+
+@given(st.lists(STORED, max_size=12), st.lists(NUMBERS, min_size=1, max_size=4))
+def test_numbers_are_equal_as_in_mathematics(values: list[Any], wanted: list[Any]) -> None:
+    stored = [*values, *near(wanted[0])]
+    mask = column_of(stored).equal(tuple(Operand(*classify(value)) for value in wanted))
+    assert mask.tolist() == [any(value == other for other in wanted) for value in stored]
+
+
+OTHERS = [True, False, None, "1", "", "a", [], [1], [1, "a"], {}, {"a": 1}, 1, 0, 1.0, -0.0, 1.5]
+
+
+@pytest.mark.parametrize("wanted", OTHERS, ids=repr)
+def test_values_of_different_kinds_are_never_equal(wanted: Any) -> None:
+    mask = column_of(OTHERS).equal((Operand(*classify(wanted)),))
+    numbers = (int, float)
+    expected = [
+        (type(v) is type(wanted) or (type(v) in numbers and type(wanted) in numbers)) and v == wanted
+        for v in OTHERS
+    ]
+    assert mask.tolist() == expected
+
+
+ANY = st.one_of(STORED, st.booleans(), st.none(), st.text("ab", max_size=2), st.lists(st.integers(0, 2)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), ANY), max_size=30), st.integers(1, 9))
+def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, Any]], step: int) -> None:
+    column, values = columns.empty(), {}
+    for start in range(0, len(changes), step):
+        part = dict(changes[start : start + step])
+        altered = np.array(sorted(row for row in part if row < len(column.kinds)), dtype=np.int64)
+        values.update(part)
+        column = columns.extend(column, max(values) + 1, altered, list(part.items()))
+    anew = columns.extend(
+        columns.empty(), max(values, default=-1) + 1, np.empty(0, dtype=np.int64), list(values.items())
+    )
+    finite = [v for v in values.values() if not isinstance(v, float) or math.isfinite(v)]
+    for value in [*finite, 0, 1, "a", 2**70]:  # no filter can ask for infinity
+        operand = Operand(*classify(value))
+        assert column.equal((operand,)).tolist() == anew.equal((operand,)).tolist()
+        assert column.holding(operand).tolist() == anew.holding(operand).tolist()
+    assert (
+        column.ordered("gte", Operand(*classify(1))).tolist()
+        == anew.ordered("gte", Operand(*classify(1))).tolist()
+    )
+    assert column.empty().tolist() == anew.empty().tolist()
+    assert column.present().tolist() == anew.present().tolist()
+
+
+def test_an_older_version_of_a_column_is_not_changed_by_newer_ones() -> None:
+    old = column_of(["a", 1, [1]])
+    masks = [old.strings(lambda text: text == "a").tolist(), old.holding(Operand(*classify(1))).tolist()]
+    columns.extend(old, 9, np.array([0, 2]), [(0, "b"), (3, "a"), (2, [2]), (8, "zzz")])
+    again = [old.strings(lambda text: text == "a").tolist(), old.holding(Operand(*classify(1))).tolist()]
+    assert masks == again == [[True, False, False], [False, False, True]]
+
+
+# --- marginal relevance ----------------------------------------------------------------------------
+
+
+def similarity(space: str, a: Any, b: Any) -> float:
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    if space == "l2":
+        return 1 - float((a - b) @ (a - b)) / 2
+    if space == "ip":
+        return float(a @ b)
+    norms = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / norms if norms else 0.0
+
+
+def is_best_at_each_step(space: str, query: Any, vectors: Any, picked: list[int], weight: float) -> bool:
+    """Whether every pick had the largest gain of those left, to within rounding."""
+    for step, pick in enumerate(picked):
+        gains = {}
+        for row in set(range(len(vectors))) - set(picked[:step]):
+            overlap = max((similarity(space, vectors[row], vectors[p]) for p in picked[:step]), default=0.0)
+            relevance = similarity(space, query, vectors[row])
+            gains[row] = weight * relevance - (1 - weight) * overlap if step else relevance
+        if gains[pick] < max(gains.values()) - 1e-9:
+            return False
+    return True
+
+
+@given(
+    hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.just(3)), elements=st.floats(-2, 2, width=16)),
+    hnp.arrays(np.float32, 3, elements=st.floats(-2, 2, width=16)),
+    st.sampled_from(SPACES),
+    st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+    st.integers(1, 10),
+)
+def test_marginal_relevance_picks_the_largest_gain_each_time(
+    vectors: Any, query: Any, space: Any, weight: float, k: int
+) -> None:
+    order, distances = nearest(query, vectors, len(vectors), space)
+    candidates = vectors[order]
+    picked = mmr.select(space, np.array(distances), candidates, k, weight)
+    assert len(picked) == len(set(picked)) == min(k, len(vectors))
+    assert is_best_at_each_step(space, query, candidates, picked, weight)
+    if weight == 1:
+        assert picked == list(range(len(picked)))

@@ -1,0 +1,780 @@
+"""What is on disk is the whole truth: reopened it is the same, damaged it says so, derived files may go."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import shutil
+import sqlite3
+import zlib
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal._index import planner
+from vicinal._request import Status
+from vicinal._storage import changes
+from vicinal._storage.files import Files
+from vicinal._storage.schema import CATALOG
+from vicinal._storage.vectors import VectorFile, VectorMemory
+from vicinal.errors import (
+    CorruptionError,
+    FormatVersionError,
+    InvalidDimensionError,
+    NotFoundError,
+    StorageError,
+    VicinalError,
+)
+from vicinal.testing import FaultyFiles, check, dump, nearest, open_with, wait_for_index
+
+SCHEMA = Path(__file__).parent / "snapshots" / "schema.sql"
+RNG = np.random.default_rng
+
+
+def fill(collection: vicinal.Collection, count: int = 5, dimension: int = 3, seed: int = 0) -> Any:
+    """Records "0", "1", … with random vectors, which are returned."""
+    vectors = RNG(seed).standard_normal((count, dimension)).astype(np.float32)
+    collection.add(
+        ids=list(map(str, range(count))),
+        embeddings=vectors,
+        documents=[f"text {i}" for i in range(count)],
+        metadatas=[{"n": i, "even": i % 2 == 0} for i in range(count)],
+    )
+    return vectors
+
+
+def make(client: vicinal.Client, name: str = "things", **kwargs: Any) -> vicinal.Collection:
+    return client.create_collection(name, embedding_function=None, **kwargs)
+
+
+def made(path: Path, count: int = 5, dimension: int = 3) -> Path:
+    """The directory of one collection in a closed database."""
+    with vicinal.PersistentClient(path) as client:
+        things = make(client)
+        fill(things, count, dimension)
+        return path / "collections" / str(things.id)
+
+
+# --- reopening -----------------------------------------------------------------------------------
+
+
+def test_a_reopened_collection_is_the_same(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client, metadata={"about": "things"}, configuration={"hnsw": {"space": "ip"}})
+        fill(things, 50)
+        things.upsert(ids=["7"], embeddings=[[0, 0, 1]], uris=["file:7"])
+        things.delete(ids=["3"])
+        before = (dump(things), things.metadata, things.configuration_json, things.id)
+    with vicinal.PersistentClient(tmp_path) as client:
+        again = client.get_collection("things")
+        assert (dump(again), again.metadata, again.configuration_json, again.id) == before
+        assert check(client) == []
+
+
+def test_records_keep_their_place_when_they_change_and_lose_it_when_deleted(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        fill(things, 4)
+        things.upsert(ids=["1", "9"], embeddings=[[9, 9, 9], [1, 1, 1]])
+        things.delete(ids=["0"])
+        things.add(ids=["0"], embeddings=[[0, 0, 0]])
+        assert things.get()["ids"] == ["1", "2", "3", "9", "0"]
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert client.get_collection("things").get()["ids"] == ["1", "2", "3", "9", "0"]
+        assert client.get_collection("things").get(limit=2, offset=1)["ids"] == ["2", "3"]
+
+
+def test_equal_distances_come_in_order_of_age_after_reopening(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        make(client).add(ids=list("dbca"), embeddings=[[1, 1]] * 4)
+    with vicinal.PersistentClient(tmp_path) as client:
+        found = client.get_collection("things").query(query_embeddings=[0, 0], n_results=3)
+        assert found["ids"] == [["d", "b", "c"]]
+
+
+def test_a_path_may_hold_any_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a b%20c?d#e&f=ü"
+    made(path)
+    with vicinal.PersistentClient(path) as client:
+        assert client.get_collection("things").count() == 5
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_relative_path_stays_where_it_was_when_the_program_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with vicinal.PersistentClient("data") as client:
+        fill(make(client))
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        fill(make(client, "others"))
+        assert (client.get_collection("things").count(), client.get_collection("others").count()) == (5, 5)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+# --- rows and vectors ----------------------------------------------------------------------------
+
+
+def rows_of(client: vicinal.Client, collection: vicinal.Collection) -> int:
+    return client._backend.status(Status(collection.id)).rows
+
+
+def test_an_upsert_that_changes_nothing_adds_no_row_and_no_change(client: vicinal.Client) -> None:
+    things = make(client)
+    vectors = fill(things)
+    again = {"ids": ["0", "1"], "embeddings": vectors[:2], "documents": ["text 0", "text 1"]}
+    assert things.upsert(**again, metadatas=[{"n": 0}, {"even": False}]).updated == 2
+    assert rows_of(client, things) == 5
+    things.upsert(ids=["0"], embeddings=vectors[:1], documents=["another text"])
+    assert rows_of(client, things) == 5
+    things.upsert(ids=["0"], embeddings=[[1, 2, 3]])
+    assert rows_of(client, things) == 6
+
+
+def test_a_write_that_changes_nothing_does_not_fix_the_dimension(client: vicinal.Client) -> None:
+    things = make(client)
+    things.update(ids=["missing"], embeddings=[[1, 2, 3]])
+    things.add(ids=["a", "b"], embeddings=[[1, 2], [3, 4]])
+    assert things.get(include=["embeddings"])["embeddings"].tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(InvalidDimensionError):
+        things.add(ids=["c"], embeddings=[[1, 2, 3]])
+
+
+@pytest.mark.parametrize("kind", ["file", "memory"])
+def test_views_stay_valid_while_the_vectors_grow(tmp_path: Path, kind: str) -> None:
+    store = (
+        VectorFile(tmp_path / "vectors", 16, 0, Files(), create=True)
+        if kind == "file"
+        else VectorMemory(16, 0)
+    )
+    expected = RNG(1).standard_normal((60_000, 16)).astype(np.float32)
+    views = []
+    for stop in range(5_000, 60_001, 5_000):
+        store.append(stop - 5_000, expected[stop - 5_000 : stop])
+        views.append(store.view(stop))
+    del store
+    gc.collect()
+    assert all(np.array_equal(view, expected[: len(view)]) for view in views)
+
+
+def test_a_view_cannot_be_written_to(tmp_path: Path) -> None:
+    store = VectorFile(tmp_path / "vectors", 2, 0, Files(), create=True)
+    store.append(0, np.ones((3, 2), dtype=np.float32))
+    with pytest.raises(ValueError, match="read-only"):
+        store.view(3)[0, 0] = 5
+
+
+def test_the_vector_file_is_mapped_again_only_when_it_has_grown(tmp_path: Path) -> None:
+    store = VectorFile(tmp_path / "vectors", 4, 0, Files(), create=True)
+    store.append(0, np.zeros((1, 4), dtype=np.float32))
+    first = store.view(1)
+    store.append(1, np.ones((1, 4), dtype=np.float32))
+    assert np.shares_memory(first, store.view(2))
+    assert store.view(2)[1].tolist() == [1, 1, 1, 1]
+
+
+def test_what_a_crash_left_behind_the_committed_rows_is_written_over(tmp_path: Path) -> None:
+    directory = made(tmp_path)
+    with (directory / "vectors-0.f32").open("r+b") as stream:
+        stream.seek(5 * 3 * 4)
+        stream.write(b"\xff" * 1000)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        things.add(ids=["new"], embeddings=[[7, 8, 9]])
+        assert things.get(ids=["new"], include=["embeddings"])["embeddings"].tolist() == [[7, 8, 9]]
+        assert check(client) == []
+
+
+@pytest.mark.parametrize("reopen", [False, True])
+def test_many_small_batches_are_all_there(tmp_path: Path, reopen: bool) -> None:
+    expected = RNG(2).standard_normal((1_500, 300)).astype(np.float32)
+    client = vicinal.PersistentClient(tmp_path)
+    things = make(client)
+    for start in range(0, 1_500, 60):
+        ids = [str(row) for row in range(start, start + 60)]
+        things.add(ids=ids, embeddings=expected[start : start + 60])
+        assert things.query(query_embeddings=expected[start], n_results=1)["ids"] == [[str(start)]]
+    if reopen:
+        client.close()
+        client = vicinal.PersistentClient(tmp_path)
+    assert np.array_equal(client.get_collection("things").get(include=["embeddings"])["embeddings"], expected)
+    client.close()
+
+
+# --- the change log ------------------------------------------------------------------------------
+
+
+def history(things: vicinal.Collection, first: int, last: int) -> None:
+    """Writes of every kind; the same numbers, the same history."""
+    for number in range(first, last):
+        things.upsert(
+            ids=[f"again {number % 7}", f"id {number}"],
+            embeddings=[[number, 1], [1, number]],
+            metadatas=[{"n": number}, {"n": number, "odd": number % 2 == 1}],
+        )
+        things.update(ids=[f"id {number - 1}"], metadatas=[{"n": -number}])
+        things.delete(ids=[f"id {number - 3}"])
+
+
+def test_the_change_log_is_kept_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "KEPT", 5)
+    with vicinal.PersistentClient(tmp_path) as client:
+        history(make(client), 0, 20)
+        assert check(client) == []
+    [directory] = (tmp_path / "collections").iterdir()
+    with closing(sqlite3.connect(directory / "records.sqlite3")) as db:
+        assert db.execute("SELECT count(*) FROM changes").fetchone() == (5,)
+
+
+@pytest.mark.parametrize("kept", [1, 5, 10_000])
+def test_a_reader_agrees_however_far_it_fell_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(changes, "KEPT", kept)
+    with vicinal.PersistentClient(tmp_path) as writer, vicinal.PersistentClient(tmp_path) as reader:
+        things, behind = make(writer), None
+        for first, last in [(0, 3), (3, 4), (4, 30), (30, 31)]:
+            history(things, first, last)
+            behind = behind or reader.get_collection("things")
+            for where in ({"n": {"$gte": 0}}, {"odd": True}, {"n": {"$lt": 0}}):
+                assert behind.get(where=where) == things.get(where=where)
+            assert behind.query(query_embeddings=[3, 3]) == things.query(query_embeddings=[3, 3])
+
+
+# --- checkpoints -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs for collections of a few hundred rows, and queries that use them."""
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 12)
+    monkeypatch.setattr(planner, "_WALK_S_PER_CANDIDATE", 0.0)
+
+
+def with_graph(path: Path, count: int = 600) -> Path:
+    """The checkpoints of a collection that is large enough to have a graph."""
+    with vicinal.PersistentClient(path) as client:
+        things = make(client)
+        fill(things, count, 16)
+        wait_for_index(things)
+        return path / "collections" / str(things.id) / "checkpoints"
+
+
+def answers(path: Path) -> tuple[Any, Any, int]:
+    """What a collection says, how it was found, and how many rows its graph covers."""
+    with vicinal.PersistentClient(path) as client:
+        assert [] == [finding for finding in check(client) if "checkpoint" not in finding]
+        things = client.get_collection("things")
+        wait_for_index(things)
+        queries = RNG(3).standard_normal((20, 16))
+        found = things.query(query_embeddings=queries, n_results=10, explain=True)
+        strategy = found.pop("explain").strategy
+        return found, strategy, client._backend.status(Status(things.id)).rows_in_graph
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_without_its_checkpoints_a_collection_answers_the_same(tmp_path: Path) -> None:
+    checkpoints = with_graph(tmp_path)
+    before = answers(tmp_path)
+    shutil.rmtree(checkpoints)
+    assert answers(tmp_path) == before
+    assert before[1:] == ("graph", 600)
+    assert (checkpoints / "graph.json").exists()
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_a_checkpoint_is_read_rather_than_made_again(tmp_path: Path) -> None:
+    manifest = with_graph(tmp_path) / "graph.json"
+    before = manifest.read_bytes()
+    steps: list[str] = []
+    with open_with(tmp_path, FaultyFiles(steps.append)) as client:
+        things = client.get_collection("things")
+        assert things.count() == 600
+        wait_for_index(things)
+        assert client._backend.status(Status(things.id)).rows_in_graph == 600
+    assert (steps, manifest.read_bytes()) == ([], before)
+
+
+def damage_file(checkpoints: Path, change: Callable[[bytes], bytes]) -> None:
+    [graph] = (entry for entry in checkpoints.iterdir() if entry.suffix != ".json")
+    graph.write_bytes(change(graph.read_bytes()))
+
+
+def damage_manifest(checkpoints: Path, **changed: Any) -> None:
+    manifest = checkpoints / "graph.json"
+    entry = json.loads(manifest.read_text())
+    entry["covers"].update(changed.pop("covers", {}))
+    manifest.write_text(json.dumps({**entry, **changed}))
+
+
+def write_manifest(checkpoints: Path, text: bytes) -> None:
+    (checkpoints / "graph.json").write_bytes(text)
+
+
+def believable(checkpoints: Path, content: bytes) -> None:
+    """A file that is no graph, with a manifest that is true of it."""
+    damage_file(checkpoints, lambda _: content)
+    damage_manifest(checkpoints, checksum=zlib.crc32(content))
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "a flipped byte": lambda at: damage_file(at, lambda data: data[:999] + b"\x55" + data[1000:]),
+    "a truncated file": lambda at: damage_file(at, lambda data: data[: len(data) // 2]),
+    "an empty file": lambda at: damage_file(at, lambda _: b""),
+    "no file": lambda at: [entry.unlink() for entry in at.iterdir() if entry.suffix != ".json"] and None,
+    "no manifest": lambda at: (at / "graph.json").unlink(),
+    "an empty manifest": lambda at: write_manifest(at, b""),
+    "a manifest of garbage": lambda at: write_manifest(at, b"\xff\x00{"),
+    "a manifest that is a list": lambda at: write_manifest(at, b"[1, 2]"),
+    "a manifest that is a number": lambda at: write_manifest(at, b"7"),
+    "a manifest of another file": lambda at: damage_manifest(at, file="../records.sqlite3"),
+    "a file name that is a number": lambda at: damage_manifest(at, file=5),
+    "an empty file name": lambda at: damage_manifest(at, file=""),
+    "another generation": lambda at: damage_manifest(at, covers={"generation": 7}),
+    "more rows than there are": lambda at: damage_manifest(at, covers={"rows": 601}),
+    "fewer rows than none": lambda at: damage_manifest(at, covers={"rows": -1}),
+    "rows that are a word": lambda at: damage_manifest(at, covers={"rows": "many"}),
+    "hidden rows beyond the end": lambda at: damage_manifest(at, covers={"hidden": [10**6]}),
+    "hidden rows that are words": lambda at: damage_manifest(at, covers={"hidden": ["a"]}),
+    "covers that are no object": lambda at: write_manifest(
+        at, json.dumps({**json.loads((at / "graph.json").read_text()), "covers": [3]}).encode()
+    ),
+    "an empty file, truly checksummed": lambda at: believable(at, b""),
+    "garbage, truly checksummed": lambda at: believable(at, bytes(range(256)) * 50),
+}
+
+
+@pytest.mark.usefixtures("small_graphs")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_ignored_and_made_again(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = with_graph(tmp_path)
+    before = answers(tmp_path)
+    DAMAGES[damage](checkpoints)
+    assert answers(tmp_path) == before
+    assert answers(tmp_path) == before
+    assert caplog.records == []
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_a_checkpoint_that_lies_about_hidden_rows_costs_no_record(tmp_path: Path) -> None:
+    checkpoints = with_graph(tmp_path)
+    before = answers(tmp_path)
+    damage_manifest(checkpoints, covers={"hidden": list(range(300))})
+    assert answers(tmp_path)[0] == before[0]
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_a_checkpoint_of_an_older_state_catches_up(tmp_path: Path) -> None:
+    checkpoints = with_graph(tmp_path)
+    older = tmp_path / "older"
+    shutil.copytree(checkpoints, older)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        things.delete(where={"n": {"$lt": 100}})
+        things.upsert(ids=["500"], embeddings=[RNG(3).standard_normal((20, 16))[0]])
+        fill(make(client, "others"), 600, 16)
+    before = answers(tmp_path)
+    shutil.rmtree(checkpoints)
+    shutil.move(older, checkpoints)
+    assert answers(tmp_path)[0] == before[0]
+    assert before[0]["ids"][0][0] == "500"
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_two_clients_that_save_checkpoints_leave_one_that_is_good(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with vicinal.PersistentClient(tmp_path) as one, vicinal.PersistentClient(tmp_path) as two:
+        first = make(one)
+        fill(first, 600, 16)
+        second = two.get_collection("things")
+        for number in range(15):
+            vectors = RNG(number).standard_normal((200, 16))
+            first.add(ids=[f"{number}/{i}" for i in range(200)], embeddings=vectors)
+            assert second.count() == 800 + 200 * number
+            second.query(query_embeddings=vectors[0])
+        wait_for_index(first)
+        wait_for_index(second)
+    steps: list[str] = []
+    with open_with(tmp_path, FaultyFiles(steps.append)) as client:
+        wait_for_index(client.get_collection("things"))
+    assert ("checkpoint: file written" in steps, caplog.records) == (False, [])
+
+
+class DroppingFiles(Files):
+    """Deletes the collection, by another client, just before a checkpoint's file is written."""
+
+    drop: Callable[[], None] | None = None
+
+    def step(self, name: str) -> None:
+        if name == "checkpoint: file written":
+            self._drop()
+
+    def sync_path(self, path: Path) -> None:
+        self._drop()
+        super().sync_path(path)
+
+    def _drop(self) -> None:
+        drop, self.drop = self.drop, None
+        if drop is not None:
+            drop()
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_a_checkpoint_in_the_making_does_not_bring_a_deleted_collection_back(tmp_path: Path) -> None:
+    files = DroppingFiles()
+    with vicinal.PersistentClient(tmp_path) as other, open_with(tmp_path, files) as client:
+        things = make(client)
+        files.drop = lambda: other.delete_collection("things")
+        fill(things, 600, 16)
+        with suppress(NotFoundError):
+            wait_for_index(things)
+        with pytest.raises(NotFoundError):
+            things.count()
+        assert list((tmp_path / "collections").iterdir()) == []
+
+
+# --- damage ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 8, 59])
+def test_a_truncated_vector_file_is_reported(tmp_path: Path, size: int) -> None:
+    vectors = made(tmp_path) / "vectors-0.f32"
+    os.truncate(vectors, size)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        for call in (
+            lambda: things.query(query_embeddings=[1, 2, 3]),
+            lambda: things.get(include=["embeddings"]),
+            lambda: things.add(ids=["new"], embeddings=[[1, 2, 3]]),
+        ):
+            with pytest.raises(CorruptionError) as caught:
+                call()
+            assert caught.value.path == str(vectors)
+        assert [str(vectors) in finding for finding in check(client)] == [True]
+    assert vectors.stat().st_size == size
+
+
+def test_a_missing_vector_file_is_reported_and_not_made(tmp_path: Path) -> None:
+    vectors = made(tmp_path) / "vectors-0.f32"
+    vectors.unlink()
+    with vicinal.PersistentClient(tmp_path) as client:
+        with pytest.raises(CorruptionError, match="vectors-0"):
+            client.get_collection("things").query(query_embeddings=[1, 2, 3])
+        with pytest.raises(CorruptionError, match="vectors-0"):
+            client.get_collection("things").upsert(ids=["new"], embeddings=[[1, 2, 3]])
+        assert len(check(client)) == 1
+    assert not vectors.exists()
+
+
+def overwrite(content: bytes) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(content) and None  # type: ignore[func-returns-value]
+
+
+SQLITE_DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "garbage": overwrite(b"garbage " * 1000),
+    "a wrong header": lambda path: path.write_bytes(b"SQLite format 4\0" + path.read_bytes()[16:]),
+    "half of it": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "nothing": overwrite(b""),
+    "no file": lambda path: path.unlink(),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+}
+
+
+@pytest.mark.parametrize("damage", SQLITE_DAMAGES)
+def test_a_damaged_records_database_is_reported(tmp_path: Path, damage: str) -> None:
+    directory = made(tmp_path, count=500)
+    SQLITE_DAMAGES[damage](directory / "records.sqlite3")
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        with pytest.raises(StorageError) as caught:
+            things.get()
+        assert caught.value.path == str(directory / "records.sqlite3")
+        assert any(caught.value.path in finding or "SQLite" in finding for finding in check(client))
+    assert (directory / "vectors-0.f32").exists()
+
+
+@pytest.mark.parametrize("damage", SQLITE_DAMAGES)
+def test_a_damaged_catalog_is_reported_and_costs_no_collection(tmp_path: Path, damage: str) -> None:
+    directory = made(tmp_path)
+    SQLITE_DAMAGES[damage](tmp_path / "catalog.sqlite3")
+    with pytest.raises(StorageError, match=r"catalog\.sqlite3"):
+        vicinal.PersistentClient(tmp_path).list_collections()
+    assert (directory / "records.sqlite3").exists()
+    assert (directory / "vectors-0.f32").exists()
+
+
+def test_a_damaged_collection_can_be_deleted_and_its_neighbours_go_on(tmp_path: Path) -> None:
+    directory = made(tmp_path)
+    (directory / "records.sqlite3").write_bytes(b"garbage " * 1000)
+    with vicinal.PersistentClient(tmp_path) as client:
+        others = make(client, "others")
+        fill(others)
+        assert others.count() == 5
+        assert len(check(client)) == 1
+        client.delete_collection("things")
+        assert (check(client), [c.name for c in client.list_collections()]) == ([], ["others"])
+    assert not directory.exists()
+
+
+def test_check_names_a_record_whose_bytes_have_changed(tmp_path: Path) -> None:
+    directory = made(tmp_path)
+    with (directory / "vectors-0.f32").open("r+b") as stream:
+        stream.seek(3 * 3 * 4 + 1)
+        stream.write(b"\x01")
+    with closing(sqlite3.connect(directory / "records.sqlite3")) as db, db:
+        db.execute("UPDATE records SET document = 'changed' WHERE id = '1'")
+    with vicinal.PersistentClient(tmp_path) as client:
+        found = check(client)
+        assert [("'1'" in finding, "'3'" in finding) for finding in found] == [(True, False), (False, True)]
+
+
+CONTRADICTIONS = {
+    "UPDATE state SET records = 4": "counts 4",
+    "UPDATE state SET rows = 4": "row 4",
+    "UPDATE state SET change = 9": "log ends",
+    "DELETE FROM changes WHERE change = 2": "gap",
+    "UPDATE records SET position = 1": "position",
+    "UPDATE changes SET removed = x'0000'": "log entry",
+    "UPDATE records SET metadata = '{' WHERE id = '2'": "'2'",
+}
+
+
+@pytest.mark.parametrize("statement", CONTRADICTIONS)
+def test_check_finds_tables_that_contradict_each_other(tmp_path: Path, statement: str) -> None:
+    directory = made(tmp_path)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        things.update(ids=["0"], metadatas=[{"n": 7}])
+        things.update(ids=["0"], metadatas=[{"n": 8}])
+    with closing(sqlite3.connect(directory / "records.sqlite3")) as db, db:
+        db.execute(statement)
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert any(CONTRADICTIONS[statement] in finding for finding in check(client))
+
+
+def everything(path: Path) -> Any:
+    """Every record by every way of asking."""
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        found = things.query(query_embeddings=[1, 2, 3], n_results=100, where={"n": {"$gte": 0}})
+        return dump(things), found, things.count(), things.get(where_document={"$contains": "4"})["ids"]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_page_of_garbage_gives_our_errors_or_an_answer(tmp_path: Path, seed: int) -> None:
+    directory = made(tmp_path, count=100)
+    rng = random.Random(seed)
+    damaged = rng.choice([directory / "records.sqlite3", tmp_path / "catalog.sqlite3"])
+    content = bytearray(damaged.read_bytes())
+    start, size = rng.randrange(100, len(content)), rng.choice([1, 16, 512])
+    content[start : start + size] = rng.randbytes(len(content[start : start + size]))
+    damaged.write_bytes(content)
+    try:
+        everything(tmp_path)
+        with vicinal.PersistentClient(tmp_path) as client:
+            check(client)
+    except VicinalError:
+        pass
+    assert (directory / "vectors-0.f32").exists()
+
+
+# --- deletion ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["unopened", "opened"])
+def test_a_deleted_collection_leaves_no_file(tmp_path: Path, used: bool) -> None:
+    made(tmp_path)
+    with vicinal.PersistentClient(tmp_path) as client:
+        if used:
+            assert client.get_collection("things").query(query_embeddings=[1, 2, 3])["ids"]
+        client.delete_collection("things")
+        assert list((tmp_path / "collections").iterdir()) == []
+        assert client.list_collections() == []
+
+
+def test_a_collection_of_the_same_name_starts_empty(client: vicinal.Client) -> None:
+    old = make(client)
+    fill(old)
+    client.delete_collection("things")
+    new = make(client)
+    assert (new.count(), new.id == old.id) == (0, False)
+    new.add(ids=["0"], embeddings=[[1, 2]])
+    with pytest.raises(NotFoundError):
+        old.get()
+
+
+def test_what_deleted_collections_left_is_removed_at_opening(tmp_path: Path) -> None:
+    directory = made(tmp_path)
+    left = directory.with_name("00000000-0000-4000-8000-000000000000")
+    shutil.copytree(directory, left)
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert not left.exists()
+        assert client.get_collection("things").count() == 5
+
+
+def test_files_that_are_not_ours_stay(tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "collections" / "README").write_text("mine")
+    with vicinal.PersistentClient(tmp_path) as client:
+        client.delete_collection("things")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "collections" / "README").read_text() == "mine"
+
+
+# --- the format ----------------------------------------------------------------------------------
+
+
+def schema_of(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as db:
+        statements = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master ORDER BY rowid") if sql]
+        (version,), (application,) = (db.execute(f"PRAGMA {p}").fetchone() for p in PRAGMAS)
+        mode = db.execute("PRAGMA journal_mode").fetchone()[0]
+    head = f"-- {path.name}: user_version {version}, application_id {application:#x}, {mode}\n"
+    return head + "".join(f"{statement};\n" for statement in statements)
+
+
+PRAGMAS = ("user_version", "application_id")
+
+
+def test_the_schema_is_the_one_that_is_documented(tmp_path: Path) -> None:
+    directory = made(tmp_path)
+    found = schema_of(tmp_path / "catalog.sqlite3") + "\n" + schema_of(directory / "records.sqlite3")
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SCHEMA.write_text(found)
+    assert found == SCHEMA.read_text()
+    assert CATALOG.version == 1
+
+
+def test_vectors_are_little_endian_float32_row_by_row(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        things.add(ids=["a", "b"], embeddings=[[1, 0.5], [0, -2]])
+    data = (tmp_path / "collections" / str(things.id) / "vectors-0.f32").read_bytes()
+    assert data[:16].hex(" ", 4) == "0000803f 0000003f 00000000 000000c0"
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite3", "records.sqlite3"])
+def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+    directory = made(tmp_path)
+    path = (tmp_path if name == "catalog.sqlite3" else directory) / name
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(FormatVersionError) as caught, vicinal.PersistentClient(tmp_path) as client:
+        client.get_collection("things").count()
+    assert (caught.value.found, caught.value.supported) == (99, CATALOG.version)
+    assert str(path) in str(caught.value)
+    assert "upgrade" in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA application_id = 42")
+        db.execute("CREATE TABLE mine (x)")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="another program"):
+        vicinal.PersistentClient(tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_a_database_that_another_program_has_not_signed_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE mine (x)")
+    with pytest.raises(StorageError, match="another program"):
+        vicinal.PersistentClient(tmp_path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
+
+
+# --- the file system -----------------------------------------------------------------------------
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StorageError) as caught:
+            vicinal.PersistentClient(path)
+        assert str(tmp_path / "file") in str(caught.value)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_name_that_no_file_system_takes_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="too long"):
+        vicinal.PersistentClient(tmp_path / ("x" * 300))
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="not writable"):
+        vicinal.PersistentClient(tmp_path)
+
+
+class Recorded(Files):
+    """Remembers which directories were made and which were synced."""
+
+    def __init__(self) -> None:
+        self.synced: list[Path] = []
+
+    def sync_directory(self, path: Path) -> None:
+        self.synced.append(path)
+        super().sync_directory(path)
+
+
+def test_every_directory_in_which_something_was_made_is_synced(tmp_path: Path) -> None:
+    files = Recorded()
+    with open_with(tmp_path / "a" / "b", files) as client:
+        things = make(client)
+        fill(things)
+        path = tmp_path / "a" / "b" / "collections"
+        made_in = {tmp_path, tmp_path / "a", tmp_path / "a" / "b", path, path / str(things.id)}
+    assert made_in <= set(files.synced)
+
+
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", lambda fd, data: write(fd, bytes(data)[:7]))
+            vectors = fill(things, 20)
+        assert np.array_equal(things.get(include=["embeddings"])["embeddings"], vectors)
+        assert check(client) == []
+
+
+def test_a_closed_client_keeps_no_file_open(tmp_path: Path) -> None:
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.exists():
+        pytest.skip("needs /proc")
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        fill(things)
+        things.query(query_embeddings=[1, 2, 3])
+        wait_for_index(things)
+    gc.collect()
+    opened = [os.readlink(entry) for entry in descriptors.iterdir() if entry.is_symlink()]
+    assert [target for target in opened if str(tmp_path) in target] == []
+
+
+def test_the_exact_answer_survives_everything_above(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        vectors = fill(make(client), 3_000, 8)
+    with vicinal.PersistentClient(tmp_path) as client:
+        query = RNG(5).standard_normal(8).astype(np.float32)
+        found = client.get_collection("things").query(query_embeddings=query, n_results=50)
+        assert found["ids"] == [list(map(str, nearest(query, vectors, 50)[0]))]

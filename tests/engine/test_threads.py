@@ -1,0 +1,362 @@
+"""One client may be used by many threads: no error, nothing lost, and every answer is of one moment."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal._index import planner
+from vicinal.errors import ClosedError, NotFoundError
+from vicinal.testing import check, wait_for_index
+
+IDS = [f"id {i}" for i in range(40)]
+Work = Callable[[], None]
+
+
+def run_together(*works: Work, until: Work | None = None) -> None:
+    """Run the works in threads, again and again while `until` runs, else once; raise what they raise."""
+    over, failures = threading.Event(), []
+    started = threading.Barrier(len(works) + 1)
+
+    def loop(work: Work) -> None:
+        started.wait()
+        try:
+            while not failures:
+                work()
+                if over.is_set() or until is None:
+                    return
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=loop, args=(work,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    try:
+        if until is not None:
+            until()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(120)
+    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
+    if failures:
+        raise failures[0]
+
+
+def make(client: vicinal.Client, name: str = "things") -> vicinal.Collection:
+    return client.get_or_create_collection(name, embedding_function=None)
+
+
+def version(things: vicinal.Collection, number: int, ids: list[str] = IDS) -> None:
+    """One batch that writes the same number into every column of every record."""
+    things.upsert(
+        ids=ids,
+        embeddings=[[float(number)] * 4] * len(ids),
+        documents=[f"version {number}"] * len(ids),
+        metadatas=[{"version": number, "even": number % 2 == 0}] * len(ids),
+        uris=[f"uri:{number}"] * len(ids),
+    )
+
+
+def versions_of(found: Any) -> set[int]:
+    """Every version that an answer of `get` shows, in any column."""
+    return {
+        *(int(text.split()[1]) for text in found["documents"]),
+        *(metadata["version"] for metadata in found["metadatas"]),
+        *(int(uri.split(":")[1]) for uri in found["uris"]),
+        *np.asarray(found["embeddings"]).ravel().astype(int).tolist(),
+    }
+
+
+COLUMNS = ["documents", "metadatas", "uris", "embeddings"]
+
+
+def test_a_get_shows_one_committed_state(client: vicinal.Client) -> None:
+    things = make(client)
+    version(things, 0)
+
+    def read() -> None:
+        found = things.get(include=COLUMNS)
+        assert (found["ids"], len(versions_of(found))) == (IDS, 1)
+
+    def write() -> None:
+        for number in range(1, 150):
+            version(things, number)
+
+    run_together(read, read, until=write)
+    assert versions_of(things.get(include=COLUMNS)) == {149}
+
+
+def test_a_query_shows_one_committed_state(client: vicinal.Client) -> None:
+    things = make(client)
+    version(things, 0)
+
+    def read() -> None:
+        found = things.query(
+            query_embeddings=[[0] * 4, [9] * 4], n_results=60, include=[*COLUMNS, "distances"]
+        )
+        for i, query in enumerate((0, 9)):
+            part = {column: found[column][i] for column in COLUMNS}
+            [number] = versions_of(part)
+            assert sorted(found["ids"][i]) == sorted(IDS)
+            assert set(found["distances"][i]) == {4.0 * (number - query) ** 2}
+
+    def write() -> None:
+        for number in range(1, 150):
+            version(things, number)
+
+    run_together(read, read, until=write)
+
+
+def test_a_filter_sees_the_state_that_it_filters(client: vicinal.Client) -> None:
+    things = make(client)
+    version(things, 0)
+
+    def read() -> None:
+        for even in (True, False):
+            found = things.get(where={"even": even}, include=COLUMNS)
+            assert len(found["ids"]) in (0, len(IDS))
+            assert {number % 2 == 0 for number in versions_of(found)} <= {even}
+        found = things.query(query_embeddings=[0] * 4, where={"version": {"$gte": 0}}, n_results=60)
+        assert len(found["ids"][0]) == len(IDS)
+
+    def write() -> None:
+        for number in range(1, 120):
+            version(things, number)
+
+    run_together(read, read, until=write)
+
+
+def test_writes_from_many_threads_are_all_there(client: vicinal.Client) -> None:
+    things = make(client)
+
+    def writer(name: int) -> Work:
+        def write() -> None:
+            for number in range(40):
+                info = things.add(
+                    ids=[f"{name}/{number}/{i}" for i in range(3)],
+                    embeddings=[[name, number, i] for i in range(3)],
+                    metadatas=[{"writer": name, "number": number}] * 3,
+                )
+                assert info.added == 3
+
+        return write
+
+    run_together(*map(writer, range(6)))
+    got = things.get(include=["embeddings", "metadatas"])
+    assert sorted(got["ids"]) == sorted(f"{w}/{n}/{i}" for w in range(6) for n in range(40) for i in range(3))
+    for id, vector, metadata in zip(got["ids"], got["embeddings"].tolist(), got["metadatas"]):
+        assert [*map(int, id.split("/"))] == vector
+        assert vector[:2] == [metadata["writer"], metadata["number"]]
+
+
+def test_every_id_is_added_by_exactly_one_thread(client: vicinal.Client) -> None:
+    things = make(client)
+    added: list[int] = []
+
+    def claim() -> None:
+        added.extend(things.add(ids=[id], embeddings=[[1, 2]]).added for id in IDS)
+
+    run_together(claim, claim, claim, claim)
+    assert (sum(added), things.count()) == (len(IDS), len(IDS))
+
+
+def test_a_thread_finds_what_it_wrote_itself(client: vicinal.Client) -> None:
+    things = make(client)
+
+    def writer(name: int) -> Work:
+        def write() -> None:
+            for number in range(60):
+                things.upsert(ids=[f"mine {name}"], embeddings=[[name, number]], metadatas=[{"n": number}])
+                found = things.query(query_embeddings=[name, number], n_results=1, where={"n": number})
+                assert (found["ids"], found["distances"]) == ([[f"mine {name}"]], [[0.0]])
+
+        return write
+
+    run_together(*(writer(1000 * name) for name in range(4)))
+
+
+def test_everything_at_once_goes_well(client: vicinal.Client) -> None:
+    things = make(client)
+    version(things, 0)
+    seeds = itertools.count()
+
+    def anything() -> None:
+        rng = random.Random(next(seeds))
+        ids = rng.sample(IDS, 5)
+        for _ in range(5):
+            choice = rng.randrange(7)
+            if choice == 0:
+                version(things, rng.randrange(1000), ids)
+            elif choice == 1:
+                things.delete(where={"version": {"$lt": rng.randrange(100)}})
+            elif choice == 2:
+                things.update(ids=ids, metadatas=[{"even": True}] * 5)
+            elif choice == 3:
+                things.get(where_document={"$contains": "7"}, include=COLUMNS)
+            elif choice == 4:
+                things.query(query_embeddings=[[1] * 4] * 3, where={"even": True})
+            elif choice == 5:
+                things.compact()
+            else:
+                things.count()
+
+    def watch() -> None:
+        for _ in range(300):
+            assert len(versions_of(things.get(ids=["id 1"], include=COLUMNS))) <= 1
+
+    run_together(anything, anything, anything, anything, until=watch)
+    assert check(client) == []
+
+
+@pytest.fixture
+def with_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 12)
+    monkeypatch.setattr(planner, "_WALK_S_PER_CANDIDATE", 0.0)
+
+
+@pytest.mark.usefixtures("with_graphs")
+def test_a_record_that_moves_is_always_found(client: vicinal.Client) -> None:
+    things = make(client)
+    vectors = np.random.default_rng(0).standard_normal((1_500, 32))
+    things.add(ids=list(map(str, range(1_500))), embeddings=vectors)
+    things.add(ids=["mover"], embeddings=[[0.0] * 32])
+    wait_for_index(things)
+
+    def read() -> None:
+        found = things.query(query_embeddings=np.zeros((20, 32)), n_results=2, explain=True)
+        assert {ids[0] for ids in found["ids"]} == {"mover"}
+        assert len({tuple(distances) for distances in found["distances"]}) == 1
+
+    def write() -> None:
+        for number in range(1, 150):
+            things.update(ids=["mover"], embeddings=[[number * 1e-3] * 32])
+
+    run_together(read, read, until=write)
+
+
+@pytest.mark.usefixtures("with_graphs")
+def test_queries_agree_while_rows_come_and_go_and_are_compacted(client: vicinal.Client) -> None:
+    things = make(client)
+    rng = np.random.default_rng(1)
+    things.add(ids=[f"fixed {i}" for i in range(100)], embeddings=rng.standard_normal((100, 32)))
+    things.add(ids=[f"far {i}" for i in range(500)], embeddings=3 * rng.standard_normal((500, 32)))
+    queries = rng.standard_normal((10, 32))
+    expected = things.query(query_embeddings=queries, n_results=10)
+
+    def read() -> None:
+        assert things.query(query_embeddings=queries, n_results=10) == expected
+
+    def write() -> None:
+        for number in range(40):
+            ids = [f"{number}/{i}" for i in range(50)]
+            things.add(ids=ids, embeddings=3 * rng.standard_normal((50, 32)))
+            things.delete(ids=[f"{number - 1}/{i}" for i in range(50)])
+            if number % 8 == 7:
+                things.compact()
+
+    run_together(read, read, until=write)
+
+
+def used_until(error: type[Exception], things: vicinal.Collection, finish: Work) -> None:
+    """Use a collection in many ways in many threads; `finish` it; every user must then get the error."""
+    calls: list[Callable[[], Any]] = [
+        lambda: version(things, 1),
+        lambda: things.delete(where={"version": 1}),
+        lambda: things.query(query_embeddings=[1] * 4),
+        things.get,
+        things.count,
+    ]
+    used = threading.Semaphore(0)
+
+    def use(call: Callable[[], Any]) -> Work:
+        def until_finished() -> None:
+            try:
+                while True:
+                    call()
+                    used.release()
+            except error:
+                pass
+
+        return until_finished
+
+    def finish_when_all_are_busy() -> None:
+        for _ in range(100):
+            used.acquire()
+        finish()
+
+    run_together(*map(use, calls), finish_when_all_are_busy)
+
+
+def test_a_collection_deleted_under_its_users_is_not_found(client: vicinal.Client) -> None:
+    things = make(client)
+    version(things, 0)
+    used_until(NotFoundError, things, lambda: client.delete_collection("things"))
+    assert client.list_collections() == []
+
+
+def test_collections_are_made_and_deleted_by_many_threads(client: vicinal.Client) -> None:
+    def work() -> None:
+        for number in range(12):
+            name = f"collection-{number % 3}"
+            try:
+                things = make(client, name)
+                version(things, number)
+                things.query(query_embeddings=[1] * 4)
+                client.delete_collection(name)
+            except NotFoundError:
+                pass  # another thread was faster
+
+    run_together(work, work, work)
+    for collection in client.list_collections():
+        collection.count()
+    assert check(client) == []
+
+
+def test_closing_while_threads_work_is_a_closed_error_and_nothing_else(tmp_path: Path) -> None:
+    client = vicinal.PersistentClient(tmp_path)
+    things = make(client)
+    version(things, 0)
+    used_until(ClosedError, things, client.close)
+    with vicinal.PersistentClient(tmp_path) as again:
+        assert check(again) == []
+        assert make(again).count() in (0, len(IDS))
+
+
+def test_two_ephemeral_clients_share_nothing() -> None:
+    with vicinal.EphemeralClient() as one, vicinal.EphemeralClient() as two:
+        version(make(one), 1)
+        assert two.list_collections() == []
+        assert make(two).count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_graphs")
+@pytest.mark.parametrize("seed", range(5))
+def test_a_long_mixture_stays_sound(client: vicinal.Client, seed: int) -> None:
+    things = make(client)
+    things.add(ids=["near"], embeddings=[[0.0] * 32])
+
+    def read() -> None:
+        found = things.query(query_embeddings=np.zeros((25, 32)), n_results=3, where={"odd": {"$ne": 7}})
+        assert {ids[0] for ids in found["ids"]} == {"near"}
+
+    def write() -> None:
+        rng = np.random.default_rng(seed)
+        for number in range(300):
+            ids = [f"{rng.integers(0, 400)}-{i}" for i in range(30)]
+            things.upsert(ids=ids, embeddings=rng.standard_normal((30, 32)))
+            things.update(ids=["near"], embeddings=[[1e-4 * number] * 32], metadatas=[{"odd": number % 2}])
+            things.delete(ids=ids[: int(rng.integers(0, 30))])
+
+    run_together(read, read, read, until=write)
+    assert check(client) == []
