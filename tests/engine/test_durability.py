@@ -59,7 +59,13 @@ STEPS = [
     "half a write",
     "power cut",
 ]
-COLLECTION_STEPS = ["create: committed", "drop: committed"]
+COLLECTION_STEPS = [
+    "create: before commit",
+    "create: committed",
+    "modify: before commit",
+    "drop: before commit",
+    "drop: committed",
+]
 
 
 # --- what is written ---------------------------------------------------------------------------
@@ -222,7 +228,9 @@ def make_and_drop(path: Path, files: FaultyFiles, seed: int, start: int) -> None
         if step == 0:
             client.create_collection(f"collection-{turn}", embedding_function=None)
         elif step == 1:
-            client.get_collection(f"collection-{turn}").add(ids=["one"], embeddings=[[seed, turn]])
+            made = client.get_collection(f"collection-{turn}")
+            made.add(ids=["one"], embeddings=[[seed, turn]])
+            made.modify(metadata={"turn": turn})
         elif turn >= 2:
             client.delete_collection(f"collection-{turn - 2}")
         acknowledge(number + 1)
@@ -356,8 +364,8 @@ def test_an_ingest_killed_again_and_again_continues_where_it_was(victims: Victim
 def test_a_hundred_random_kills_lose_nothing_acknowledged(
     victims: Victims, tmp_path: Path, seed: int
 ) -> None:
-    rng, model = random.Random(seed), Model(seed)
-    for _ in range(100):
+    rng, model, enough = random.Random(seed), Model(seed), victims.killed + 100
+    while victims.killed < enough:
         step, moment = "", (rng.randrange(12), rng.random() * 0.02)
         if rng.random() < 0.4:
             step, moment = rng.choice([s for s in STEPS if s != "file: grow"]), None
@@ -518,6 +526,7 @@ def test_every_step_is_among_those_at_which_processes_are_killed(tmp_path: Path)
         fresh(things, 1)
         things.delete(ids=["1/1"])
         things.compact()
+        things.modify(metadata={"seen": True})
         wait_for_index(things)
         client.delete_collection("things")
     assert sorted(seen) == sorted({*STEPS, *COLLECTION_STEPS} - {"half a write", "power cut"})

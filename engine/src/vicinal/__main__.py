@@ -1,7 +1,8 @@
-"""`python -m vicinal` is the command `vicinal`."""
+"""How is the command `vicinal` run without being installed?  As `python -m vicinal`."""
 
 import sys
 
 from vicinal.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

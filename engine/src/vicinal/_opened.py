@@ -18,7 +18,7 @@ from uuid import UUID
 from vicinal._index.indexer import Indexer
 from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace
-from vicinal._storage import catalog, changes
+from vicinal._storage import catalog, changes, fsck
 from vicinal._storage.database import Database
 from vicinal._storage.files import Files
 from vicinal._storage.schema import CATALOG, RECORDS
@@ -191,9 +191,11 @@ class OpenCollections:
             return
         with self.catalog.read() as tx:
             known = catalog.names(tx)
-        for directory in left:
-            if directory.name not in known:
-                self._disown(directory)
+            unknown = [directory for directory in left if directory.name not in known]
+            if unknown and (catalog.damaged(tx) or any(fsck.integrity(tx))):
+                return  # a damaged catalog may have forgotten a collection that is all there
+        for directory in unknown:
+            self._disown(directory)
 
     def _disown(self, directory: Path) -> None:
         """Finish a deletion that was cut short: first tell processes that still have it open."""
