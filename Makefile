@@ -9,7 +9,7 @@ ARGS   ?=
 PACKAGES := -e "engine[all]" -e adapters/langchain -e adapters/llama_index
 SOURCES  := pyproject.toml engine/pyproject.toml adapters/langchain/pyproject.toml adapters/llama_index/pyproject.toml
 
-.PHONY: help demo test slow check lint types contracts bench notebooks clean
+.PHONY: help demo test slow soak check lint types contracts bench notebooks clean
 
 help:  ## What can be done here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: $(VENV)/.test  ## The tests, in a few minutes; ARGS='-k name' for some
 
 slow: $(VENV)/.test  ## The long ones: more kills, longer histories
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+soak: $(VENV)/.test  ## Kills, histories and fuzzing for a while; ARGS='--seconds 600'
+	$(BIN)/python -m tests.soak $(ARGS)
 
 check: lint types contracts test  ## What CI runs, and more: style, types, import contracts, tests
 
