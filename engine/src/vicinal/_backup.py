@@ -7,6 +7,7 @@ target does not hold yet are written. A backup is a directory like any other: op
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -16,9 +17,10 @@ from vicinal._storage import catalog, changes
 from vicinal._storage.database import Database
 from vicinal._storage.files import Files
 from vicinal._storage.schema import CATALOG, RECORDS
-from vicinal.errors import NotFoundError, StorageError
+from vicinal.errors import CorruptionError, NotFoundError, StorageError
 
 _BLOCK = 8 << 20
+_TEMPORARY = re.compile(r".*\.sqlite3-[0-9a-f]{32}(-wal|-shm|-journal)?")
 
 
 def backup(opened: OpenCollections, target: Path, files: Files) -> None:
@@ -28,27 +30,64 @@ def backup(opened: OpenCollections, target: Path, files: Files) -> None:
     """
     if opened.path is None:
         raise StorageError(path=str(target), problem="only a persistent client can be backed up")
-    if target.resolve() == opened.path.resolve():
-        raise StorageError(path=str(target), problem="is the database itself; a backup needs its own place")
     _check_target(opened, target)
     files.make_directory(target / "collections")
+    _sweep(target, files)
+    try:
+        _copy(opened, target, files)
+    finally:
+        _sweep(target, files)
+
+
+def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
+    assert opened.path is not None
     copied = _copied(opened.catalog, target / "catalog.sqlite3")
+    files.step("backup: catalog copied")
     with closing(Database(copied, CATALOG, must_exist=True)) as names, names.write() as tx:
         for id in catalog.names(tx):
             try:
                 with opened.using(UUID(id)) as live:
                     _copy_collection(live.database, opened.path / "collections" / id, target, files)
+            except StorageError:
+                if not _is_gone(opened, UUID(id)):
+                    raise
+                catalog.delete(tx, id)
             except NotFoundError:  # deleted since the catalog was copied
                 catalog.delete(tx, id)
         known = catalog.names(tx)
+    files.step("backup: before catalog")
     _install(copied, target / "catalog.sqlite3", files)
+    files.step("backup: catalog replaced")
     for directory in (target / "collections").iterdir():
         if directory.name not in known:
             files.remove_tree(directory)
 
 
+def _is_gone(opened: OpenCollections, id: UUID) -> bool:
+    """Whether a collection has been deleted meanwhile."""
+    try:
+        opened.entry(id)
+    except NotFoundError:
+        return True
+    return False
+
+
+def _sweep(target: Path, files: Files) -> None:
+    """Remove the copies that a backup had not come to install."""
+    for place in (target, *(target / "collections").iterdir()):
+        for entry in place.glob("*.sqlite3-*"):
+            if _TEMPORARY.fullmatch(entry.name):
+                files.remove(entry)
+
+
 def _check_target(opened: OpenCollections, target: Path) -> None:
     """A backup replaces what it finds, so it must find nothing, or an earlier backup, perhaps unfinished."""
+    assert opened.path is not None
+    place, source = target.resolve(), opened.path.resolve()
+    if place == source:
+        raise StorageError(path=str(target), problem="is the database itself; a backup needs its own place")
+    if source in place.parents:
+        raise StorageError(path=str(target), problem="lies inside the database; a backup needs its own place")
     found = list(target.iterdir()) if target.is_dir() else []
     if (target / "catalog.sqlite3").exists():
         with opened.catalog.read() as tx:
@@ -66,21 +105,27 @@ def _check_target(opened: OpenCollections, target: Path) -> None:
 def _copy_collection(source: Database, directory: Path, target: Path, files: Files) -> None:
     place = target / "collections" / directory.name
     files.make_directory(place)
+    missing = None
     while True:
         copied = _copied(source, place / "records.sqlite3")
         with closing(Database(copied, RECORDS, must_exist=True)) as database, database.read() as tx:
             state = changes.state(tx)
+        if state.dropped:
+            raise NotFoundError(kind="Collection", key=directory.name)
         name = f"vectors-{state.generation}.f32"
         try:
             if state.dimension is not None and state.rows:
                 size = state.rows * state.dimension * 4
                 _copy_bytes(directory / name, place / name, size, files)
-        except FileNotFoundError:  # compacted in between: copy the state that followed
+        except FileNotFoundError:
+            if missing == name:
+                raise CorruptionError(path=str(directory / name), problem="is missing") from None
+            missing = name  # compacted in between: copy the state that followed
             files.remove(copied)
-            if not directory.exists():
-                raise NotFoundError(kind="Collection", key=directory.name) from None
             continue
+        files.step("backup: vectors copied")
         _install(copied, place / "records.sqlite3", files)
+        files.step("backup: collection replaced")
         for old in place.glob("vectors-*.f32"):
             if old.name != name:
                 files.remove(old)
@@ -111,8 +156,10 @@ def _copy_bytes(source: Path, target: Path, size: int, files: Files) -> None:
                 block = reading.read(min(_BLOCK, size - offset))
                 if len(block) < min(_BLOCK, size - offset):
                     raise StorageError(path=str(source), problem=f"ends before byte {size}")
-                if held.read(len(block)) != block:
-                    files.write_at(writing, memoryview(block), offset)
+                found = held.read(len(block))
+                if found != block:
+                    same = len(found) if block.startswith(found) else 0
+                    files.write_at(writing, memoryview(block)[same:], offset + same)
                     held.seek(offset + len(block))
         files.sync(writing)
         writing.close()

@@ -8,13 +8,16 @@ the live vectors and records once more.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from vicinal._live import LiveCollection
 from vicinal._storage import changes, records
-from vicinal._storage.changes import Delta
+from vicinal._storage.changes import Delta, Rows, State
+from vicinal._storage.vectors import VectorStore
+from vicinal.errors import StorageError
 
 _BLOCK_ROWS = 4096
 _NO_ROWS = np.empty(0, dtype=np.int64)
@@ -30,18 +33,20 @@ def compact(live: LiveCollection) -> int:
             if not dead or state.dimension is None:
                 return 0
             order = rows[np.argsort(positions, kind="stable")]
-            vectors = live.committed_vectors(state)
-            live.files.step("compact: before vectors")
-            store = live.next_generation(state)
-            for start in range(0, len(order), _BLOCK_ROWS):
-                store.append(start, vectors[order[start : start + _BLOCK_ROWS]])
-            live.files.step("compact: vectors synced")
-            records.renumber(tx)
-            generation = state.generation + 1
-            after = replace(state, change=state.change + 1, rows=len(rows), generation=generation)
-            changes.log(tx, after, Delta(_NO_ROWS, _NO_ROWS))
-            before = live.adopt(store)
-            live.files.step("compact: before commit")
+            try:
+                store = _copied(live, state, order)
+                records.renumber(tx)
+                generation = state.generation + 1
+                after = replace(state, change=state.change + 1, rows=len(rows), generation=generation)
+                changes.log(tx, after, Delta(_NO_ROWS, _NO_ROWS))
+                before = live.adopt(store)
+                live.files.step("compact: before commit")
+            except BaseException:
+                if before is not None:
+                    live.adopt(before)
+                with suppress(StorageError):  # a full disk gets its space back at once
+                    live.discard_vectors(state.generation + 1)
+                raise
     except BaseException:
         if before is not None:
             live.adopt(before)
@@ -51,3 +56,14 @@ def compact(live: LiveCollection) -> int:
     live.discard_vectors(state.generation)
     live.database.shrink()
     return dead
+
+
+def _copied(live: LiveCollection, state: State, order: Rows) -> VectorStore:
+    """The next generation: the vectors of these rows, in this order."""
+    vectors = live.committed_vectors(state)
+    live.files.step("compact: before vectors")
+    store = live.next_generation(state)
+    for start in range(0, len(order), _BLOCK_ROWS):
+        store.append(start, vectors[order[start : start + _BLOCK_ROWS]])
+    live.files.step("compact: vectors synced")
+    return store

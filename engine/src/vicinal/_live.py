@@ -34,10 +34,11 @@ from vicinal._storage.lock import FileLock, NoLock
 from vicinal._storage.metadata import decode
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
-from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError
+from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError, VicinalError
 from vicinal.types import Vectors
 
 _MASKS_MAX = 64
+_NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
 
@@ -185,12 +186,16 @@ class LiveCollection:
 
     def check(self) -> list[str]:
         """What in this collection's truth contradicts itself."""
-        with self._explained(), self.database.read() as tx:
-            try:
-                vectors: Vectors | str = self.committed_vectors(self.state(tx))
-            except (StorageError, VectorsMissingError) as error:
-                vectors = str(error)
-            findings = list(fsck.check(tx, vectors))
+        findings: list[str] = []
+        try:
+            with self.database.read() as tx:
+                try:
+                    vectors: Vectors | str = self.committed_vectors(self.state(tx))
+                except (StorageError, VectorsMissingError) as error:
+                    vectors = str(error)
+                findings.extend(fsck.check(tx, vectors))
+        except (StorageError, *_NOT_OURS) as error:
+            findings.append(f"reading ended early: {error}")
         if self.directory is not None:
             findings += checkpoint.check(self.directory / "checkpoints", "graph")
         return findings
@@ -230,13 +235,26 @@ class LiveCollection:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """A collection deleted under its users' hands is not found, rather than closed or unreadable."""
+        """Say what is behind an error: a deleted collection, or a damaged one.
+
+        A collection deleted under its users' hands is not found, rather than closed or unreadable. And an
+        exception that is none of ours comes from damaged data, if `check` finds any, or from a mistake of
+        ours, which must not hide.
+        """
         try:
             yield
         except (ClosedError, StorageError) as error:
             if self._dropped or (self.directory is not None and not self.directory.exists()):
                 raise self._gone() from error
             raise
+        except VicinalError:
+            raise
+        except _NOT_OURS as error:
+            damage = [finding for finding in self.check() if not finding.startswith("checkpoint")]
+            if not damage:
+                raise
+            where = str(self.directory or self.info.name)
+            raise CorruptionError(path=where, problem=f"damaged: {damage[0]}") from error
 
     def _catch_up(self, tx: Transaction, state: State) -> View:
         with self._catching_up:

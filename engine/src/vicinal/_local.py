@@ -22,7 +22,7 @@ from vicinal._compact import compact
 from vicinal._index import planner
 from vicinal._index.view import Rows
 from vicinal._live import LiveCollection, Snapshot
-from vicinal._opened import OpenCollections
+from vicinal._opened import OpenCollections, info_of
 from vicinal._rank import mmr
 from vicinal._repair import repair
 from vicinal._storage import catalog, changes, fsck, records
@@ -30,7 +30,6 @@ from vicinal._storage.changes import Delta, State
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
 from vicinal._write import decide, encode_metadatas
-from vicinal.config import CollectionConfiguration
 from vicinal.errors import InvalidDimensionError, NotFoundError, StorageError, UniqueConstraintError
 from vicinal.types import Vector
 
@@ -143,7 +142,7 @@ class LocalBackend:
                 hint = "Use get_collection() to open it, or get_or_create_collection()"
                 raise UniqueConstraintError(kind="Collection", key=request.name, hint=hint)
             if found:
-                return _info(found[0], space)
+                return info_of(found[0], space)
             id = uuid.uuid4()
             configuration = request.configuration.model_dump()
             catalog.insert(tx, str(id), request.name, database, request.metadata, configuration)
@@ -163,24 +162,23 @@ class LocalBackend:
                 limit=request.limit,
                 offset=request.offset,
             )
-        return [_info(entry, space) for entry in found]
+        return [info_of(entry, space) for entry in found]
 
     def modify(self, request: r.Modify) -> r.CollectionInfo:
         with self._opened.catalog.write() as tx:
             found = catalog.get(tx, str(request.collection))
             if found is None:
                 raise NotFoundError(kind="Collection", key=str(request.collection))
-            tenant, database, name, metadata, configuration = found
-            if request.name is not None and request.name != name:
+            tenant, database, entry = found
+            if request.name is not None and request.name != entry.name:
                 if catalog.find(tx, tenant, database, name=request.name):
                     raise UniqueConstraintError(kind="Collection", key=request.name)
-                name = request.name
+                entry = replace(entry, name=request.name)
             if request.metadata is not None:
-                metadata = request.metadata
-            catalog.update(tx, str(request.collection), name, metadata)
+                entry = replace(entry, metadata=request.metadata)
+            catalog.update(tx, entry.id, entry.name, entry.metadata)
             self._files.step("modify: before commit")
-        entry = (str(request.collection), name, metadata, configuration)
-        info = _info(entry, r.Namespace(tenant, database))
+        info = info_of(entry, r.Namespace(tenant, database))
         self._opened.refresh(info)
         return info
 
@@ -211,8 +209,8 @@ class LocalBackend:
                     found = live.check()
             except NotFoundError:
                 continue  # deleted since
-            except StorageError as error:
-                found = [str(error)]
+            except (StorageError, ValueError, TypeError, AttributeError) as error:
+                found = [f"cannot be opened: {error}"]
             findings.extend(f"collection {name}: {finding}" for finding in found)
         return findings
 
@@ -267,13 +265,6 @@ def _fetch(snapshot: Snapshot, rows: Rows, fields: frozenset[str], distances: An
     elif "distances" in fields:
         columns["distances"] = []
     return r.Records(ids=[entry[1] for entry in entries], **columns)
-
-
-def _info(entry: tuple[Any, ...], namespace: r.Namespace) -> r.CollectionInfo:
-    id, name, metadata, configuration = entry
-    return r.CollectionInfo(
-        UUID(id), name, metadata, CollectionConfiguration.model_validate(configuration), namespace
-    )
 
 
 def _check_dimension(live: LiveCollection, expected: int, got: int, item: int | None) -> None:

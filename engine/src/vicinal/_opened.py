@@ -23,7 +23,6 @@ from vicinal._storage.database import Database
 from vicinal._storage.files import Files
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
-from vicinal.config import CollectionConfiguration
 from vicinal.errors import ClosedError, NotFoundError, StorageError
 
 OPEN_MAX = 64
@@ -76,9 +75,8 @@ class OpenCollections:
             found = catalog.get(tx, str(id))
         if found is None:
             raise NotFoundError(kind="Collection", key=str(id))
-        tenant, database, name, metadata, configuration = found
-        parsed = CollectionConfiguration.model_validate(configuration)
-        return CollectionInfo(id, name, metadata, parsed, Namespace(tenant, database))
+        tenant, database, entry = found
+        return info_of(entry, Namespace(tenant, database))
 
     def forget(self, id: UUID) -> None:
         """Close a collection, so that the next use opens it anew."""
@@ -204,3 +202,8 @@ class OpenCollections:
             with closing(database), database.write() as tx:
                 changes.drop(tx)
         self.files.remove_tree(directory)
+
+
+def info_of(entry: catalog.Entry, namespace: Namespace) -> CollectionInfo:
+    """A catalog entry as the answer to a request."""
+    return CollectionInfo(UUID(entry.id), entry.name, entry.metadata, entry.configuration, namespace)

@@ -1,13 +1,17 @@
 """What can be saved from a damaged collection?
 
-Every record whose texts and vector still agree with its checksum is copied to a new collection of the
-same identity; the others are listed. The damaged directory is kept beside it, so nothing is destroyed.
-Nobody else may have the database open meanwhile.
+Every record whose texts and vector still agree with its checksum is written to new files; the others are
+listed. A copy of the damaged directory is kept, so nothing is destroyed, and until the new table of
+records replaces the old one nothing is changed: a repair that is killed can be begun again. Nobody else
+may have the database open meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,14 +22,18 @@ from vicinal._opened import OpenCollections
 from vicinal._storage import catalog, changes, checksums, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, translated
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile
-from vicinal.errors import StorageError, VicinalError
+from vicinal.errors import FormatVersionError, VicinalError
 from vicinal.types import Vectors
 
 _NO_ROWS = np.empty(0, dtype=np.int64)
 _COLUMNS = "row, position, id, document, metadata, uri, checksum"
+_STRANGE = (TypeError, ValueError, OverflowError)
+"""What values of the wrong kind lead to, where they come from damaged tables."""
+_SAMPLE = 5  # records; all of them damaged, the state's word is taken
+_DIMENSION_MAX = 8192  # tried when the state does not know: a second or two
 
 
 def repair(opened: OpenCollections, files: Files) -> list[str]:
@@ -47,7 +55,9 @@ def _is_damaged(opened: OpenCollections, id: UUID) -> bool:
     try:
         with opened.using(id) as live:
             return any(not finding.startswith("checkpoint") for finding in live.check())
-    except StorageError:
+    except FormatVersionError:
+        return False  # whole, and not ours to touch
+    except (VicinalError, *_STRANGE):
         return True
 
 
@@ -57,13 +67,39 @@ def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
     files.make_directory(fresh)
     lost: list[str] = []
     whole = list(_whole(directory, lost))
-    _write(fresh, whole, files)
     kept_at = root / "damaged" / f"{directory.name}-{uuid4().hex[:8]}"
     files.make_directory(kept_at.parent)
-    files.replace(directory, kept_at)
-    files.replace(fresh, directory)
+    with translated(kept_at):
+        shutil.copytree(directory, kept_at)
+    # A generation of its own: neither this directory nor a backup of it has a file of that name.
+    generation = 1 + max(_generations(directory), default=-1)
+    _write(fresh, whole, generation, files)
+    _install(fresh, directory, files)
+    files.remove_tree(fresh.parent)
     yield f"{len(whole)} records saved; the damaged files are in {kept_at}"
     yield from lost
+
+
+def _install(fresh: Path, directory: Path, files: Files) -> None:
+    """Replace the files of a collection; it is repaired when its table is, the rest is tidying."""
+    vectors = list(fresh.glob("vectors-*.f32"))
+    for path in vectors:
+        files.replace(path, directory / path.name)
+    for suffix in ("-wal", "-shm"):  # they would be taken for those of the new table
+        files.remove(directory / f"records.sqlite3{suffix}")
+    files.step("repair: before table")
+    files.replace(fresh / "records.sqlite3", directory / "records.sqlite3")
+    files.step("repair: table replaced")
+    for path in directory.glob("vectors-*.f32"):
+        if path.name not in [new.name for new in vectors]:
+            files.remove(path)
+    files.remove_tree(directory / "checkpoints")
+
+
+def _generations(directory: Path) -> list[int]:
+    """Of the vector files that are there, the newest first."""
+    found = (path.stem.removeprefix("vectors-") for path in directory.glob("vectors-*.f32"))
+    return sorted((int(number) for number in found if number.isdigit()), reverse=True)
 
 
 Whole = tuple[tuple[Any, ...], Any]
@@ -74,78 +110,125 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
     """The records that are as they were written, in the order of `get`."""
     try:
         database = Database(directory / "records.sqlite3", RECORDS, must_exist=True)
-    except VicinalError as error:
+    except (VicinalError, *_STRANGE) as error:
         lost.append(f"no record can be read: {error}")
         return
-    found: list[Whole] = []
+    found: dict[int, Whole] = {}
+    judged: set[int] = set()
     try:
         with database.read() as tx:
-            state = changes.state(tx)
-            vectors = _vectors(directory, state)
-            last = max(state.rows, len(vectors))
-            for row, position, id, *texts, checksum in _readable(database, tx, 0, last, lost):
-                document, metadata, uri = texts
-                if row >= len(vectors):
-                    lost.append(f"record {id!r}: its vector is missing")
-                elif checksum != checksums.of_record(position, id, document, metadata, uri, vectors[row]):
-                    lost.append(f"record {id!r}: its texts or its vector are not what was written")
+            state, named = _state(database, tx), _names(database, tx)
+            vectors = _vectors(directory, state, _sample(database, tx))
+            rows = max([state.rows if state else len(vectors), *(1 + row for row in named)])
+            for row, position, id, *texts, checksum in _readable(
+                database, tx, 0, min(rows, len(vectors)) - 1
+            ):
+                judged.add(row)
+                named.setdefault(row, id)
+                if _agrees(checksum, (position, id, *texts), vectors[row]):
+                    found[row] = ((position, id, *texts, checksum), vectors[row])
                 else:
-                    found.append(((position, id, *texts, checksum), vectors[row]))
-    except (VicinalError, UnicodeDecodeError) as error:
+                    lost.append(f"record {id!r}: its texts or its vector are not what was written")
+            for row in sorted(named.keys() - judged):
+                problem = "its vector is missing" if row >= len(vectors) else "cannot be read"
+                lost.append(f"record {named[row]!r}: {problem}")
+            if state and state.records > len(named):
+                lost.append(f"{state.records - len(named)} records of which not even the id can be read")
+    except (VicinalError, *_STRANGE) as error:
         lost.append(f"reading ended early: {error}")
     finally:
         database.close()
     seen: set[str] = set()
-    for entry in sorted(found, key=lambda entry: entry[0][0]):
+    for entry in sorted(found.values(), key=lambda entry: entry[0][0]):
         if entry[0][1] not in seen:
             seen.add(entry[0][1])
             yield entry
 
 
-def _vectors(directory: Path, state: State) -> Vectors:
-    """All whole vectors of the file, committed or not; the checksums tell them apart."""
-    path = directory / f"vectors-{state.generation}.f32"
-    if state.dimension is None or not path.exists():
-        return np.empty((0, 0), dtype=np.float32)
-    data = np.fromfile(path, dtype="<f4")
-    rows = len(data) // state.dimension
-    return data[: rows * state.dimension].reshape(rows, state.dimension)
+def _agrees(checksum: Any, parts: Sequence[Any], vector: Any) -> bool:
+    """Whether a record is what was written: values of the right kinds that have its checksum."""
+    position, id, document, metadata, uri = parts
+    if not isinstance(position, int) or not isinstance(id, str):
+        return False
+    return bool(checksum == checksums.of_record(position, id, document, metadata, uri, vector))
 
 
-def _readable(
-    database: Database, tx: Transaction, first: int, last: int, lost: list[str]
-) -> Iterator[tuple[Any, ...]]:
+def _state(database: Database, tx: Transaction) -> State | None:
+    """The state, when it can be read."""
+    try:
+        with database.translated():
+            return changes.state(tx)
+    except (VicinalError, *_STRANGE):
+        return None
+
+
+def _names(database: Database, tx: Transaction) -> dict[int, str]:
+    """row → id, as the index of ids has them: it may be whole where the table is not."""
+    try:
+        with database.translated():
+            return dict(tx.execute("SELECT row, id FROM records ORDER BY id").fetchall())
+    except (VicinalError, *_STRANGE):
+        return {}
+
+
+def _sample(database: Database, tx: Transaction) -> list[tuple[Any, ...]]:
+    """A few records that can be read, to see which vectors are theirs."""
+    found: list[tuple[Any, ...]] = []
+    with suppress(VicinalError, *_STRANGE), database.translated():
+        for record in tx.execute(f"SELECT {_COLUMNS} FROM records LIMIT {_SAMPLE}"):
+            found.append(record)  # noqa: PERF402 - what was read before the damage counts
+    return found
+
+
+def _vectors(directory: Path, state: State | None, sample: list[tuple[Any, ...]]) -> Vectors:
+    """All whole vectors of the file, committed or not; the checksums tell them apart.
+
+    Which file and which dimension, the state says; when it says nothing that agrees with any checksum,
+    all are tried.
+    """
+    data = {n: np.fromfile(directory / f"vectors-{n}.f32", dtype="<f4") for n in _generations(directory)}
+    stated: list[tuple[int, int]] = []
+    if state is not None and state.dimension and state.generation in data:
+        stated = [(state.generation, state.dimension)]
+    others = ((n, dimension) for n in data for dimension in range(1, _DIMENSION_MAX + 1))
+    for n, dimension in chain(stated, others):
+        vectors = _shaped(data[n], dimension)
+        if any(row < len(vectors) and _agrees(sum, parts, vectors[row]) for row, *parts, sum in sample):
+            return vectors
+    return _shaped(data[stated[0][0]], stated[0][1]) if stated else np.empty((0, 0), dtype=np.float32)
+
+
+def _shaped(data: Any, dimension: int) -> Vectors:
+    rows = len(data) // dimension
+    shaped: Vectors = data[: rows * dimension].reshape(rows, dimension)
+    return shaped
+
+
+def _readable(database: Database, tx: Transaction, first: int, last: int) -> Iterator[tuple[Any, ...]]:
     """Records of rows [first, last], halving what cannot be read until only the damaged rows are left out."""
     try:
         with database.translated():
             batch = tx.execute(
                 f"SELECT {_COLUMNS} FROM records WHERE row BETWEEN ? AND ?", (first, last)
             ).fetchall()
-    except StorageError:
-        if first >= last:
-            lost.append(f"row {first}: cannot be read")
-            return
-        middle = (first + last) // 2
-        yield from _readable(database, tx, first, middle, lost)
-        yield from _readable(database, tx, middle + 1, last, lost)
+    except (VicinalError, *_STRANGE):
+        if first < last:
+            middle = (first + last) // 2
+            yield from _readable(database, tx, first, middle)
+            yield from _readable(database, tx, middle + 1, last)
         return
     yield from batch
 
 
-def _write(directory: Path, whole: list[Whole], files: Files) -> None:
+def _write(directory: Path, whole: list[Whole], generation: int, files: Files) -> None:
     """A collection's directory that holds these records."""
-    database = Database(directory / "records.sqlite3", RECORDS)
-    try:
-        with database.write() as tx:
-            if not whole:
-                return
+    with closing(Database(directory / "records.sqlite3", RECORDS)) as database, database.write() as tx:
+        dimension, positions = None, 0
+        if whole:
             vectors = np.stack([vector for _, vector in whole])
-            dimension = vectors.shape[1]
-            store = VectorFile(directory / "vectors-0.f32", dimension, 0, files, create=True)
-            store.append(0, vectors)
+            dimension, positions = vectors.shape[1], 1 + max(texts[0] for texts, _ in whole)
+            path = directory / f"vectors-{generation}.f32"
+            VectorFile(path, dimension, generation, files, create=True).append(0, vectors)
             records.insert(tx, [(row, *texts) for row, (texts, _) in enumerate(whole)])
-            positions = 1 + max(texts[0] for texts, _ in whole)
-            state = State(1, len(whole), len(whole), positions, dimension, 0, dropped=False)
-            changes.log(tx, state, Delta(_NO_ROWS, _NO_ROWS))
-    finally:
-        database.close()
+        state = State(1, len(whole), len(whole), positions, dimension, generation, dropped=False)
+        changes.log(tx, state, Delta(_NO_ROWS, _NO_ROWS))

@@ -122,7 +122,8 @@ def _save(live: LiveCollection, graph: Graph, view: View) -> None:
     covered = checkpoint.covers(directory, "graph")
     same = covered.get("generation") == view.generation
     with suppress(TypeError):
-        if same and graph.rows < _CHECKPOINT_GROWTH * covered.get("rows", 0):
+        enough = same and graph.rows < _CHECKPOINT_GROWTH * covered.get("rows", 0)
+        if enough and not checkpoint.check(directory, "graph"):
             return
     covers = {
         "generation": view.generation,

@@ -83,7 +83,8 @@ def ids(value: Any, *, unique: bool = True) -> tuple[str, ...]:
             raise ArgumentTypeError(argument=f"ids[{i}]", expected="a str", got=id)
         if not id:
             raise InvalidArgumentError(f"ids[{i}]: Empty ID, ID must have at least one character")
-        listed[i] = unicode(id, f"ids[{i}]")
+        if type(id) is not str or not id.isascii():
+            listed[i] = unicode(id, f"ids[{i}]")
     if unique and len(set(listed)) != len(listed):
         seen: set[str] = set()
         repeated = [id for id in listed if id in seen or seen.add(id)]  # type: ignore[func-returns-value]
@@ -182,7 +183,8 @@ def _texts(value: Any, argument: str) -> tuple[str | None, ...] | None:
             continue
         if not isinstance(text, str):
             raise ArgumentTypeError(argument=f"{argument}[{i}]", expected="a str", got=text)
-        listed[i] = unicode(text, f"{argument}[{i}]")
+        if type(text) is not str or not text.isascii():
+            listed[i] = unicode(text, f"{argument}[{i}]")
     return tuple(listed)
 
 
@@ -228,11 +230,12 @@ def _object(value: Mapping[Any, Any], argument: str, depth: int) -> dict[str, An
     for key, item in value.items():
         if not isinstance(key, str):
             raise ArgumentTypeError(argument=f"{argument} key", expected="a str", got=key)
-        unicode(key, f"{argument} key")
+        if not key.isascii():
+            unicode(key, f"{argument} key")
         kind = type(item)
         if kind is str:
             out[key] = item if item.isascii() else unicode(item, f'{argument}["{key}"]')
-        elif kind is float or kind is bool or item is None:
+        elif kind is float or kind is bool or item is None or (kind is int and abs(item) < 2**63):
             out[key] = item
         else:
             out[key] = _value(item, f'{argument}["{key}"]', depth)

@@ -56,7 +56,8 @@ class VicinalError(Exception):
 def _rebuild(cls: type[VicinalError], args: tuple[Any, ...], facts: dict[str, Any]) -> VicinalError:
     error = cls.__new__(cls, *args)
     error.args = args  # OSError's __new__ leaves them to __init__
-    error.__dict__.update(facts)
+    for name, value in facts.items():
+        setattr(error, name, value)
     return error
 
 
@@ -164,7 +165,12 @@ class StorageError(VicinalError, OSError):
     """The directory cannot be used: not a directory, not writable, full, or failing."""
 
     def __init__(self, *, path: str, problem: str, errno: int | None = None) -> None:
-        super().__init__(f"{path}: {problem}", path=path, problem=problem, errno=errno)
+        super().__init__(f"{path}: {problem}", path=path, problem=problem)
+        self.errno = errno
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # OSError keeps errno outside of __dict__.
+        return _rebuild, (type(self), self.args, {**self.__dict__, "errno": self.errno})
 
 
 class FormatVersionError(StorageError):

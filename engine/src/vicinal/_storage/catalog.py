@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from vicinal._storage import checksums
 from vicinal._storage.database import Transaction
 from vicinal._storage.metadata import decode, encode
+from vicinal.config import CollectionConfiguration
+from vicinal.errors import CorruptionError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalog holds of one collection."""
+
+    id: str
+    name: str
+    metadata: dict[str, Any] | None
+    configuration: CollectionConfiguration
+
 
 _COLUMNS = "c.id, c.name, c.metadata, c.configuration"
 _FROM = "collections c JOIN databases d ON d.id = c.database WHERE d.tenant = ? AND d.name = ?"
@@ -23,14 +37,24 @@ def find(
     id: str | None = None,
     limit: int | None = None,
     offset: int = 0,
-) -> list[tuple[str, str, dict[str, Any] | None, dict[str, Any]]]:
-    """(id, name, metadata, configuration) of collections, in order of name."""
+) -> list[Entry]:
+    """The entries of collections, in order of name."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM {_FROM} AND (? IS NULL OR c.name = ?) AND (? IS NULL OR c.id = ?) "
         "ORDER BY c.name LIMIT ? OFFSET ?",
         (tenant, database, name, name, id, id, _bound(limit, -1), _bound(offset, 0)),
     )
-    return [(i, n, decode(metadata), json.loads(config)) for i, n, metadata, config in rows]
+    return [_entry(*row) for row in rows.fetchall()]
+
+
+def _entry(id: str, name: str, metadata: str | None, configuration: str) -> Entry:
+    try:
+        parsed = CollectionConfiguration.model_validate_json(configuration)
+        return Entry(id, name, decode(metadata), parsed)
+    except (ValueError, TypeError) as error:
+        raise CorruptionError(
+            path="catalog.sqlite3", problem=f"the entry of collection {name!r} cannot be read: {error}"
+        ) from error
 
 
 def _bound(number: int | None, default: int) -> int:
@@ -67,14 +91,14 @@ def insert(
     )
 
 
-def get(tx: Transaction, id: str) -> tuple[str, str, str, dict[str, Any] | None, dict[str, Any]] | None:
-    """(tenant, database, name, metadata, configuration) of one collection."""
+def get(tx: Transaction, id: str) -> tuple[str, str, Entry] | None:
+    """(tenant, database, entry) of one collection."""
     row = tx.execute(
-        "SELECT d.tenant, d.name, c.name, c.metadata, c.configuration "
-        "FROM collections c JOIN databases d ON d.id = c.database WHERE c.id = ?",
+        f"SELECT d.tenant, d.name, {_COLUMNS} FROM collections c "
+        "JOIN databases d ON d.id = c.database WHERE c.id = ?",
         (id,),
     ).fetchone()
-    return None if row is None else (*row[:3], decode(row[3]), json.loads(row[4]))
+    return None if row is None else (row[0], row[1], _entry(*row[2:]))
 
 
 def update(tx: Transaction, id: str, name: str, metadata: Mapping[str, Any] | None) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vicinal._storage import checksums
 from vicinal._storage.database import Transaction
+from vicinal.errors import CorruptionError
 
 KEPT = 10_000
 
@@ -48,6 +49,10 @@ def state(tx: Transaction) -> State:
     row = tx.execute(
         "SELECT change, rows, records, positions, dimension, generation, dropped FROM state"
     ).fetchone()
+    if row is None or any(not isinstance(value, int) for value in (*row[:4], *row[5:])):
+        raise CorruptionError(path="records.sqlite3", problem="its state is missing or damaged")
+    if row[4] is not None and (not isinstance(row[4], int) or row[4] < 1):
+        raise CorruptionError(path="records.sqlite3", problem=f"its dimension is {row[4]!r}")
     return State(*row)
 
 

@@ -19,15 +19,16 @@ Part = Union[str, bytes, int, None]
 
 
 def of(parts: Iterable[Part]) -> int:
-    """CRC-32 over values, each with its kind and length, so that no two lists of values look alike."""
-    value = 0
+    """CRC-32 over values, each with its length, so that no two lists of values look alike."""
+    pieces: list[bytes] = []
     for part in parts:
         if part is None:
-            value = zlib.crc32(b"-", value)
+            pieces.append(b"-")
             continue
         data = part if isinstance(part, bytes) else str(part).encode()
-        value = zlib.crc32(data, zlib.crc32(b"%d:" % len(data), value))
-    return value
+        pieces.append(b"%d:" % len(data))
+        pieces.append(data)
+    return zlib.crc32(b"".join(pieces))
 
 
 def of_record(

@@ -85,9 +85,14 @@ class Database:
 
     def shrink(self) -> None:
         """Give free pages back to the file system, as far as other readers let it."""
-        with self._writing, self.translated(), suppress(sqlite3.OperationalError):
-            self._writer.execute("VACUUM")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._writing, self.translated():
+            self._writer.execute("PRAGMA busy_timeout = 0")  # else a long reader would stop all writers
+            try:
+                with suppress(sqlite3.OperationalError):
+                    self._writer.execute("VACUUM")
+                    self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {int(_WAIT_S * 1000)}")
 
     def copy(self, target: Path) -> None:
         """Write one committed state to another file, while writers go on."""
@@ -212,6 +217,8 @@ class Database:
             if "closed" in str(error):  # another thread closed the client; there is no code to ask for
                 raise ClosedError from error
             raise
+        except UnicodeDecodeError as error:  # SQLite hands damaged text, or damaged SQL, to Python
+            raise CorruptionError(path=where, problem=f"damaged: {error}") from error
         except sqlite3.DatabaseError as error:
             if type(error) is sqlite3.DatabaseError:  # SQLite's CORRUPT and NOTADB
                 raise CorruptionError(path=where, problem=f"damaged, SQLite says: {error}") from error

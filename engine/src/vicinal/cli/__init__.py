@@ -65,13 +65,15 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
+    damaged = 0
     with _open(options.path) as client:
         for collection in client.list_collections():
             try:
                 print(f"{collection.name}: {collection.count():,} records")
             except StorageError as error:
                 print(f"{collection.name}: {error}")
-    return 0
+                damaged = 1
+    return damaged
 
 
 def _backup(options: argparse.Namespace) -> int:
@@ -82,7 +84,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 def _compact(options: argparse.Namespace) -> int:
     with _open(options.path) as client:
-        names = [options.collection] if options.collection else [c.name for c in client.list_collections()]
-        for name in names:
-            client.get_collection(name).compact()
+        one = options.collection
+        for collection in [client.get_collection(one)] if one else client.list_collections():
+            collection.compact()
     return 0
