@@ -265,10 +265,10 @@ def main() -> None:
         order = json.loads(line)
         pid = os.fork()
         if not pid:
+            os.write(1, b"pid %d\n" % os.getpid())  # the child itself, so that nothing comes before it
             files = Deadly(order["step"], order["times"])
             works[order["work"]](Path(order["path"]), files, order["seed"], order["start"])
             os._exit(0)
-        os.write(1, b"pid %d\n" % pid)
         _, status = os.waitpid(pid, 0)
         os.write(1, b"dead %d\n" % (os.WTERMSIG(status) if os.WIFSIGNALED(status) else -status))
 

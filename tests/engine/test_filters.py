@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import strategies as st
 
 import vicinal
-from vicinal.testing import matches
+from vicinal.testing import check, matches
 
 DAY = date(2020, 1, 1)
 NOON = datetime(2020, 1, 1, 12, tzinfo=timezone.utc)
@@ -340,18 +341,33 @@ def filled(store, records: dict[str, Any], **columns: Any) -> vicinal.Collection
     )
 
 
-@pytest.fixture
-def values(store):
-    """The table of values, read again from disk where there is one."""
-    return store.reopen(filled(store, RECORDS))
+def fill(values: vicinal.Collection, texts: vicinal.Collection) -> None:
+    values.add(list(RECORDS), [[i] for i in range(len(RECORDS))], list(RECORDS.values()))
+    texts.add(list(DOCUMENTS), [[i] for i in range(len(DOCUMENTS))], documents=list(DOCUMENTS.values()))
 
 
-@pytest.fixture
-def texts(store):
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Both tables in memory, and read again from disk. Nobody writes to them."""
+    path = tmp_path_factory.mktemp("tables")
+    with opened(path, "values") as values, opened(path, "texts") as texts:
+        fill(values, texts)
+    with opened(None) as values, opened(None) as texts:
+        fill(values, texts)
+        with opened(path, "values") as stored_values, opened(path, "texts") as stored_texts:
+            yield {"ephemeral": (values, texts), "persistent": (stored_values, stored_texts)}
+
+
+@pytest.fixture(params=["ephemeral", "persistent"])
+def values(request, tables):
+    """The table of values."""
+    return tables[request.param][0]
+
+
+@pytest.fixture(params=["ephemeral", "persistent"])
+def texts(request, tables):
     """The table of documents."""
-    count = len(DOCUMENTS)
-    records = {"ids": list(DOCUMENTS), "documents": list(DOCUMENTS.values())}
-    return store.reopen(store.collection(embeddings=[[i] for i in range(count)], **records))
+    return tables[request.param][1]
 
 
 # --- by hand ---------------------------------------------------------------------------------
@@ -750,9 +766,10 @@ def agree(made: vicinal.Collection, model: Model, filters: Any, k: int) -> None:
 
 
 @contextmanager
-def opened(path: str | None):
-    with vicinal.EphemeralClient() if path is None else vicinal.PersistentClient(path) as client:
-        yield client.get_or_create_collection("things", embedding_function=None)
+def opened(path: str | Path | None, name: str = "things"):
+    with vicinal.Client() if path is None else vicinal.PersistentClient(path) as client:
+        yield client.get_or_create_collection(name, embedding_function=None)
+        assert check(client) == []
 
 
 RANDOM = {

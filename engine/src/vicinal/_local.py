@@ -176,7 +176,7 @@ class LocalBackend:
                 entry = replace(entry, name=request.name)
             if request.metadata is not None:
                 entry = replace(entry, metadata=request.metadata)
-            catalog.update(tx, entry.id, entry.name, entry.metadata)
+            catalog.update(tx, str(entry.id), entry.name, entry.metadata)
             self._files.step("modify: before commit")
         info = info_of(entry, r.Namespace(tenant, database))
         self._opened.refresh(info)

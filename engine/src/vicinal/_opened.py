@@ -206,4 +206,4 @@ class OpenCollections:
 
 def info_of(entry: catalog.Entry, namespace: Namespace) -> CollectionInfo:
     """A catalog entry as the answer to a request."""
-    return CollectionInfo(UUID(entry.id), entry.name, entry.metadata, entry.configuration, namespace)
+    return CollectionInfo(entry.id, entry.name, entry.metadata, entry.configuration, namespace)

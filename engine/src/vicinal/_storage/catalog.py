@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from vicinal._storage import checksums
 from vicinal._storage.database import Transaction
@@ -18,7 +19,7 @@ from vicinal.errors import CorruptionError
 class Entry:
     """What the catalog holds of one collection."""
 
-    id: str
+    id: UUID
     name: str
     metadata: dict[str, Any] | None
     configuration: CollectionConfiguration
@@ -50,8 +51,8 @@ def find(
 def _entry(id: str, name: str, metadata: str | None, configuration: str) -> Entry:
     try:
         parsed = CollectionConfiguration.model_validate_json(configuration)
-        return Entry(id, name, decode(metadata), parsed)
-    except (ValueError, TypeError) as error:
+        return Entry(UUID(id), str(name), decode(metadata), parsed)
+    except (ValueError, TypeError, AttributeError) as error:
         raise CorruptionError(
             path="catalog.sqlite3", problem=f"the entry of collection {name!r} cannot be read: {error}"
         ) from error
@@ -134,5 +135,13 @@ def delete(tx: Transaction, id: str) -> bool:
 
 
 def names(tx: Transaction) -> dict[str, str]:
-    """id → name of all collections of all databases."""
-    return dict(tx.execute("SELECT id, name FROM collections ORDER BY name"))
+    """id → name of all collections of all databases, but for damaged ids, which `damaged` reports."""
+    entries = tx.execute("SELECT id, name FROM collections ORDER BY name")
+    return {id: str(name) for id, name in entries if _is_uuid(id)}
+
+
+def _is_uuid(id: Any) -> bool:
+    try:
+        return bool(str(UUID(id)) == id)
+    except (ValueError, TypeError, AttributeError):
+        return False

@@ -88,8 +88,13 @@ def covers(directory: Path, name: str) -> dict[str, Any]:
 
 def check(directory: Path, name: str) -> list[str]:
     """A checkpoint that is there but cannot be believed: it costs time, and nothing else."""
-    if (directory / f"{name}.json").exists() and load(directory, name) is None:
-        return [f"checkpoint {name}: damaged; it is ignored and will be made anew"]
+    manifest = directory / f"{name}.json"
+    while manifest.exists():
+        before = _manifest(directory, name)
+        if load(directory, name) is not None:
+            return []
+        if _manifest(directory, name) == before:  # else it was being replaced
+            return [f"checkpoint {name}: damaged; it is ignored and will be made anew"]
     return []
 
 

@@ -1,0 +1,446 @@
+"""A backup is one committed state of every collection, whatever else goes on, and opening it restores it.
+
+The writer that goes on meanwhile writes pairs of records that belong together, so that half a batch
+would show; the process that is killed is this file, run as a program.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal._storage.files import Files, OpenFile
+from vicinal.errors import CorruptionError, StorageError
+from vicinal.testing import FaultyFiles, dump, open_with
+
+DIMENSION = 64
+STEPS = [
+    "backup: catalog copied",
+    "file: write",
+    "backup: vectors copied",
+    "backup: collection replaced",
+    "backup: before catalog",
+    "backup: catalog replaced",
+]
+
+
+def fill(
+    client: vicinal.Client, name: str = "things", first: int = 0, count: int = 300
+) -> vicinal.Collection:
+    """A collection with records number first, first + 1, …"""
+    things = client.get_or_create_collection(name, embedding_function=None)
+    numbers = range(first, first + count)
+    things.upsert(
+        ids=[f"id {n}" for n in numbers],
+        embeddings=np.random.default_rng([first, count]).standard_normal((count, DIMENSION)),
+        documents=[f"text {n}" for n in numbers],
+        metadatas=[{"n": n} for n in numbers],
+    )
+    return things
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """name → records of every collection in a directory that is sound."""
+    with vicinal.PersistentClient(path, must_exist=True) as client:
+        assert client.check() == []
+        return {held.name: dump(held) for held in client.list_collections()}
+
+
+def names_in(path: Path) -> set[str]:
+    """The files of a directory, and of those below it."""
+    return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+
+
+class Counting(Files):
+    """A file system that counts the bytes of vectors that are written."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def write_at(self, file: OpenFile, data: memoryview, offset: int) -> None:
+        self.written += data.nbytes
+        super().write_at(file, data, offset)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The database's directory."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where backups go."""
+    return tmp_path / "backup"
+
+
+def test_a_backup_holds_what_the_database_holds(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client).delete(ids=["id 3"])
+        client.create_collection("empty", metadata={"about": "nothing"}, embedding_function=None)
+        fill(client, "others", count=5)
+        client.backup(target)
+    assert contents(target) == contents(path)
+    with vicinal.PersistentClient(target) as client:
+        assert client.get_collection("empty").metadata == {"about": "nothing"}
+
+
+def test_a_database_without_collections_has_a_backup(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        client.backup(target)
+    assert contents(target) == {}
+
+
+def test_a_restored_database_takes_writes_and_leaves_the_original_alone(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+    before = contents(path)
+    with vicinal.PersistentClient(target) as restored:
+        fill(restored, first=1000).compact()
+        assert restored.get_collection("things").count() == 600
+    assert (contents(path), len(contents(target)["things"])) == (before, 600)
+
+
+def test_a_second_backup_writes_only_the_vectors_that_are_new(path: Path, target: Path) -> None:
+    files = Counting()
+    with open_with(path, files) as client:
+        fill(client, count=5000)
+        client.backup(target)
+        fill(client, first=5000, count=10)
+        files.written = 0
+        client.backup(target)
+        assert files.written == 10 * DIMENSION * 4
+        files.written = 0
+        client.backup(target)
+        assert files.written == 0
+    assert contents(target) == contents(path)
+
+
+def test_a_backup_follows_what_is_made_changed_renamed_and_deleted(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        for name in ("kept", "deleted", "renamed"):
+            fill(client, name)
+        client.backup(target)
+        client.delete_collection("deleted")
+        client.get_collection("renamed").modify(name="another-name")
+        fill(client, "kept", 10, 5).delete(ids=["id 1"])
+        fill(client, "new")
+        client.backup(target)
+    assert contents(target) == contents(path)
+    assert len(list((target / "collections").iterdir())) == 3
+
+
+def test_a_backup_follows_a_compaction(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        things = fill(client)
+        client.backup(target)
+        things.delete(where={"n": {"$lt": 200}})
+        things.compact()
+        client.backup(target)
+    assert contents(target) == contents(path)
+    assert [file.name for file in target.rglob("vectors-*")] == ["vectors-1.f32"]
+
+
+def test_a_backup_follows_a_repair(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+    [vectors] = path.rglob("vectors-0.f32")
+    vectors.write_bytes(b"\0" * 4 + vectors.read_bytes()[4:])
+    with vicinal.PersistentClient(path) as client:
+        client.repair()
+        client.backup(target)
+    assert contents(target) == contents(path)
+
+
+def test_a_damaged_backup_is_made_whole_by_the_next(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+        [vectors] = target.rglob("vectors-0.f32")
+        vectors.write_bytes(b"\xff" * 100)
+        client.backup(target)
+    assert contents(target) == contents(path)
+
+
+# --- while others write ----------------------------------------------------------------------------
+
+
+@contextmanager
+def writing(client: vicinal.Client) -> Iterator[None]:
+    """Another thread writes batches of two records, deletes, and compacts, until the block ends."""
+    things, stop, begun = client.get_collection("things"), threading.Event(), threading.Event()
+    failed: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            for number in range(1_000_000):
+                if stop.is_set():
+                    return
+                pair = {"ids": [f"left {number}", f"right {number}"], "metadatas": [{"pair": number}] * 2}
+                things.add(**pair, embeddings=[[number] * DIMENSION] * 2)
+                things.delete(where={"pair": number - 20})
+                if number % 10 == 9:
+                    things.compact()
+                    begun.set()
+        except BaseException as error:
+            failed.append(error)
+            begun.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    begun.wait()
+    yield
+    stop.set()
+    thread.join()
+    assert failed == []
+
+
+def pairs_of(path: Path) -> list[int]:
+    """The numbers of the pairs in a backup, each of which must be whole, and without a gap."""
+    found: dict[int, list[Any]] = {}
+    for record in contents(path)["things"]:
+        if "pair" in record["metadatas"]:
+            found.setdefault(record["metadatas"]["pair"], []).append(record)
+    for number, records in found.items():
+        assert [record["id"] for record in records] == [f"left {number}", f"right {number}"]
+        assert all(record["embeddings"] == [number] * DIMENSION for record in records)
+    assert sorted(found) == list(range(min(found), max(found) + 1))
+    return list(found)
+
+
+def test_each_backup_is_one_committed_state_while_a_thread_writes(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        last = -1
+        with writing(client):
+            for _ in range(8):
+                client.backup(target)
+                pairs = pairs_of(target)
+                assert max(pairs) >= last
+                assert len(pairs) <= 21
+                last = max(pairs)
+
+
+def test_each_backup_is_one_committed_state_while_another_process_writes(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+    with running("write", path) as process, vicinal.PersistentClient(path) as client:
+        assert process.stdout.readline() == b"ready\n"
+        for _ in range(5):
+            client.backup(target)
+            assert pairs_of(target)
+        assert process.poll() is None
+
+
+def test_collections_come_and_go_while_a_backup_is_made(path: Path, target: Path) -> None:
+    stop = threading.Event()
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+
+        def come_and_go() -> None:
+            while not stop.is_set():
+                fill(client, "passing", count=3)
+                client.delete_collection("passing")
+
+        thread = threading.Thread(target=come_and_go)
+        thread.start()
+        try:
+            for _ in range(10):
+                client.backup(target)
+                assert {name: len(held) for name, held in contents(target).items()} in (
+                    {"things": 300},
+                    {"things": 300, "passing": 3},
+                    {"things": 300, "passing": 0},
+                )
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_a_writer_does_not_wait_for_a_backup(path: Path, target: Path) -> None:
+    written: list[str] = []
+
+    def write(step: str) -> None:
+        if step == "backup: vectors copied":
+            with vicinal.PersistentClient(path) as other:
+                written.append(other.get_collection("things").add(ids=["new"], embeddings=[[1] * DIMENSION]))
+
+    with open_with(path, FaultyFiles(write)) as client:
+        fill(client)
+        client.backup(target)
+    assert len(written) == 1
+    assert (len(contents(target)["things"]), len(contents(path)["things"])) == (300, 301)
+
+
+# --- when it fails -----------------------------------------------------------------------------------
+
+
+def two_states(path: Path, target: Path) -> tuple[Any, Any]:
+    """An earlier backup, and a database that has gone on since: the contents of both."""
+    with vicinal.PersistentClient(path) as client:
+        things = fill(client)
+        fill(client, "deleted", count=3)
+        client.backup(target)
+        earlier = contents(path)
+        fill(client, first=1000, count=50)
+        things.delete(ids=["id 7"])
+        client.delete_collection("deleted")
+        fill(client, "new", count=3)
+    return earlier, contents(path)
+
+
+def holds_one_of(target: Path, earlier: Any, later: Any) -> None:
+    """Every collection of a backup is as it was then, or as it is now."""
+    for name, records in contents(target).items():
+        assert records in (earlier.get(name), later.get(name))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_backup_that_is_killed_leaves_the_earlier_one_usable(path: Path, target: Path, step: str) -> None:
+    earlier, later = two_states(path, target)
+    with running("backup", path, target, step) as process:
+        assert process.wait() == -signal.SIGKILL
+    holds_one_of(target, earlier, later)
+    with vicinal.PersistentClient(path) as client:
+        client.backup(target)
+    assert contents(target) == later
+    assert not [name for name in names_in(target) if len(name.split("-")[-1]) == 32]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_backup_that_finds_the_disk_full_leaves_the_earlier_one_usable(
+    path: Path, target: Path, step: str
+) -> None:
+    earlier, later = two_states(path, target)
+    before = names_in(target)
+
+    def fail(reached: str) -> None:
+        if reached == step:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with open_with(path, FaultyFiles(fail)) as client, pytest.raises(OSError, match="No space left"):
+        client.backup(target)
+    holds_one_of(target, earlier, later)
+    assert not [name for name in names_in(target) - before if len(name.split("-")[-1]) == 32]
+
+
+def test_a_first_backup_that_is_killed_can_be_made_again(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+    with running("backup", path, target, "backup: collection replaced") as process:
+        process.wait()
+    with pytest.raises(StorageError, match="holds no Vicinal database"):
+        vicinal.PersistentClient(target, must_exist=True)
+    with vicinal.PersistentClient(path) as client:
+        client.backup(target)
+    assert contents(target) == contents(path)
+
+
+def test_a_collection_without_its_vectors_is_not_backed_up_but_reported(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+    before = contents(target)
+    next(path.rglob("vectors-0.f32")).unlink()
+    with vicinal.PersistentClient(path) as client, pytest.raises(CorruptionError, match="is missing"):
+        client.backup(target)
+    assert contents(target) == before
+
+
+# --- where it may not go -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [".", "inside", "collections", "collections/inside"])
+def test_a_backup_does_not_go_into_the_database_itself(path: Path, place: str) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        before = names_in(path)
+        with pytest.raises(StorageError, match=r"a backup needs its own place"):
+            client.backup(path / place)
+        assert names_in(path) == before
+
+
+@pytest.mark.parametrize("held", ["notes.txt", "catalog.sqlite3.old", "folder/file"])
+def test_a_directory_with_other_things_in_it_is_refused(path: Path, target: Path, held: str) -> None:
+    (target / held).parent.mkdir(parents=True)
+    (target / held).write_text("precious")
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        with pytest.raises(StorageError, match="is neither empty nor an earlier backup"):
+            client.backup(target)
+    assert names_in(target) == {held}
+
+
+def test_the_backup_of_another_database_is_refused(path: Path, target: Path, tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path / "other") as other:
+        fill(other)
+        other.backup(target)
+    refused = pytest.raises(StorageError, match="is another database, not a backup of this one")
+    with vicinal.PersistentClient(path) as client, refused:
+        client.backup(target)
+    assert contents(target) == contents(tmp_path / "other")
+
+
+def test_a_copy_of_a_backup_and_a_backup_of_a_backup_are_backups(
+    path: Path, target: Path, tmp_path: Path
+) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+        shutil.copytree(target, tmp_path / "copy")
+        fill(client, first=500)
+        client.backup(tmp_path / "copy")
+    with vicinal.PersistentClient(tmp_path / "copy") as second:
+        second.backup(target)
+    assert contents(target) == contents(path)
+
+
+def test_a_database_in_memory_has_no_backup(target: Path) -> None:
+    with vicinal.EphemeralClient() as client, pytest.raises(StorageError, match="only a persistent client"):
+        client.backup(target)
+    assert not target.exists()
+
+
+# --- this file as a program --------------------------------------------------------------------------
+
+
+@contextmanager
+def running(*arguments: Any) -> Iterator[Any]:
+    process = subprocess.Popen([sys.executable, __file__, *map(str, arguments)], stdout=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def main(work: str, path: str, target: str = "", step: str = "") -> None:
+    if work == "write":
+        with vicinal.PersistentClient(path) as client, writing(client):
+            print("ready", flush=True)
+            threading.Event().wait()
+
+    def die(reached: str) -> None:
+        if reached == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with open_with(Path(path), FaultyFiles(die)) as client:
+        client.backup(target)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

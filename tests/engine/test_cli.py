@@ -1,0 +1,163 @@
+"""`python -m vicinal` looks after a database, and its exit code says how it is: well, damaged, or missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vicinal
+from vicinal.testing import HashEmbeddingFunction, dump
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A closed database with two collections and an empty one."""
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=[f"id {i}" for i in range(1234)], embeddings=[[i, 1] for i in range(1234)])
+        hashed = client.create_collection("hashed", embedding_function=HashEmbeddingFunction())
+        hashed.add(ids=["a", "b"], documents=["one", "two"])
+        client.create_collection("empty", embedding_function=None)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """`run(*arguments)` is the exit code, the output, and what was said about errors."""
+
+    def begin(*arguments: Any) -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "vicinal", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return begin
+
+
+def damage(path: Path) -> None:
+    """Change a byte of the vector of "id 1"."""
+    things = max(path.rglob("vectors-0.f32"), key=lambda file: file.read_bytes().count(b"\x80\x3f"))
+    with things.open("r+b") as stream:
+        stream.seek(9)
+        stream.write(b"\x77")
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version") == (0, f"vicinal {vicinal.__version__}\n", "")
+
+
+def test_a_sound_database_is_well(run: Run, path: Path) -> None:
+    assert run("check", path) == (0, "all is well\n", "")
+
+
+def test_a_damaged_database_is_not(run: Run, path: Path) -> None:
+    damage(path)
+    assert run("check", path) == (
+        1,
+        "collection things: record 'id 1' (row 1): its texts or its vector are not what was written\n",
+        "",
+    )
+
+
+def test_a_damaged_database_is_repaired_when_that_is_asked_for(run: Run, path: Path) -> None:
+    damage(path)
+    code, output, errors = run("check", "--repair", path)
+    assert (code, errors) == (0, "")
+    assert "collection things: 1233 records saved; the damaged files are in " in output
+    assert output.endswith(
+        "collection things: record 'id 1': its texts or its vector are not what was written\n"
+    )
+    assert run("check", path) == (0, "all is well\n", "")
+
+
+def test_a_sound_database_is_left_alone_by_repair(run: Run, path: Path) -> None:
+    assert run("check", "--repair", path) == (0, "all is well\n", "")
+    assert not (path / "damaged").exists()
+
+
+def test_the_collections_are_listed(run: Run, path: Path) -> None:
+    assert run("info", path) == (0, "empty: 0 records\nhashed: 2 records\nthings: 1,234 records\n", "")
+
+
+def test_a_collection_that_cannot_be_opened_is_listed_with_the_reason(run: Run, path: Path) -> None:
+    for file in path.rglob("records.sqlite3"):
+        if b"id 1000" in file.read_bytes():
+            file.write_bytes(b"\xff" * 8192)
+    code, output, _ = run("info", path)
+    assert (code, output.splitlines()[:2]) == (1, ["empty: 0 records", "hashed: 2 records"])
+    assert output.splitlines()[2].startswith("things: ")
+
+
+def test_a_backup_is_made_and_brought_up_to_date(run: Run, path: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert run("backup", path, tmp_path / "copy") == (0, "", "")
+    with vicinal.PersistentClient(tmp_path / "copy") as client:
+        assert client.get_collection("things").count() == 1234
+    assert run("check", tmp_path / "copy") == (0, "all is well\n", "")
+
+
+def test_a_backup_to_where_something_else_is_cannot_be_done(run: Run, path: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("")
+    code, output, errors = run("backup", path, tmp_path / "other")
+    assert (code, output) == (2, "")
+    assert errors == f"vicinal: {tmp_path / 'other'}: is neither empty nor an earlier backup\n"
+
+
+@pytest.mark.parametrize("only", [[], ["--collection", "things"]])
+def test_the_space_of_deleted_records_comes_back(run: Run, path: Path, only: list[str]) -> None:
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        things.delete(ids=[f"id {i}" for i in range(0, 1234, 3)])
+        before = dump(things)
+    assert run("compact", path, *only) == (0, "", "")
+    with vicinal.PersistentClient(path) as client:
+        assert dump(client.get_collection("things")) == before
+    assert sorted(file.name for file in path.rglob("vectors-*")) == ["vectors-0.f32", "vectors-1.f32"]
+
+
+def test_a_collection_that_does_not_exist_cannot_be_compacted(run: Run, path: Path) -> None:
+    code, output, errors = run("compact", path, "--collection", "nothing")
+    assert (code, output) == (2, "")
+    assert errors.startswith("vicinal: Collection [nothing] does not exist")
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["check", "--repair"], ["info"], ["compact"], ["backup", "--"]]
+)
+def test_a_missing_database_is_not_made_by_looking_for_it(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    target = ["copy"] if command[0] == "backup" else []
+    assert run(*command, "nowhere", *target) == (2, "", "vicinal: nowhere: holds no Vicinal database\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_with_other_things_in_it_is_left_alone(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    code, _, errors = run("info", tmp_path)
+    assert (code, errors) == (2, f"vicinal: {tmp_path}: holds no Vicinal database\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["unknown"], ["check"], ["backup", "one"], ["check", "--unknown", "x"]]
+)
+def test_wrong_arguments_are_answered_with_the_usage(run: Run, arguments: list[str]) -> None:
+    code, output, errors = run(*arguments)
+    assert (code, output, errors[:13]) == (2, "", "usage: vicina")
+
+
+def test_a_database_that_is_open_elsewhere_can_be_looked_after(run: Run, path: Path, tmp_path: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        things.delete(ids=["id 0"])
+        assert run("compact", path)[0] == run("check", path)[0] == run("backup", path, "copy")[0] == 0
+        things.add(ids=["new"], embeddings=[[5, 5]])
+        assert (things.count(), client.check()) == (1234, [])

@@ -1,0 +1,388 @@
+"""Compaction gives space back and changes nothing else that anyone can see, even when it is cut short.
+
+A collection is filled, loses most of its records, and is compacted, in memory and on disk; others read,
+write and stop in the middle of it meanwhile. The process that is killed is this file, run as a program.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal import _upkeep
+from vicinal._index import planner
+from vicinal._request import Status
+from vicinal.testing import FaultyFiles, check, dump, open_with, wait_for_index
+
+DIMENSION = 64
+STEPS = ["compact: before vectors", "compact: vectors synced", "compact: before commit", "compact: committed"]
+FILE_STEPS = ["file: grow", "file: write", "file: sync"]
+
+
+def vectors(count: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
+
+
+def fill(client: vicinal.Client, count: int = 400) -> vicinal.Collection:
+    """Records with long texts."""
+    things = client.create_collection("things", embedding_function=None)
+    things.add(
+        ids=[f"id {i}" for i in range(count)],
+        embeddings=vectors(count),
+        documents=[f"text {i} " * 50 for i in range(count)],
+        metadatas=[{"n": i, "even": i % 2 == 0} for i in range(count)],
+        uris=[f"file:{i}" for i in range(count)],
+    )
+    return things
+
+
+def thin_out(things: vicinal.Collection) -> None:
+    """Three of four records go, some move, some change in place."""
+    things.delete(where={"n": {"$gte": things.count() // 4}})
+    things.upsert(ids=["id 3", "new", "id 1"], embeddings=vectors(3, seed=1))
+    things.update(ids=["id 5"], metadatas=[{"n": -5}])
+
+
+def answers(things: vicinal.Collection) -> Any:
+    """Everything that can be asked of a collection."""
+    queries = [things.query(query_embeddings=vector, n_results=20) for vector in vectors(5, seed=2)]
+    filtered = things.query(query_embeddings=vectors(1), n_results=9, where={"even": True})
+    conditions = [{"n": {"$lt": 30}}, {"even": {"$ne": True}}, {"#id": {"$in": ["id 3", "new"]}}]
+    return (
+        dump(things),
+        [(found["ids"], found["distances"]) for found in [*queries, filtered]],
+        [things.get(where=condition)["ids"] for condition in conditions],
+        things.get(where_document={"$contains": "text 1"})["ids"],
+        things.get(limit=7, offset=3)["ids"],
+    )
+
+
+def rows_of(client: vicinal.Client, things: vicinal.Collection) -> int:
+    return client._backend.status(Status(things.id)).rows
+
+
+def size_of(path: Path) -> dict[str, int]:
+    """Bytes on disk by kind of file."""
+    sizes = {"vectors": 0, "records": 0}
+    for kind in sizes:
+        for file in path.rglob(f"{kind}*"):
+            sizes[kind] += file.stat().st_blocks * 512
+    return sizes
+
+
+@pytest.fixture
+def thinned(client: vicinal.Client) -> vicinal.Collection:
+    """A collection most of whose rows are dead, in a client of each kind."""
+    things = fill(client)
+    thin_out(things)
+    return things
+
+
+# --- what it does, and does not ------------------------------------------------------------------
+
+
+def test_compaction_changes_no_answer(client: vicinal.Client, thinned: vicinal.Collection) -> None:
+    before = answers(thinned)
+    thinned.compact()
+    assert answers(thinned) == before
+    assert (rows_of(client, thinned), check(client)) == (thinned.count(), [])
+
+
+def test_reopened_after_compaction_it_answers_the_same(store: Any) -> None:
+    things = fill(store.client)
+    thin_out(things)
+    before = answers(things)
+    things.compact()
+    assert answers(store.reopen(things)) == before
+
+
+def test_the_space_of_vectors_and_texts_comes_back(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client, 20_000)
+        things.delete(where={"n": {"$gte": 1000}})
+        before = size_of(tmp_path)
+        things.compact()
+        after = size_of(tmp_path)
+        assert before["vectors"] >= 20_000 * DIMENSION * 4
+        assert after["vectors"] <= 1000 * DIMENSION * 4 + 8192
+        assert after["records"] <= before["records"] / 10
+        assert len(list(tmp_path.rglob("vectors-*"))) == 1
+
+
+def test_when_everything_was_deleted_nothing_is_left(client: vicinal.Client) -> None:
+    things = fill(client)
+    things.delete(where={"n": {"$gte": 0}})
+    things.compact()
+    assert (rows_of(client, things), dump(things), check(client)) == (0, [], [])
+    things.add(ids=["new"], embeddings=vectors(1))
+    assert things.query(query_embeddings=vectors(1))["ids"] == [["new"]]
+
+
+def test_when_nothing_is_dead_nothing_happens(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client)
+        before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("vectors-*")}
+        change = client._backend.status(Status(things.id))
+        things.compact()
+        assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("vectors-*")} == before
+        assert client._backend.status(Status(things.id)) == change
+
+
+def test_an_empty_collection_can_be_compacted(collection: vicinal.Collection) -> None:
+    collection.compact()
+    assert collection.count() == 0
+
+
+def test_writes_after_compaction_keep_their_places(
+    client: vicinal.Client, thinned: vicinal.Collection
+) -> None:
+    ids = thinned.get()["ids"]
+    thinned.compact()
+    thinned.add(ids=["last"], embeddings=vectors(1))
+    thinned.upsert(ids=["id 0"], embeddings=vectors(1, seed=5))
+    thinned.delete(ids=["id 2"])
+    thinned.compact()
+    thinned.add(ids=["id 2"], embeddings=vectors(1))
+    assert thinned.get()["ids"] == [id for id in ids if id != "id 2"] + ["last", "id 2"]
+    assert check(client) == []
+
+
+def test_many_compactions_in_turn_lose_nothing(client: vicinal.Client) -> None:
+    things, rng = fill(client, 60), np.random.default_rng(3)
+    expected = {record["id"]: record for record in dump(things)}
+    for turn in range(12):
+        gone = rng.choice(list(expected), 4, replace=False).tolist()
+        things.delete(ids=gone)
+        things.compact()
+        things.add(ids=[f"turn {turn}"], embeddings=vectors(1, turn), metadatas=[{"n": turn}])
+        expected = {id: record for id, record in expected.items() if id not in gone}
+        expected[f"turn {turn}"] = things.get(ids=[f"turn {turn}"]) and dump(things)[-1]
+        assert {record["id"]: record for record in dump(things)} == expected
+
+
+def test_the_graph_is_made_anew(client: vicinal.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 10)
+    things = fill(client)
+    wait_for_index(things)
+    thin_out(things)
+    before = answers(things)
+    things.compact()
+    assert client._backend.status(Status(things.id)).rows_in_graph == things.count()
+    assert answers(things) == before
+
+
+# --- by itself -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small collections are worth compacting, too."""
+    monkeypatch.setattr(_upkeep, "_DEAD_BYTES_MIN", 100 * DIMENSION * 4)
+
+
+def test_it_happens_by_itself_when_more_than_half_is_dead(soon: None, client: vicinal.Client) -> None:
+    things = fill(client)
+    things.delete(where={"n": {"$gte": 199}})
+    wait_for_index(things)
+    assert (rows_of(client, things), things.count()) == (199, 199)
+
+
+def test_it_does_not_happen_by_itself_while_half_is_alive(soon: None, client: vicinal.Client) -> None:
+    things = fill(client)
+    things.delete(where={"n": {"$gte": 200}})
+    wait_for_index(things)
+    assert rows_of(client, things) == 400
+
+
+def test_a_few_dead_rows_are_left_where_they_are(client: vicinal.Client) -> None:
+    things = fill(client)
+    things.delete(where={"n": {"$gte": 1}})
+    wait_for_index(things)
+    assert rows_of(client, things) == 400
+
+
+def test_four_mebibytes_of_dead_rows_are_not(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        for turn in range(3):
+            things.upsert(ids=list(map(str, range(3000))), embeddings=np.full((3000, 256), turn))
+        wait_for_index(things)
+        assert (rows_of(client, things), check(client)) == (3000, [])
+        assert size_of(tmp_path)["vectors"] < 4 << 20
+
+
+def test_a_collection_left_half_dead_is_compacted_when_it_is_next_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        fill(client).delete(where={"n": {"$gte": 100}})
+    monkeypatch.setattr(_upkeep, "_DEAD_BYTES_MIN", 100 * DIMENSION * 4)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        things.update(ids=["id 1"], metadatas=[{"n": 0}])
+        wait_for_index(things)
+        assert rows_of(client, things) == 100
+
+
+# --- while others read and write -------------------------------------------------------------------
+
+
+def test_a_long_reader_holds_up_neither_compaction_nor_writers(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
+        things = fill(client)
+        thin_out(things)
+        with other._backend._opened.using(things.id) as live, live.read() as snapshot:
+            threads = [threading.Thread(target=work) for work in (things.compact, lambda: fill_one(things))]
+            for thread in threads:
+                thread.start()
+                thread.join(8)
+            waiting = [thread.is_alive() for thread in threads]
+            assert snapshot.view.vectors[:400].tolist() == vectors(400).tolist()
+        for thread in threads:
+            thread.join()
+        assert waiting == [False, False]
+
+
+def fill_one(things: vicinal.Collection) -> None:
+    things.upsert(ids=["written meanwhile"], embeddings=vectors(1))
+
+
+def test_another_client_that_is_behind_catches_up(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
+        things = fill(client)
+        seen = other.get_collection("things")
+        assert answers(seen) == answers(things)
+        thin_out(things)
+        things.compact()
+        things.add(ids=["after"], embeddings=vectors(1), metadatas=[{"n": 1}])
+        assert answers(seen) == answers(things)
+        seen.delete(ids=["after"])
+        seen.compact()
+        assert answers(things) == answers(seen)
+
+
+def test_another_process_that_is_behind_catches_up(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client)
+        thin_out(things)
+        before = answers(things)
+        assert run(tmp_path, "") == 0
+        assert (answers(things), rows_of(client, things)) == (before, things.count())
+        fill_one(things)
+        assert things.get()["ids"][-1] == "written meanwhile"
+
+
+def test_queries_go_on_while_it_happens_again_and_again(client: vicinal.Client) -> None:
+    things = fill(client, 100)
+    expected = things.query(query_embeddings=vectors(1), n_results=5)["ids"]
+    stop = threading.Event()
+
+    def churn() -> None:
+        for number in range(30):
+            things.upsert(ids=["moving"], embeddings=[[1000 + number] * DIMENSION])
+            things.compact()
+        stop.set()
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    while not stop.is_set():
+        assert things.query(query_embeddings=vectors(1), n_results=5)["ids"] == expected
+    thread.join()
+    assert rows_of(client, things) == 101
+
+
+# --- when it is cut short ----------------------------------------------------------------------------
+
+
+def run(path: Path, step: str) -> int:
+    """Compact in another process, which is killed when it reaches a step; its exit code."""
+    return subprocess.run([sys.executable, __file__, str(path), step], check=False).returncode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize("step", STEPS + FILE_STEPS)
+def test_a_kill_in_the_middle_loses_nothing(tmp_path: Path, step: str) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client)
+        thin_out(things)
+        before = answers(things)
+    assert run(tmp_path, step) == -signal.SIGKILL
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        assert (answers(things), check(client)) == (before, [])
+        things.compact()
+        assert (answers(things), check(client), rows_of(client, things)) == (before, [], things.count())
+        assert len(list(tmp_path.rglob("vectors-*"))) == 1
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
+@pytest.mark.parametrize("step", STEPS + FILE_STEPS)
+def test_an_error_in_the_middle_loses_nothing(tmp_path: Path, step: str, code: int) -> None:
+    armed: list[str] = []
+
+    def fail(reached: str) -> None:
+        if reached in armed:
+            raise OSError(code, os.strerror(code))
+
+    with open_with(tmp_path, FaultyFiles(fail)) as client:
+        things = fill(client)
+        thin_out(things)
+        before = answers(things)
+        armed.append(step)
+        with pytest.raises(OSError, match=os.strerror(code)):
+            things.compact()
+        armed.clear()
+        assert (answers(things), check(client)) == (before, [])
+        assert len(list(tmp_path.rglob("vectors-*"))) == (2 if step == "compact: committed" else 1)
+        fill_one(things)
+        things.delete(ids=["written meanwhile"])
+        things.compact()
+        assert (answers(things), check(client)) == (before, [])
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert answers(client.get_collection("things")) == before
+        assert len(list(tmp_path.rglob("vectors-*"))) == 1
+
+
+def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    with vicinal.EphemeralClient() as client:
+        things = fill(client)
+        thin_out(things)
+        before = answers(things)
+        for step in STEPS[:-1]:
+
+            def fail(reached: str, step: str = step) -> None:
+                if reached == step:
+                    raise RuntimeError(step)
+
+            monkeypatch.setattr(opened(client, things), "files", FaultyFiles(fail))
+            with pytest.raises(RuntimeError, match=step):
+                things.compact()
+            assert (answers(things), check(client)) == (before, [])
+
+
+def opened(client: vicinal.Client, things: vicinal.Collection) -> Any:
+    with client._backend._opened.using(things.id) as live:
+        return live
+
+
+def main(path: str, step: str) -> None:
+    def die(reached: str) -> None:
+        if step and reached == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with open_with(Path(path), FaultyFiles(die)) as client:
+        client.get_collection("things").compact()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,274 @@
+"""A forked child goes on with the client of its parent as if it had opened one of its own.
+
+On disk both share the directory; in memory the child has a copy. It does not matter what the parent's
+threads were doing when it forked.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal._index import planner
+from vicinal._local import LocalBackend
+from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
+
+DEADLINE_S = 5  # then a child hangs
+
+
+class Child:
+    """A forked process that runs a function; `result` is "" when all went well, else its traceback."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(reading)
+            self._run(work, writing)
+        os.close(writing)
+        self._answer = os.fdopen(reading, "rb")
+
+    @staticmethod
+    def _run(work: Callable[[], None], writing: int) -> None:
+
+        signal.alarm(DEADLINE_S)
+        try:
+            work()
+            os.write(writing, b"well")
+        except BaseException:
+            os.write(writing, traceback.format_exc().encode())
+        os._exit(0)
+
+    def result(self) -> str:
+        answer = self._answer.read().decode()
+        self._answer.close()
+        os.waitpid(self.pid, 0)
+        return answer or "the child hung"
+
+
+def fill(client: vicinal.Client, count: int = 3) -> vicinal.Collection:
+    things = client.create_collection("things", embedding_function=None)
+    things.add(
+        ids=[f"parent {i}" for i in range(count)],
+        embeddings=[[i, 1] for i in range(count)],
+        metadatas=[{"n": i} for i in range(count)],
+    )
+    return things
+
+
+def test_a_child_sees_what_its_parent_wrote_and_may_write(
+    client: vicinal.Client, collection: vicinal.Collection
+) -> None:
+    collection.add(ids=["a", "b"], embeddings=[[1, 2], [3, 4]], metadatas=[{"n": 1}, {"n": 2}])
+
+    def work() -> None:
+        assert collection.get(where={"n": {"$gt": 1}})["ids"] == ["b"]
+        collection.add(ids=["c"], embeddings=[[5, 6]], metadatas=[{"n": 3}])
+        assert collection.query(query_embeddings=[5, 6], n_results=1)["ids"] == [["c"]]
+        collection.delete(ids=["a"])
+        collection.compact()
+        assert (collection.get()["ids"], check(client)) == (["b", "c"], [])
+
+    assert Child(work).result() == "well"
+    shared = isinstance(client, vicinal.PersistentClient)
+    assert collection.get()["ids"] == (["b", "c"] if shared else ["a", "b"])
+    collection.add(ids=["after"], embeddings=[[7, 8]])
+    assert collection.query(query_embeddings=[7, 8], n_results=1)["ids"] == [["after"]]
+
+
+def test_collections_that_a_child_makes_are_seen_by_its_parent(tmp_path: Path, new_client: Any) -> None:
+    client = new_client(tmp_path)
+    fill(client)
+
+    def work() -> None:
+        client.create_collection("made", embedding_function=None).add(ids=["x"], embeddings=[[1]])
+        client.delete_collection("things")
+        client.close()
+
+    assert Child(work).result() == "well"
+    assert [held.name for held in client.list_collections()] == ["made"]
+    assert client.get_collection("made").get()["ids"] == ["x"]
+
+
+def test_children_write_at_once_and_nothing_is_lost(tmp_path: Path, new_client: Any) -> None:
+    client = new_client(tmp_path)
+    things = fill(client)
+
+    def work(number: int) -> None:
+        for i in range(20):
+            things.add(ids=[f"{number}/{i}"], embeddings=[[number, i]])
+
+    children = [Child(lambda number=number: work(number)) for number in range(4)]  # type: ignore[misc]
+    assert [child.result() for child in children] == ["well"] * 4
+    assert things.count() == 3 + 4 * 20
+
+
+def test_a_child_of_a_child_goes_on_too(client: vicinal.Client, collection: vicinal.Collection) -> None:
+    collection.add(ids=["a"], embeddings=[[1, 2]])
+
+    def grandchild() -> None:
+        collection.add(ids=["c"], embeddings=[[1, 3]])
+        assert collection.get()["ids"] == ["a", "b", "c"]
+
+    def work() -> None:
+        collection.add(ids=["b"], embeddings=[[1, 2]])
+        assert Child(grandchild).result() == "well"
+
+    assert Child(work).result() == "well"
+    assert collection.count() == (3 if isinstance(client, vicinal.PersistentClient) else 1)
+
+
+def test_a_child_that_closes_the_client_does_not_close_that_of_its_parent(
+    client: vicinal.Client, collection: vicinal.Collection
+) -> None:
+    collection.add(ids=["a"], embeddings=[[1, 2]])
+    assert Child(client.close).result() == "well"
+    assert collection.get()["ids"] == ["a"]
+
+
+def test_a_child_that_never_uses_the_client_changes_nothing(
+    client: vicinal.Client, collection: vicinal.Collection
+) -> None:
+    collection.add(ids=["a"], embeddings=[[1, 2]])
+    assert Child(lambda: None).result() == "well"
+    assert (collection.get()["ids"], check(client)) == (["a"], [])
+
+
+def test_a_client_that_was_closed_before_the_fork_is_closed_in_the_child(tmp_path: Path) -> None:
+    client = vicinal.PersistentClient(tmp_path)
+    things = fill(client)
+    client.close()
+
+    def work() -> None:
+        with pytest.raises(vicinal.errors.ClosedError):
+            things.count()
+
+    assert Child(work).result() == "well"
+
+
+# --- what the parent's threads were doing ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["ephemeral", "persistent"])
+def test_the_graph_may_be_in_the_making(
+    tmp_path: Path, new_client: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 12)
+    client = new_client(tmp_path if kind == "persistent" else None)
+    things = client.create_collection("things", embedding_function=None)
+    vectors = np.random.default_rng(1).standard_normal((6000, 64)).astype(np.float32)
+    things.add(ids=list(map(str, range(6000))), embeddings=vectors)
+
+    def work() -> None:
+        for i in (0, 3000, 5999):
+            assert things.query(query_embeddings=vectors[i], n_results=1)["ids"] == [[str(i)]]
+        things.add(ids=["new"], embeddings=[[9] * 64])
+        assert things.query(query_embeddings=[9] * 64, n_results=1)["ids"] == [["new"]]
+        if kind == "ephemeral":
+            wait_for_index(things)
+
+    assert [Child(work).result() for _ in range(3)] == ["well"] * 3
+    wait_for_index(things)
+    assert things.count() == (6001 if kind == "persistent" else 6000)
+
+
+@contextmanager
+def stopped_in_a_write(files: Stopping, things: vicinal.Collection) -> Iterator[None]:
+    """Another thread stands in the middle of a write, all locks in its hands."""
+    files.armed = True
+    thread = threading.Thread(target=lambda: things.add(ids=["half"], embeddings=[[1, 1]]))
+    thread.start()
+    files.reached.wait()
+    try:
+        yield
+    finally:
+        files.go_on.set()
+        thread.join()
+
+
+class Stopping(FaultyFiles):
+    """A file system that stops one write before its commit."""
+
+    def __init__(self) -> None:
+        self.armed, self.reached, self.go_on = False, threading.Event(), threading.Event()
+        super().__init__(self._stop)
+
+    def _stop(self, step: str) -> None:
+        if self.armed and step == "write: before commit":
+            self.armed = False
+            self.reached.set()
+            self.go_on.wait()
+
+
+def test_another_thread_may_be_writing_on_disk(tmp_path: Path) -> None:
+    files = Stopping()
+    with open_with(tmp_path, files) as client:
+        things = fill(client)
+        with stopped_in_a_write(files, things):
+            assert Child(lambda: reads(things)).result() == "well"
+            writer = Child(lambda: writes(things))
+        assert writer.result() == "well"
+        assert (things.get()["ids"][3:], check(client)) == (["half", "child"], [])
+
+
+def test_another_thread_may_be_writing_in_memory() -> None:
+    files = Stopping()
+    with vicinal.Client(LocalBackend(None, files)) as client:
+        things = fill(client)
+        with stopped_in_a_write(files, things):
+            assert Child(lambda: reads(things)).result() == "well"
+            assert Child(lambda: writes(things)).result() == "well"
+        assert (things.get()["ids"][3:], check(client)) == (["half"], [])
+
+
+def reads(things: vicinal.Collection) -> None:
+    assert things.get()["ids"] == ["parent 0", "parent 1", "parent 2"]
+    assert things.query(query_embeddings=[2, 1], n_results=1)["ids"] == [["parent 2"]]
+
+
+def writes(things: vicinal.Collection) -> None:
+    things.add(ids=["child"], embeddings=[[9, 9]])
+    assert things.query(query_embeddings=[9, 9], n_results=1)["ids"] == [["child"]]
+
+
+@pytest.mark.parametrize("kind", ["ephemeral", "persistent"])
+def test_threads_may_be_busy_with_anything(tmp_path: Path, new_client: Any, kind: str) -> None:
+    client = new_client(tmp_path if kind == "persistent" else None)
+    things, stop = fill(client), threading.Event()
+
+    def work(number: int) -> None:
+        while not stop.is_set():
+            things.upsert(ids=["busy"], embeddings=[[number, 100]])
+            things.get(where={"n": 1})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+
+    def child() -> None:
+        found = things.query(query_embeddings=[0, 1], n_results=3)["ids"]
+        assert found == [["parent 0", "parent 1", "parent 2"]]
+        things.upsert(ids=["child"], embeddings=[[1, 100]])
+        assert things.get(ids=["child"])["ids"] == ["child"]
+
+    try:
+        assert [Child(child).result() for _ in range(10)] == ["well"] * 10
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

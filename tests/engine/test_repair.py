@@ -1,0 +1,230 @@
+"""Repair keeps every record that is whole, says which are not, and throws nothing away.
+
+Every test damages one collection of a closed database, repairs it, and compares what is there with what
+was written: each record that is returned is exactly one that was written, and each that is not is named.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal.errors import StorageError
+from vicinal.testing import FaultyFiles, dump, open_with
+
+DIMENSION, COUNT = 8, 200
+PAGE = 4096
+STEPS = ["file: write", "file: sync", "file: replace", "repair: before table", "repair: table replaced"]
+
+
+class Damaged:
+    """A closed database with one collection, its files to damage, and what it held."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with vicinal.PersistentClient(path) as client:
+            things = client.create_collection("things", embedding_function=None)
+            ids = [f"id {i:03}" for i in range(COUNT)]
+            texts = [f"the text of {id} " * 8 for id in ids]
+            vectors = np.random.default_rng(1).standard_normal((COUNT, DIMENSION)).astype(np.float32)
+            metadatas = [{"n": i} for i in range(COUNT)]
+            things.add(ids=ids, embeddings=vectors, documents=texts, metadatas=metadatas, uris=ids)
+            things.upsert(ids=["id 007"], embeddings=[[7] * DIMENSION])
+            things.delete(ids=["id 100"])
+            self.before = {record["id"]: record for record in dump(things)}
+            client.create_collection("others", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
+            self.directory = path / "collections" / str(things.id)
+        self.vectors, self.records = self.directory / "vectors-0.f32", self.directory / "records.sqlite3"
+
+    def write(self, file: Path, offset: int, data: bytes) -> None:
+        with file.open("r+b") as stream:
+            stream.seek(offset)
+            stream.write(data)
+
+    def sql(self, statement: str) -> list[Any]:
+        with closing(sqlite3.connect(self.records)) as database, database:
+            return database.execute(statement).fetchall()
+
+    def repaired(self) -> tuple[list[str], list[str]]:
+        """The ids that are kept, and the report; both have been compared with what was written."""
+        with vicinal.PersistentClient(self.path) as client:
+            report = client.repair()
+            assert client.check() == client.repair() == []
+            things = client.get_collection("things")
+            kept = {record["id"]: record for record in dump(things)}
+            assert list(kept.items()) == [item for item in self.before.items() if item[0] in kept]
+            works(things, kept)
+            assert client.get_collection("others").get()["ids"] == ["a"]
+        with vicinal.PersistentClient(self.path) as client:
+            assert client.check() == []
+        return list(kept), report
+
+    def lost(self, report: list[str]) -> list[str]:
+        """The ids that a report names as lost."""
+        return sorted(id for line in report for id in re.findall(r"record '(.*?)':", line))
+
+
+def works(things: vicinal.Collection, kept: dict[str, Any]) -> None:
+    """The collection takes writes, which are found and come after what was there."""
+    dimension = DIMENSION if kept else 3
+    things.add(ids=["new"], embeddings=[[50] * dimension], metadatas=[{"n": 1000}])
+    assert things.get()["ids"] == [*kept, "new"]
+    assert things.query(query_embeddings=[50] * dimension, n_results=1)["ids"] == [["new"]]
+    assert things.get(where={"n": {"$gte": 0}})["ids"] == [*kept, "new"]
+    things.delete(ids=["new"])
+    things.compact()
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Damaged:
+    return Damaged(tmp_path / "data")
+
+
+def test_a_sound_database_needs_no_repair(damaged: Damaged) -> None:
+    kept, report = damaged.repaired()
+    assert (kept, report) == (list(damaged.before), [])
+    assert not (damaged.path / "damaged").exists()
+
+
+def test_a_changed_vector_costs_its_own_record(damaged: Damaged) -> None:
+    damaged.write(damaged.vectors, 42 * DIMENSION * 4 + 5, b"\x99")
+    kept, report = damaged.repaired()
+    assert set(damaged.before) - set(kept) == {"id 042"}
+    assert damaged.lost(report) == ["id 042"]
+    assert report[0].startswith("collection things: 198 records saved; the damaged files are in ")
+
+
+@pytest.mark.parametrize("column", ["document", "metadata", "uri", "checksum"])
+def test_a_changed_text_costs_its_own_record(damaged: Damaged, column: str) -> None:
+    damaged.sql(f"UPDATE records SET {column} = '{{}}' WHERE id = 'id 017'")
+    kept, report = damaged.repaired()
+    assert (set(damaged.before) - set(kept), damaged.lost(report)) == ({"id 017"}, ["id 017"])
+
+
+def test_a_changed_byte_in_the_file_of_texts_costs_its_own_record(damaged: Damaged) -> None:
+    damaged.write(damaged.records, damaged.records.read_bytes().index(b"the text of id 150") + 3, b"\xff")
+    kept, report = damaged.repaired()
+    assert (set(damaged.before) - set(kept), damaged.lost(report)) == ({"id 150"}, ["id 150"])
+
+
+def test_a_page_of_garbage_costs_no_more_than_its_records(damaged: Damaged) -> None:
+    pages = damaged.records.stat().st_size // PAGE
+    place = damaged.records.read_bytes().index(b"the text of id 050") // PAGE
+    damaged.write(damaged.records, place * PAGE, b"\xff" * PAGE)
+    kept, report = damaged.repaired()
+    lost = sorted(set(damaged.before) - set(kept))
+    assert "id 050" in lost
+    assert (len(lost) < 3 * COUNT // pages, damaged.lost(report)) == (True, lost)
+
+
+@pytest.mark.parametrize("table", ["state", "changes", "sqlite_autoindex_records_1"])
+def test_a_table_that_can_be_done_without_costs_no_record(damaged: Damaged, table: str) -> None:
+    [(page,)] = damaged.sql(f"SELECT rootpage FROM sqlite_master WHERE name = '{table}'")
+    damaged.write(damaged.records, (page - 1) * PAGE, b"\xff" * PAGE)
+    kept, report = damaged.repaired()
+    assert (kept, len(report)) == (list(damaged.before), 1)
+
+
+@pytest.mark.parametrize(
+    "change", ["dropped = 1", "generation = 3", "dimension = 5", "rows = 3", "positions = 0"]
+)
+def test_a_wrong_state_costs_no_record(damaged: Damaged, change: str) -> None:
+    damaged.sql(f"UPDATE state SET {change}")
+    kept, report = damaged.repaired()
+    assert (kept, len(report)) == (list(damaged.before), 1)
+
+
+@pytest.mark.parametrize("page", range(1, 15))
+def test_whatever_page_is_garbage_every_record_is_kept_or_named(damaged: Damaged, page: int) -> None:
+    if page * PAGE >= damaged.records.stat().st_size:
+        pytest.skip("the file is shorter")
+    damaged.write(damaged.records, page * PAGE, b"\xff" * PAGE)
+    kept, report = damaged.repaired()
+    unnamed = sum(int(n) for line in report for n in re.findall(r"(\d+) records of which", line))
+    assert len(kept) + len(damaged.lost(report)) + unnamed == len(damaged.before)
+
+
+def test_a_truncated_vector_file_costs_the_records_behind_its_end(damaged: Damaged) -> None:
+    os.truncate(damaged.vectors, 150 * DIMENSION * 4 + 3)
+    kept, report = damaged.repaired()
+    ids = list(damaged.before)
+    assert kept == [id for id in ids[:149] if id != "id 007"]  # 007 was moved to the end
+    assert damaged.lost(report) == sorted({*ids} - {*kept})
+    assert sum("its vector is missing" in line for line in report) == 51
+
+
+def test_without_vectors_no_record_is_whole_and_all_are_named(damaged: Damaged) -> None:
+    damaged.vectors.unlink()
+    kept, report = damaged.repaired()
+    assert (kept, damaged.lost(report)) == ([], sorted(damaged.before))
+
+
+@pytest.mark.parametrize("left", [None, b"", b"\xff" * 3 * PAGE])
+def test_without_the_table_the_vectors_are_kept_for_who_can_read_them(
+    damaged: Damaged, left: bytes | None
+) -> None:
+    damaged.records.unlink() if left is None else damaged.records.write_bytes(left)
+    vectors = damaged.vectors.read_bytes()
+    kept, report = damaged.repaired()
+    assert (kept, len(report)) == ([], 2)
+    assert "no record can be read" in report[1]
+    [held] = (damaged.path / "damaged").iterdir()
+    assert (held / "vectors-0.f32").read_bytes() == vectors
+
+
+def test_the_damaged_files_are_kept_as_they_were(damaged: Damaged) -> None:
+    damaged.write(damaged.vectors, 5, b"\x99")
+    before = {name: (damaged.directory / name).read_bytes() for name in ("records.sqlite3", "vectors-0.f32")}
+    _, report = damaged.repaired()
+    held = Path(report[0].split(" are in ")[1])
+    assert {name: (held / name).read_bytes() for name in before} == before
+    assert not (damaged.path / "repairing").exists()
+
+
+def test_only_the_damaged_collection_is_touched(damaged: Damaged) -> None:
+    others = [
+        path for path in damaged.path.rglob("*") if path.is_file() and damaged.directory not in path.parents
+    ]
+    before = {path: path.read_bytes() for path in others if path.name != "upkeep.lock"}
+    damaged.write(damaged.vectors, 5, b"\x99")
+    with vicinal.PersistentClient(damaged.path) as client:
+        client.repair()
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_repair_that_was_interrupted_is_repeated(damaged: Damaged, step: str) -> None:
+    damaged.write(damaged.vectors, 42 * DIMENSION * 4, b"\x99")
+
+    def stop(reached: str) -> None:
+        if reached == step:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    client = open_with(damaged.path, FaultyFiles(stop))
+    with suppress(StorageError, OSError):
+        client.repair()
+    client.close()
+    kept, _ = damaged.repaired()
+    assert set(damaged.before) - set(kept) == {"id 042"}
+
+
+def test_a_repaired_collection_is_still_the_same_collection(damaged: Damaged) -> None:
+    damaged.write(damaged.vectors, 5, b"\x99")
+    with vicinal.PersistentClient(damaged.path) as client:
+        things = client.get_collection("things")
+        client.repair()
+        assert (things.count(), str(things.id)) == (198, damaged.directory.name)
+
+
+def test_a_database_in_memory_has_nothing_to_repair() -> None:
+    with vicinal.EphemeralClient() as client:
+        assert client.repair() == []
