@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
 
-DEADLINE_S = 5  # then a child hangs
+DEADLINE_S = 10  # then a child hangs
 
 
 class Child:
@@ -189,7 +189,7 @@ def test_the_graph_may_be_in_the_making(
 
 @contextmanager
 def stopped_in_a_write(files: Stopping, things: vicinal.Collection) -> Iterator[None]:
-    """Another thread stands in the middle of a write, all locks in its hands."""
+    """Another thread stands in the middle of a write, all locks in its hands, until it may go on."""
     files.armed = True
     thread = threading.Thread(target=lambda: things.add(ids=["half"], embeddings=[[1, 1]]))
     thread.start()
@@ -215,29 +215,30 @@ class Stopping(FaultyFiles):
             self.go_on.wait()
 
 
-def test_another_thread_may_be_writing_on_disk(tmp_path: Path) -> None:
+def test_a_fork_waits_for_a_write_on_disk(tmp_path: Path) -> None:
     files = Stopping()
     with open_with(tmp_path, files) as client:
         things = fill(client)
         with stopped_in_a_write(files, things):
-            assert Child(lambda: reads(things)).result() == "well"
-            writer = Child(lambda: writes(things))
-        assert writer.result() == "well"
+            threading.Timer(0.05, files.go_on.set).start()
+            child = Child(lambda: (reads(things), writes(things)))
+        assert child.result() == "well"
         assert (things.get()["ids"][3:], check(client)) == (["half", "child"], [])
 
 
-def test_another_thread_may_be_writing_in_memory() -> None:
+def test_a_fork_waits_for_a_write_in_memory() -> None:
     files = Stopping()
     with vicinal.Client(LocalBackend(None, files)) as client:
         things = fill(client)
         with stopped_in_a_write(files, things):
-            assert Child(lambda: reads(things)).result() == "well"
-            assert Child(lambda: writes(things)).result() == "well"
+            threading.Timer(0.05, files.go_on.set).start()
+            child = Child(lambda: (reads(things), writes(things)))
+        assert child.result() == "well"
         assert (things.get()["ids"][3:], check(client)) == (["half"], [])
 
 
 def reads(things: vicinal.Collection) -> None:
-    assert things.get()["ids"] == ["parent 0", "parent 1", "parent 2"]
+    assert things.get()["ids"] == ["parent 0", "parent 1", "parent 2", "half"]
     assert things.query(query_embeddings=[2, 1], n_results=1)["ids"] == [["parent 2"]]
 
 

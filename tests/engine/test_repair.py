@@ -110,6 +110,14 @@ def test_a_changed_text_costs_its_own_record(damaged: Damaged, column: str) -> N
     assert (set(damaged.before) - set(kept), damaged.lost(report)) == ({"id 017"}, ["id 017"])
 
 
+def test_a_text_that_has_become_bytes_costs_its_own_record(damaged: Damaged) -> None:
+    damaged.sql("UPDATE records SET metadata = CAST(metadata AS BLOB) WHERE id = 'id 017'")
+    with vicinal.PersistentClient(damaged.path) as client:
+        assert any("id 017" in finding for finding in client.check())
+    kept, report = damaged.repaired()
+    assert (set(damaged.before) - set(kept), damaged.lost(report)) == ({"id 017"}, ["id 017"])
+
+
 def test_a_changed_byte_in_the_file_of_texts_costs_its_own_record(damaged: Damaged) -> None:
     damaged.write(damaged.records, damaged.records.read_bytes().index(b"the text of id 150") + 3, b"\xff")
     kept, report = damaged.repaired()

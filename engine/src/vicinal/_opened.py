@@ -38,6 +38,7 @@ class OpenCollections:
         if self.path is not None:
             files.make_directory(self.path)
             files.check_writable(self.path)
+        self._closed = False
         self._start()
         self._tidy()
 
@@ -125,7 +126,6 @@ class OpenCollections:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._lock = RLock()
-        self._closed = False
         self._live: OrderedDict[UUID, LiveCollection] = OrderedDict()
         self.indexer = Indexer()
         place = None if self.path is None else self.path / "catalog.sqlite3"
@@ -135,7 +135,7 @@ class OpenCollections:
         self.indexer.wake(Upkeep(live))
 
     def _restart(self) -> None:
-        """Begin anew in a forked child. The parent's connections are kept unused, never closed here."""
+        """Begin anew in a forked child, which shares no thread and no lock with its parent."""
         if self.path is None:
             self._pid = os.getpid()
             self._lock = RLock()
@@ -144,7 +144,6 @@ class OpenCollections:
             for live in self._live.values():
                 live.after_fork()
             return
-        self._inherited = (self._catalog, self._live, self.indexer)
         self._start()
 
     def _open(self, id: UUID) -> LiveCollection:

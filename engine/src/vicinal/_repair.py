@@ -148,7 +148,8 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
 def _agrees(checksum: Any, parts: Sequence[Any], vector: Any) -> bool:
     """Whether a record is what was written: values of the right kinds that have its checksum."""
     position, id, document, metadata, uri = parts
-    if not isinstance(position, int) or not isinstance(id, str):
+    texts = all(text is None or isinstance(text, str) for text in (document, metadata, uri))
+    if not (isinstance(position, int) and isinstance(id, str) and texts):
         return False
     return bool(checksum == checksums.of_record(position, id, document, metadata, uri, vector))
 

@@ -95,7 +95,8 @@ def _positions(old: View, rows: int, live_rows: Rows, positions: Rows) -> Rows |
 def lengths(vectors: Vectors) -> NDArray[np.float64]:
     """Euclidean length of each vector, in float64, where no square of a float32 overflows."""
     norms = np.empty(len(vectors), dtype=np.float64)
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        block = vectors[start : start + _BLOCK_ROWS].astype(np.float64)
-        np.sqrt(np.einsum("ij,ij->i", block, block), out=norms[start : start + len(block)])
+    with np.errstate(invalid="ignore"):  # a dead row may hold anything
+        for start in range(0, len(vectors), _BLOCK_ROWS):
+            block = vectors[start : start + _BLOCK_ROWS].astype(np.float64)
+            np.sqrt(np.einsum("ij,ij->i", block, block), out=norms[start : start + len(block)])
     return norms

@@ -39,6 +39,12 @@ def of_record(
     uri: str | None,
     vector: Vector,
 ) -> int:
-    """The checksum of one record: all that it holds but its row number, which compaction changes."""
+    """The checksum of one record: all that it holds but its row number, which compaction changes.
+
+    −1, which is nobody's checksum, for values of kinds that are never written.
+    """
+    texts = (document, metadata, uri)
+    if type(position) is not int or type(id) is not str or {*map(type, texts)} - {str, type(None)}:
+        return -1
     data = np.ascontiguousarray(vector, dtype="<f4").tobytes()
     return of((position, id, document, metadata, uri, data))

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from vicinal._storage import forks
 from vicinal._storage.schema import Schema
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
 
@@ -44,17 +45,20 @@ class Database:
         self._idle: list[Transaction] = []
         if must_exist and path is not None and not path.exists():
             raise CorruptionError(path=str(path), problem="is missing, though files that belong to it exist")
-        self._writer = self._connect(create=True)
-        try:
-            self._prepare(schema, must_exist)
-        except BaseException:
-            self._writer.close()
-            raise
+        if path is not None:
+            forks.watch(self)
+        with forks.transaction():
+            self._connected: Transaction | None = self._connect(create=True)
+            try:
+                self._prepare(schema, must_exist)
+            except BaseException:
+                self._writer.close()
+                raise
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that commits when the block ends and rolls back when it raises."""
-        with self._writing, self.translated():
+        with forks.transaction(), self._writing, self.translated():
             if self._closed:
                 raise ClosedError
             self._writer.execute("BEGIN IMMEDIATE")
@@ -70,12 +74,12 @@ class Database:
     def read(self) -> Iterator[Transaction]:
         """A snapshot: all statements in the block see one committed state."""
         if self.path is None:
-            with self._writing, self.translated():
+            with forks.transaction(), self._writing, self.translated():
                 if self._closed:
                     raise ClosedError
                 yield self._writer
             return
-        with self.translated():
+        with forks.transaction(), self.translated():
             connection = self._borrow()
             try:
                 connection.execute("BEGIN")
@@ -85,7 +89,7 @@ class Database:
 
     def shrink(self) -> None:
         """Give free pages back to the file system, as far as other readers let it."""
-        with self._writing, self.translated():
+        with forks.transaction(), self._writing, self.translated():
             self._writer.execute("PRAGMA busy_timeout = 0")  # else a long reader would stop all writers
             try:
                 with suppress(sqlite3.OperationalError):
@@ -97,6 +101,7 @@ class Database:
     def copy(self, target: Path) -> None:
         """Write one committed state to another file, while writers go on."""
         with (
+            forks.transaction(),
             self.translated(),
             closing(self._connect()) as source,
             closing(sqlite3.connect(str(target), isolation_level=None)) as copy,
@@ -106,11 +111,17 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; running reads finish first by keeping theirs."""
-        with self._writing:
+        with forks.transaction(), self._writing:
             self._closed = True
-            self._writer.close()
-            while self._idle:
-                self._idle.pop().close()
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the connections that nobody is using; the next use makes new ones."""
+        if self._connected is not None and (self._closed or self.path is not None):
+            self._connected.close()
+            self._connected = None
+        while self._idle:
+            self._idle.pop().close()
 
     def after_fork(self) -> None:
         """In the child of a fork: forget who held the lock. Only a database in memory is kept."""
@@ -118,6 +129,13 @@ class Database:
         self._writing = threading.RLock()
 
     # --- connections ---------------------------------------------------------------------------
+
+    @property
+    def _writer(self) -> Transaction:
+        """The connection that writes; made again after a fork."""
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected
 
     def _connect(self, *, create: bool = False) -> Transaction:
         """A connection; only the first one may make the file."""
