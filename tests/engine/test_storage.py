@@ -310,9 +310,17 @@ def damage_file(checkpoints: Path, change: Callable[[bytes], bytes]) -> None:
 
 def damage_manifest(checkpoints: Path, **changed: Any) -> None:
     manifest = checkpoints / "graph.json"
-    entry = json.loads(manifest.read_text())
-    entry["covers"].update(changed.pop("covers", {}))
-    manifest.write_text(json.dumps({**entry, **changed}))
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changed}))
+
+
+def lie(checkpoints: Path, covers: Any = None, **changed: Any) -> None:
+    """A manifest that carries a true seal, and is wrong."""
+    damage_manifest(checkpoints, **changed)
+    entry = json.loads((checkpoints / "graph.json").read_text())
+    entry.pop("seal")
+    entry["covers"] = {**entry["covers"], **covers} if isinstance(covers, dict) else covers or entry["covers"]
+    seal = zlib.crc32(json.dumps(entry, sort_keys=True).encode())
+    damage_manifest(checkpoints, **entry, seal=seal)
 
 
 def write_manifest(checkpoints: Path, text: bytes) -> None:
@@ -322,7 +330,7 @@ def write_manifest(checkpoints: Path, text: bytes) -> None:
 def believable(checkpoints: Path, content: bytes) -> None:
     """A file that is no graph, with a manifest that is true of it."""
     damage_file(checkpoints, lambda _: content)
-    damage_manifest(checkpoints, checksum=zlib.crc32(content))
+    lie(checkpoints, checksum=zlib.crc32(content))
 
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
@@ -335,21 +343,35 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "a manifest of garbage": lambda at: write_manifest(at, b"\xff\x00{"),
     "a manifest that is a list": lambda at: write_manifest(at, b"[1, 2]"),
     "a manifest that is a number": lambda at: write_manifest(at, b"7"),
+    "a changed manifest": lambda at: damage_manifest(at, covers={"rows": 5}),
     "a manifest of another file": lambda at: damage_manifest(at, file="../records.sqlite3"),
     "a file name that is a number": lambda at: damage_manifest(at, file=5),
     "an empty file name": lambda at: damage_manifest(at, file=""),
-    "another generation": lambda at: damage_manifest(at, covers={"generation": 7}),
-    "more rows than there are": lambda at: damage_manifest(at, covers={"rows": 601}),
-    "fewer rows than none": lambda at: damage_manifest(at, covers={"rows": -1}),
-    "rows that are a word": lambda at: damage_manifest(at, covers={"rows": "many"}),
-    "hidden rows beyond the end": lambda at: damage_manifest(at, covers={"hidden": [10**6]}),
-    "hidden rows that are words": lambda at: damage_manifest(at, covers={"hidden": ["a"]}),
-    "covers that are no object": lambda at: write_manifest(
-        at, json.dumps({**json.loads((at / "graph.json").read_text()), "covers": [3]}).encode()
-    ),
+    "a sealed manifest of no file": lambda at: lie(at, file=""),
+    "a sealed file name that is a number": lambda at: lie(at, file=5),
+    "covers that are no object": lambda at: lie(at, covers=[3]),
+    "another generation": lambda at: lie(at, covers={"generation": 7}),
+}
+LIES: dict[str, Callable[[Path], None]] = {
+    "more rows than there are": lambda at: lie(at, covers={"rows": 601}),
+    "fewer rows than none": lambda at: lie(at, covers={"rows": -1}),
+    "rows that are a word": lambda at: lie(at, covers={"rows": "many"}),
+    "hidden rows beyond the end": lambda at: lie(at, covers={"hidden": [10**6]}),
+    "hidden rows that are words": lambda at: lie(at, covers={"hidden": ["a"]}),
+    "hidden rows that are alive": lambda at: lie(at, covers={"hidden": list(range(300))}),
+    "strays beyond the end": lambda at: lie(at, covers={"strays": [10**6]}),
+    "strays that are words": lambda at: lie(at, covers={"strays": ["a"]}),
     "an empty file, truly checksummed": lambda at: believable(at, b""),
     "garbage, truly checksummed": lambda at: believable(at, bytes(range(256)) * 50),
 }
+
+
+def is_made(path: Path) -> bool:
+    """Whether opening a collection makes a checkpoint."""
+    steps: list[str] = []
+    with open_with(path, FaultyFiles(steps.append)) as client:
+        wait_for_index(client.get_collection("things"))
+    return "checkpoint: file written" in steps
 
 
 @pytest.mark.usefixtures("small_graphs")
@@ -360,17 +382,22 @@ def test_a_damaged_checkpoint_is_ignored_and_made_again(
     checkpoints = with_graph(tmp_path)
     before = answers(tmp_path)
     DAMAGES[damage](checkpoints)
-    assert answers(tmp_path) == before
+    assert (is_made(tmp_path), is_made(tmp_path)) == (True, False)
     assert answers(tmp_path) == before
     assert caplog.records == []
 
 
 @pytest.mark.usefixtures("small_graphs")
-def test_a_checkpoint_that_lies_about_hidden_rows_costs_no_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", LIES)
+def test_a_checkpoint_that_lies_changes_no_answer(
+    tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
     checkpoints = with_graph(tmp_path)
     before = answers(tmp_path)
-    damage_manifest(checkpoints, covers={"hidden": list(range(300))})
+    LIES[what](checkpoints)
     assert answers(tmp_path)[0] == before[0]
+    assert answers(tmp_path)[0] == before[0]
+    assert caplog.records == []
 
 
 @pytest.mark.usefixtures("small_graphs")
@@ -405,10 +432,7 @@ def test_two_clients_that_save_checkpoints_leave_one_that_is_good(
             second.query(query_embeddings=vectors[0])
         wait_for_index(first)
         wait_for_index(second)
-    steps: list[str] = []
-    with open_with(tmp_path, FaultyFiles(steps.append)) as client:
-        wait_for_index(client.get_collection("things"))
-    assert ("checkpoint: file written" in steps, caplog.records) == (False, [])
+    assert (is_made(tmp_path), caplog.records) == (False, [])
 
 
 class DroppingFiles(Files):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal._filter import parse_where
 from vicinal._index import planner
 from vicinal.errors import ClosedError, NotFoundError
 from vicinal.testing import check, wait_for_index
@@ -134,6 +135,19 @@ def test_a_filter_sees_the_state_that_it_filters(client: vicinal.Client) -> None
             version(things, number)
 
     run_together(read, read, until=write)
+
+
+def test_a_reader_that_takes_its_time_filters_what_it_sees(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        version(things, 1)
+        with client._backend._opened.using(things.id) as live, live.read() as older:
+            things.update(ids=IDS, metadatas=[{"version": 2}] * len(IDS))
+            assert things.get(where={"version": 2})["ids"] == IDS
+            mask = older.select(None, parse_where({"version": 1}))
+            assert np.count_nonzero(mask & older.view.alive) == len(IDS)
+            assert not older.select(None, parse_where({"version": 2})).any()
+        assert things.get(where={"version": 1})["ids"] == []
 
 
 def test_writes_from_many_threads_are_all_there(client: vicinal.Client) -> None:
