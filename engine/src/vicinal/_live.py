@@ -38,6 +38,7 @@ from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageE
 from vicinal.types import Vectors
 
 _MASKS_MAX = 64
+_VECTOR_FILES = "vectors-*.f32"
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
@@ -66,7 +67,7 @@ class LiveCollection:
         self.database = Database(
             None if directory is None else directory / "records.sqlite3",
             RECORDS,
-            must_exist=directory is not None and any(directory.glob("vectors-*.f32")),
+            must_exist=directory is not None and bool(files.find(directory, _VECTOR_FILES)),
         )
         self._vectors: VectorStore | None = None
         self._view = EMPTY
@@ -214,10 +215,10 @@ class LiveCollection:
 
     def _discard_old_generations(self) -> None:
         """Remove vector files that a killed compaction has left."""
-        if self.directory is None or len(list(self.directory.glob("vectors-*.f32"))) < 2:
+        if self.directory is None or len(self.files.find(self.directory, _VECTOR_FILES)) < 2:
             return
         with suppress(NotFoundError), self.write() as (_, state):  # nobody compacts meanwhile
-            for path in self.directory.glob("vectors-*.f32"):
+            for path in self.files.find(self.directory, _VECTOR_FILES):
                 if path.name != f"vectors-{state.generation}.f32":
                     self.files.remove(path)
 

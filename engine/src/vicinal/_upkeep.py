@@ -20,7 +20,7 @@ from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
 from vicinal._storage import checkpoint
-from vicinal.errors import NotFoundError
+from vicinal.errors import ClosedError, NotFoundError
 
 _SLICE_S = 0.1  # of indexing, before another collection has its turn
 _ASK_AGAIN_S = 1.0  # while another process indexes
@@ -49,8 +49,8 @@ class Upkeep:
                 again = self._index(view)
             else:
                 again = self._follow(view)
-        except NotFoundError:
-            pass  # deleted
+        except (NotFoundError, ClosedError):
+            pass  # deleted, or closed by another thread
         if again is None:
             live.upkeep_lock.release()
         return again

@@ -52,7 +52,7 @@ def save(
 def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:
     """Remove what crashes have left; a file that another process is writing is younger than that."""
     oldest = time.time() - _ABANDONED_S
-    for leftover in directory.glob(f"{name}-*"):
+    for leftover in files.find(directory, f"{name}-*"):
         with suppress(OSError):
             if leftover != current and leftover.stat().st_mtime < oldest:
                 files.remove(leftover)

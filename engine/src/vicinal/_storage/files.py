@@ -12,6 +12,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from vicinal.errors import StorageError
@@ -109,6 +110,14 @@ class Files:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+
+    def find(self, directory: Path, pattern: str) -> list[Path]:
+        """The entries of a directory whose names match; none when it is gone, perhaps just now."""
+        try:
+            with translated(directory, except_missing=True):
+                return sorted(entry for entry in directory.iterdir() if fnmatch(entry.name, pattern))
+        except FileNotFoundError:
+            return []
 
     def replace(self, source: Path, target: Path) -> None:
         """Atomically give a file the name of another."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from threading import Lock
 
 if sys.platform == "win32":
     import msvcrt
@@ -40,25 +41,28 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self._changing = Lock()  # the background lets go while a caller closes
 
     def acquire(self) -> bool:
         """Whether this process holds the lock now; false while another one does, or cannot be asked."""
-        if self._fd is not None:
+        with self._changing:
+            if self._fd is not None:
+                return True
+            try:
+                fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError:
+                return False  # the directory is gone, or read-only
+            try:
+                _lock(fd)
+            except OSError:
+                os.close(fd)
+                return False
+            self._fd = fd
             return True
-        try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError:
-            return False  # the directory is gone, or read-only
-        try:
-            _lock(fd)
-        except OSError:
-            os.close(fd)
-            return False
-        self._fd = fd
-        return True
 
     def release(self) -> None:
         """Let another process have it."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        with self._changing:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
