@@ -1,7 +1,8 @@
-"""THE write path and THE read path: how the verbs are done on this machine.
+"""THE write path, and how the other verbs are done on this machine.
 
 Each verb reads from top to bottom. Writes: everything that can fail on the caller's input fails before
-the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, filter, search, fetch.
+the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, filter, search, fetch
+(a query's part of that is in `_search`).
 """
 
 from __future__ import annotations
@@ -19,19 +20,16 @@ import numpy as np
 from vicinal import _request as r
 from vicinal._backup import backup
 from vicinal._compact import compact
-from vicinal._index import planner
 from vicinal._index.view import Rows
 from vicinal._live import LiveCollection, Snapshot
 from vicinal._opened import OpenCollections, info_of
-from vicinal._rank import mmr
 from vicinal._repair import repair
+from vicinal._search import answer, check_dimension, fetch
 from vicinal._storage import catalog, changes, fsck, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.files import Files
-from vicinal._storage.metadata import decode
 from vicinal._write import decide, encode_metadatas
-from vicinal.errors import InvalidDimensionError, NotFoundError, StorageError, UniqueConstraintError
-from vicinal.types import Vector
+from vicinal.errors import NotFoundError, StorageError, UniqueConstraintError
 
 Findings = list[str]  # inside the class, `list` is the verb
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -92,21 +90,11 @@ class LocalBackend:
     def select(self, request: r.Select) -> r.Records:
         with self._opened.using(request.collection) as live, live.read() as snapshot:
             rows = self._rows(snapshot, request.ids, request.where)[request.offset :][: request.limit]
-            return _fetch(snapshot, rows, request.fields)
+            return fetch(snapshot, rows, request.fields)
 
     def search(self, request: r.Search) -> r.Answer:
         with self._opened.using(request.collection) as live, live.read() as snapshot:
-            view = snapshot.view
-            if not view.rows or not len(request.embeddings):
-                empty = tuple(_fetch(snapshot, _NO_ROWS, request.fields) for _ in request.embeddings)
-                return r.Answer(empty, r.Explanation("nothing to search", view.rows, matches=0))
-            _check_dimension(live, view.vectors.shape[1], request.embeddings.shape[1], item=None)
-            allowed = snapshot.select(request.ids, request.where)
-            parts = []
-            for query in request.embeddings:
-                rows, distances, plan = self._nearest(snapshot, request, query, allowed)
-                parts.append(_fetch(snapshot, rows, request.fields, distances))
-            return r.Answer(tuple(parts), r.Explanation(plan.strategy, view.rows, plan.matches, plan.ef))
+            return answer(snapshot, request)
 
     def status(self, request: r.Status) -> r.StatusInfo:
         with self._opened.using(request.collection) as live, live.read_state() as state:
@@ -221,7 +209,7 @@ class LocalBackend:
             return state.dimension
         given = int(request.embeddings.shape[1])
         if state.dimension is not None:
-            _check_dimension(live, state.dimension, given, item=0)
+            check_dimension(live.info.name, state.dimension, given, item=0)
         return given
 
     @staticmethod
@@ -230,43 +218,3 @@ class LocalBackend:
         allowed = snapshot.select(ids, where)
         alive = snapshot.view.alive
         return snapshot.view.order(np.flatnonzero(alive if allowed is None else alive & allowed))
-
-    @staticmethod
-    def _nearest(
-        snapshot: Snapshot, request: r.Search, query: Vector, allowed: Any
-    ) -> tuple[Rows, Any, planner.Plan]:
-        """The k nearest allowed rows, or MMR's choice of k among the fetch_k nearest."""
-        live, view = snapshot.live, snapshot.view
-        wanted = request.k if request.mmr is None else request.mmr.fetch_k
-        rows, distances, plan = planner.search(view, live.graph_of(view), live.hnsw, query, wanted, allowed)
-        if request.mmr is not None:
-            vectors = view.vectors[rows]
-            picked = mmr.select(live.hnsw.space, distances, vectors, request.k, request.mmr.lambda_mult)
-            rows, distances = rows[picked], distances[picked]
-        return rows, distances, plan
-
-
-def _fetch(snapshot: Snapshot, rows: Rows, fields: frozenset[str], distances: Any = None) -> r.Records:
-    """The wanted columns of rows, in their order."""
-    texts = {"documents": "document", "metadatas": "metadata", "uris": "uri"}
-    wanted = [name for name in texts if name in fields]
-    numbers = rows.tolist()
-    found = records.fetch(snapshot.tx, numbers, ", ".join(["id", *(texts[name] for name in wanted)]))
-    entries = [found[row] for row in numbers]
-    columns: dict[str, Any] = {
-        name: [entry[i] for entry in entries] for i, name in enumerate(wanted, start=2)
-    }
-    if "metadatas" in columns:
-        columns["metadatas"] = [decode(text) for text in columns["metadatas"]]
-    if "embeddings" in fields:
-        columns["embeddings"] = snapshot.view.vectors[rows]
-    if distances is not None and "distances" in fields:
-        columns["distances"] = distances.tolist()
-    elif "distances" in fields:
-        columns["distances"] = []
-    return r.Records(ids=[entry[1] for entry in entries], **columns)
-
-
-def _check_dimension(live: LiveCollection, expected: int, got: int, item: int | None) -> None:
-    if expected != got:
-        raise InvalidDimensionError(collection=live.info.name, expected=expected, got=got, item=item)
