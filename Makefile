@@ -9,7 +9,7 @@ ARGS   ?=
 PACKAGES := -e "engine[all]" -e adapters/langchain -e adapters/llama_index
 SOURCES  := pyproject.toml engine/pyproject.toml adapters/langchain/pyproject.toml adapters/llama_index/pyproject.toml
 
-.PHONY: help demo test slow soak check lint types contracts bench notebooks clean
+.PHONY: help demo test slow soak check lint types contracts bench bench-quality notebooks clean
 
 help:  ## What can be done here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ contracts: $(VENV)/.lint
 
 bench: $(VENV)/.bench  ## Ingest, query and filtered query beside raw hnswlib and Chroma; ARGS='--quick'
 	$(BIN)/python -m bench $(ARGS)
+
+bench-quality: $(VENV)/.bench  ## How well dense, text and hybrid search rank; writes docs/quality.md
+	$(BIN)/python -m bench.quality $(ARGS)
 
 notebooks: $(VENV)/.test  ## Execute the notebooks in place
 	$(BIN)/python -m notebooks.execute $(ARGS)

@@ -26,10 +26,11 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
 
 from langchain_vicinal import VicinalEmbeddings, VicinalVectorStore
+from llama_index.vector_stores.vicinal import VicinalEmbedding
 from llama_index.vector_stores.vicinal import VicinalVectorStore as LlamaIndexVicinalVectorStore
 
 from .answering import Answerer, ModelError
-from .embedding import EmbeddingFunction, LlamaIndexEmbedding, as_vectors
+from .embedding import EmbeddingFunction, as_vectors
 from .questions import LANGCHAIN, Condition, Question
 from .reader import NOTHING, PROMPT, numbered
 
@@ -149,7 +150,7 @@ class Asker:
     def query_engine(self, question: Question, k: int = K) -> RetrieverQueryEngine:
         """The LlamaIndex query engine for this way of asking: `engine.query(text)` answers too."""
         store = LlamaIndexVicinalVectorStore(collection=self.collection)
-        index = VectorStoreIndex.from_vector_store(store, embed_model=LlamaIndexEmbedding(self.embed))
+        index = VectorStoreIndex.from_vector_store(store, embed_model=VicinalEmbedding(self.embed))
         diversity: dict[str, Any] = {}
         if question.mmr is not None:
             diversity = {

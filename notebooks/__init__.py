@@ -1,5 +1,5 @@
 """How is Vicinal used, step by step, with results to look at?
 
-Three notebooks, executed by tests/notebooks and kept with their outputs; `python -m notebooks.execute`
-makes those anew. `maps.py` draws their maps.
+Notebooks executed by tests/notebooks and kept with their outputs; `python -m notebooks.execute` makes
+those anew. `maps.py` draws their maps, `pictures.py` the pictures of the one on image search.
 """

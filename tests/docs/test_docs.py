@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for pattern in ("README.md", "docs/*.md", "engine/README.md", "adapters/*/README.md")
+    for pattern in ("README.md", "docs/**/*.md", "engine/README.md", "adapters/*/README.md")
     for path in ROOT.glob(pattern)
 )
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,28 @@ from vicinal.embedding import (
     DefaultEmbeddingFunction,
     EmbeddingFunction,
     WordLlamaEmbeddingFunction,
+    config_to_embedding_function,
     known_embedding_functions,
     register_embedding_function,
 )
+from vicinal.embedding.registry import build, check_agreement, describe
+from vicinal.embedding.sparse import sparse_known_embedding_functions
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.testing import HashEmbeddingFunction
+from vicinal.types import Documents
+from vicinal.utils import embedding_functions
 
+EXTRAS = re.findall(
+    r"^([\w-]+) = \[",
+    (Path(__file__).parents[2] / "engine" / "pyproject.toml").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+ALIASES = {
+    "EmbeddingFunction",
+    "SparseEmbeddingFunction",
+    "GoogleGenaiEmbeddingFunction",
+    "ChromaLangchainEmbeddingFunction",
+}
 TEXTS = ["threads in Python", "the interpreter lock", "a recipe for bread", ""]
 
 BLOCKED = """
@@ -192,6 +209,112 @@ def test_a_function_is_rebuilt_from_its_configuration(function):
     assert (type(function), config) == (type(again), again.get_config())
 
 
+def test_registering_works_with_parentheses_too(monkeypatch):
+    monkeypatch.setattr("vicinal.embedding.registry.known_embedding_functions", {})
+    assert HashEmbeddingFunction is register_embedding_function()(HashEmbeddingFunction)
+
+
+@pytest.mark.parametrize("missing", ["name", "get_config"])
+def test_what_chromas_base_class_returns_for_nothing_is_no_name(monkeypatch, missing):
+    class Old(HashEmbeddingFunction):
+        pass
+
+    monkeypatch.setattr(Old, missing, lambda *_: NotImplemented)
+    assert {"type": "legacy"} == describe(Old(4))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("cls", "found"),
+    [("DefaultEmbeddingFunction", "onnx_mini_lm_l6_v2"), ("ONNXMiniLM_L6_V2", "onnx_mini_lm_l6_v2")],
+)
+def test_one_of_chromas_own_objects_is_found_again_as_ours(cls, found):
+    chromas = pytest.importorskip("chromadb.utils.embedding_functions")
+    again = build(describe(getattr(chromas, cls)()))
+    assert (found, "vicinal.embedding.providers.onnx") == (again.name(), type(again).__module__)
+
+
+def test_a_class_may_say_what_it_embeds():
+    class Texts(EmbeddingFunction[Documents]):
+        def __call__(self, input):
+            return [[1.0] for _ in input]
+
+    assert [[1.0]] == Texts()(["text"])
+
+
+def test_a_function_is_built_from_a_name_and_a_configuration():
+    made = config_to_embedding_function({"name": "vicinal-testing-hash", "config": {"dimension": 7}})
+    assert {"dimension": 7} == {"dimension": made.get_config()["dimension"]}
+
+
+def test_a_configuration_without_a_name_is_refused():
+    with pytest.raises(EmbeddingFunctionError, match="must contain a 'name' field"):
+        config_to_embedding_function({"config": {}})
+
+
+@pytest.mark.parametrize(
+    ("stored", "given"),
+    [
+        ({"model": "m"}, {"model": "m"}),
+        ({"model": "m"}, {"model": "m", "size": None}),
+        ({"model": "m", "place": "here"}, {"model": "m", "place": "there"}),
+        ({"model": "m", "place": "here"}, {"model": "m"}),
+        ({"model": "m", "folder": "/old/models/m"}, {"model": "m", "folder": "moved/m"}),
+    ],
+)
+def test_functions_agree_when_what_decides_about_the_vectors_is_equal(placed, stored, given):
+    assert check_agreement(placed(stored), placed(given)) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "given"),
+    [
+        ({"model": "m"}, {"model": "n"}),
+        ({"model": "m"}, {"model": "m", "size": 4}),
+        ({"folder": "models/m"}, {"folder": "models/n"}),
+    ],
+)
+def test_functions_disagree_when_it_is_not(placed, stored, given):
+    with pytest.raises(EmbeddingFunctionError, match="new: tests-placed vs persisted: tests-placed"):
+        check_agreement(placed(stored), placed(given))
+
+
+@pytest.fixture
+def placed(monkeypatch):
+    """Makes the description of a function whose `place` does not matter, nor where its `folder` is."""
+
+    class Placed(Lengths):
+        config_may_differ = frozenset({"place"})
+        config_paths = frozenset({"folder"})
+
+    monkeypatch.setitem(known_embedding_functions, "tests-placed", Placed)
+    return lambda config: {"type": "known", "name": "tests-placed", "config": config}
+
+
+def test_a_collection_opens_without_what_its_function_needs(store, monkeypatch):
+    monkeypatch.setenv("TESTS_KEY", "sk-test")
+    openai = pytest.importorskip("openai") and embedding_functions.OpenAIEmbeddingFunction
+    made = store.client.create_collection(
+        "things", embedding_function=openai(model_name="m", api_key_env_var="TESTS_KEY")
+    )
+    monkeypatch.delenv("TESTS_KEY")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    found = store.client.get_collection("things")
+    found.add(ids="a", embeddings=[1, 2])
+    with pytest.raises(EmbeddingFunctionError, match="TESTS_KEY environment variable is not set"):
+        found.add(ids="b", documents="text")
+    assert (1, "cosine") == (made.count(), made.configuration_json["hnsw"]["space"])
+
+
+def test_every_function_of_the_documentation_is_there():
+    page = (Path(__file__).parents[2] / "docs" / "embedding-functions.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)\S*` \| `(\w+)` \| `([\w-]+)` \|", page, re.MULTILINE)
+    assert embedding_functions.get_builtins() - {cls for cls, _, _ in rows} <= ALIASES
+    known = known_embedding_functions | sparse_known_embedding_functions
+    assert {(cls, name) for cls, name, _ in rows} == {(known[name].__name__, name) for _, name, _ in rows}
+    assert {extra for _, _, extra in rows} <= set(EXTRAS)
+
+
 # --- for tests -------------------------------------------------------------------------------
 
 
@@ -238,6 +361,12 @@ def test_the_default_function_embeds_any_text(client, text):
     collection = client.create_collection("things")
     collection.add(ids=["a", "b"], documents=[text, "other"])
     assert 2 == collection.count()
+
+
+def test_the_default_function_takes_no_pictures(client):
+    collection = client.create_collection("things")
+    with pytest.raises(EmbeddingFunctionError, match="DefaultEmbeddingFunction embeds text only"):
+        collection.add(ids="a", images=[np.zeros((4, 4, 3), np.uint8)])
 
 
 def test_a_batch_is_embedded_as_its_texts_are_one_by_one():

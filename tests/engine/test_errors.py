@@ -355,7 +355,7 @@ each(
 each(
     "ArgumentTypeError",
     "n_results",
-    {"text": "5", "bool": True, "float": 2.5, "None": None},
+    {"text": "5", "bool": True, "float": 2.5, "None": None, "0": 0, "negative": -1},
     lambda k: lambda _, c: c.query(V, n_results=k),
 )
 each(
@@ -376,7 +376,6 @@ misuse(
     negative_offset=lambda _, c: c.get(offset=-1),
     negative_peek=lambda _, c: c.peek(-1),
     distances_in_get=lambda _, c: c.get(include=["distances"]),
-    no_results=lambda _, c: c.query(V, n_results=0),
     nothing_to_query=lambda _, c: c.query(n_results=3),
     NaN_in_a_query=lambda _, c: c.query([NAN, 1.0]),
     text_as_a_query_embedding=lambda _, c: c.query("text"),

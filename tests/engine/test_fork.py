@@ -228,7 +228,7 @@ def test_a_fork_waits_for_a_write_on_disk(tmp_path: Path) -> None:
 
 def test_a_fork_waits_for_a_write_in_memory() -> None:
     files = Stopping()
-    with vicinal.Client(LocalBackend(None, files)) as client:
+    with vicinal.Client._over(LocalBackend(None, files)) as client:
         things = fill(client)
         with stopped_in_a_write(files, things):
             threading.Timer(0.05, files.go_on.set).start()

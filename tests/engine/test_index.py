@@ -144,6 +144,15 @@ def holds(where: dict[str, Any], metadata: dict[str, int]) -> bool:
     return metadata[key] in condition["$in"] if "$in" in condition else metadata[key] < condition["$lt"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def graphs_for_thousands_of_rows() -> Iterator[None]:
+    """Histories of a few thousand rows walk the graph, as collections of a hundred times as many do."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(planner, "GRAPH_BYTES_MIN", 1 << 20)
+        patched.setattr(planner, "_WALK_S_PER_CANDIDATE", 1e-8)
+        yield
+
+
 @pytest.fixture(scope="module", params=SPACES)
 def recalls(request: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
     """(event, share) → (recall, plan), over one history."""

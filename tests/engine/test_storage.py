@@ -11,6 +11,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal._derived import NAMES
 from vicinal._index import planner
 from vicinal._request import Status
 from vicinal._storage import changes
@@ -277,6 +279,7 @@ def answers(path: Path) -> tuple[Any, Any, int]:
         queries = RNG(3).standard_normal((20, 16))
         found = things.query(query_embeddings=queries, n_results=10, explain=True)
         strategy = found.pop("explain").strategy
+        found["filtered"] = things.get(where={"n": {"$lt": 40}})["ids"]
         return found, strategy, client._backend.status(Status(things.id)).rows_in_graph
 
 
@@ -303,42 +306,57 @@ def test_a_checkpoint_is_read_rather_than_made_again(tmp_path: Path) -> None:
     assert (steps, manifest.read_bytes()) == ([], before)
 
 
-def damage_file(checkpoints: Path, change: Callable[[bytes], bytes]) -> None:
-    [graph] = (entry for entry in checkpoints.iterdir() if entry.suffix != ".json")
-    graph.write_bytes(change(graph.read_bytes()))
+@dataclass
+class Checkpoint:
+    """One of a collection's checkpoints: its manifest, and the file that it names."""
+
+    directory: Path
+    name: str
+
+    @property
+    def manifest(self) -> Path:
+        return self.directory / f"{self.name}.json"
+
+    @property
+    def file(self) -> Path:
+        return self.directory / json.loads(self.manifest.read_text())["file"]
 
 
-def damage_manifest(checkpoints: Path, **changed: Any) -> None:
-    manifest = checkpoints / "graph.json"
+def damage_file(checkpoint: Checkpoint, change: Callable[[bytes], bytes]) -> None:
+    checkpoint.file.write_bytes(change(checkpoint.file.read_bytes()))
+
+
+def damage_manifest(checkpoint: Checkpoint, **changed: Any) -> None:
+    manifest = checkpoint.manifest
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changed}))
 
 
-def lie(checkpoints: Path, covers: Any = None, **changed: Any) -> None:
+def lie(checkpoint: Checkpoint, covers: Any = None, **changed: Any) -> None:
     """A manifest that carries a true seal, and is wrong."""
-    damage_manifest(checkpoints, **changed)
-    entry = json.loads((checkpoints / "graph.json").read_text())
+    damage_manifest(checkpoint, **changed)
+    entry = json.loads(checkpoint.manifest.read_text())
     entry.pop("seal")
     entry["covers"] = {**entry["covers"], **covers} if isinstance(covers, dict) else covers or entry["covers"]
     seal = zlib.crc32(json.dumps(entry, sort_keys=True).encode())
-    damage_manifest(checkpoints, **entry, seal=seal)
+    damage_manifest(checkpoint, **entry, seal=seal)
 
 
-def write_manifest(checkpoints: Path, text: bytes) -> None:
-    (checkpoints / "graph.json").write_bytes(text)
+def write_manifest(checkpoint: Checkpoint, text: bytes) -> None:
+    checkpoint.manifest.write_bytes(text)
 
 
-def believable(checkpoints: Path, content: bytes) -> None:
+def believable(checkpoint: Checkpoint, content: bytes) -> None:
     """A file that is no graph, with a manifest that is true of it."""
-    damage_file(checkpoints, lambda _: content)
-    lie(checkpoints, checksum=zlib.crc32(content))
+    damage_file(checkpoint, lambda _: content)
+    lie(checkpoint, checksum=zlib.crc32(content))
 
 
-DAMAGES: dict[str, Callable[[Path], None]] = {
+DAMAGES: dict[str, Callable[[Checkpoint], None]] = {
     "a flipped byte": lambda at: damage_file(at, lambda data: data[:999] + b"\x55" + data[1000:]),
     "a truncated file": lambda at: damage_file(at, lambda data: data[: len(data) // 2]),
     "an empty file": lambda at: damage_file(at, lambda _: b""),
-    "no file": lambda at: [entry.unlink() for entry in at.iterdir() if entry.suffix != ".json"] and None,
-    "no manifest": lambda at: (at / "graph.json").unlink(),
+    "no file": lambda at: at.file.unlink(),
+    "no manifest": lambda at: at.manifest.unlink(),
     "an empty manifest": lambda at: write_manifest(at, b""),
     "a manifest of garbage": lambda at: write_manifest(at, b"\xff\x00{"),
     "a manifest that is a list": lambda at: write_manifest(at, b"[1, 2]"),
@@ -352,7 +370,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "covers that are no object": lambda at: lie(at, covers=[3]),
     "another generation": lambda at: lie(at, covers={"generation": 7}),
 }
-LIES: dict[str, Callable[[Path], None]] = {
+LIES: dict[str, Callable[[Checkpoint], None]] = {
     "more rows than there are": lambda at: lie(at, covers={"rows": 601}),
     "fewer rows than none": lambda at: lie(at, covers={"rows": -1}),
     "rows that are a word": lambda at: lie(at, covers={"rows": "many"}),
@@ -375,26 +393,28 @@ def is_made(path: Path) -> bool:
 
 
 @pytest.mark.usefixtures("small_graphs")
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_ignored_and_made_again(
-    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, damage: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     checkpoints = with_graph(tmp_path)
     before = answers(tmp_path)
-    DAMAGES[damage](checkpoints)
+    DAMAGES[damage](Checkpoint(checkpoints, name))
     assert (is_made(tmp_path), is_made(tmp_path)) == (True, False)
     assert answers(tmp_path) == before
     assert caplog.records == []
 
 
 @pytest.mark.usefixtures("small_graphs")
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", LIES)
 def test_a_checkpoint_that_lies_changes_no_answer(
-    tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, what: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     checkpoints = with_graph(tmp_path)
     before = answers(tmp_path)
-    LIES[what](checkpoints)
+    LIES[what](Checkpoint(checkpoints, name))
     assert answers(tmp_path)[0] == before[0]
     assert answers(tmp_path)[0] == before[0]
     assert caplog.records == []

@@ -168,7 +168,7 @@ def public(cls):
 def test_every_method_of_the_interface_is_there_in_both_colours():
     methods = public(VicinalVectorStore)
     assert public(VectorStore) <= methods
-    alone = {"as_retriever", "close"}
+    alone = {"as_retriever", "as_self_query_retriever", "close"}
     sync = {name for name in methods if not inspect.iscoroutinefunction(getattr(VicinalVectorStore, name))}
     assert {name for name in sync - alone if f"a{name}" not in methods} == set()
 

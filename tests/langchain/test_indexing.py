@@ -4,6 +4,9 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.indexing import InMemoryRecordManager, aindex, index
 
+import vicinal
+from langchain_vicinal import VicinalRecordManager
+
 OLD = [
     Document("a1", metadata={"source": "a"}),
     Document("a2", metadata={"source": "a"}),
@@ -19,11 +22,29 @@ LEFT = {
 }
 
 
-@pytest.fixture(params=["index", "aindex"])
-def run(request, store):
-    """Index documents with one record manager, synchronously or not."""
-    records = InMemoryRecordManager("films")
+BOOKS = {
+    "LangChain's": lambda store: InMemoryRecordManager("films"),
+    "ours": lambda store: VicinalRecordManager("films"),
+    "beside the vectors": lambda store: (
+        VicinalRecordManager("films", path=store.client.path)
+        if isinstance(store.client, vicinal.PersistentClient)
+        else VicinalRecordManager(store=store)
+    ),
+}
+
+
+@pytest.fixture(params=BOOKS)
+def records(request, store):
+    records = BOOKS[request.param](store)
     records.create_schema()
+    yield records
+    if isinstance(records, VicinalRecordManager):
+        records.close()
+
+
+@pytest.fixture(params=["index", "aindex"])
+def run(request, store, records):
+    """Index documents with one record manager, synchronously or not."""
 
     async def index_all(documents, **options):
         options = {"source_id_key": "source", "key_encoder": "blake2b"} | options

@@ -233,15 +233,17 @@ def test_an_emptied_store_is_filled_again(filled, films):
 
 
 def test_a_reset_collection_is_empty_and_keeps_its_settings(table):
-    configuration = {"hnsw": {"space": "ip", "ef_search": 77}}
+    configuration = {"hnsw": {"space": "ip", "ef_search": 77, "num_threads": 1}}
     store = VicinalVectorStore(
         table({"a": [1.0, 2.0], "b": [1.0, 2.0, 3.0]}),
         collection_configuration=configuration,
         collection_metadata={"kind": "test"},
     )
     store.add_texts(["a"])
+    schema = store.collection.schema
     store.reset_collection()
     store.add_texts(["b"])  # of another dimension
+    assert store.collection.schema.serialize_to_json() == schema.serialize_to_json()
     hnsw = store.collection.configuration_json["hnsw"]
     assert (store.count(), hnsw["space"], hnsw["ef_search"]) == (1, "ip", 77)
     assert store.collection.metadata == {"kind": "test"}

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.schema import BaseNode, Document, NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.base.llms.types import CompletionResponse, LLMMetadata
+from llama_index.core.llms.custom import CustomLLM
+from llama_index.core.schema import (
+    BaseNode,
+    Document,
+    NodeRelationship,
+    NodeWithScore,
+    RelatedNodeInfo,
+    TextNode,
+)
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
 
@@ -31,6 +40,34 @@ class HashEmbedding(BaseEmbedding):
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
         return self._get_text_embedding(query)
+
+
+class CannedLLM(CustomLLM):
+    """Answers every prompt with the same text."""
+
+    answer: str
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata()
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return CompletionResponse(text=self.answer)
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        yield self.complete(prompt)
+
+
+@pytest.fixture
+def canned() -> Callable[[str], CannedLLM]:
+    """Makes a language model that has one answer."""
+    return lambda answer: CannedLLM(answer=answer)
+
+
+@pytest.fixture
+def sources() -> Callable[[list[NodeWithScore]], list[str | None]]:
+    """The documents from which retrieved nodes come, in their order."""
+    return lambda found: [each.node.ref_doc_id or each.node_id for each in found]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 import vicinal
 from llama_index.vector_stores.vicinal import VicinalVectorStore
+from llama_index.vector_stores.vicinal._batch import PIECE
+from vicinal.errors import InvalidDimensionError
 
 QUERY = VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=3)
 ONE = MetadataFilters(filters=[MetadataFilter(key="n", value=1)])
@@ -55,6 +57,23 @@ async def test_what_is_added_is_found_got_and_deleted(store, node, ids):
     (left,) = await store.aget_nodes(include_embeddings=True)
     assert (left.node_id, left.embedding) == ("b", [1.0, 0.0])
     await store.aclear()
+    assert store.get_nodes() == []
+
+
+async def test_more_nodes_than_a_piece_are_added_all_or_none(store, node):
+    nodes = [node(str(i), n=i) for i in range(3 * PIECE + 1)]
+    await store.async_add(nodes)
+    with pytest.raises(InvalidDimensionError):
+        await store.async_add([node(str(i), at=[1.0], n=-1) for i in range(3 * PIECE)])
+    assert [n.metadata["n"] for n in await store.aget_nodes()] == list(range(3 * PIECE + 1))
+
+
+async def test_adding_that_is_cancelled_in_time_adds_nothing(store, node):
+    adding = asyncio.create_task(store.async_add([node(str(i)) for i in range(20 * PIECE)]))
+    await asyncio.sleep(0)
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
     assert store.get_nodes() == []
 
 

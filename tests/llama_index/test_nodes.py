@@ -21,6 +21,7 @@ from llama_index.core.schema import (
     RelatedNodeInfo,
     TextNode,
 )
+from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
 import vicinal
 from llama_index.vector_stores.vicinal import VicinalVectorStore
@@ -149,20 +150,60 @@ def test_a_record_holds_text_and_metadata_once(node):
     made.relationships[NodeRelationship.SOURCE].metadata = dict(made.metadata)
     store.add([made])
     record = store.collection.get()
-    content = json.loads(record["metadatas"][0].pop("_node"))
-    assert record["metadatas"] == [{"year": 1999, "_node_ref_doc_id": "doc"}]
+    content = json.loads(record["metadatas"][0].pop("_node_content"))
+    assert record["metadatas"] == [{"year": 1999, "_node_type": "TextNode", "_node_ref_doc_id": "doc"}]
     assert record["documents"] == ["text of a"]
-    assert content["relationships"]["1"]["metadata"] is None
-    assert content.keys() == {"class", "relationships"}
+    source = {"node_id": "doc", "node_type": None, "hash": None}
+    assert content == {"id_": "a", "relationships": {"1": source}}
+
+
+KNOWN = [TextNode, ImageNode, IndexNode, Node]  # to LlamaIndex's own form; the rest become text nodes
+THEIRS = [each for each in NODES if type(each) in KNOWN and not getattr(each, "obj", None)]
+
+
+def test_a_relation_has_the_fields_that_are_stored():
+    """Should this fail, LlamaIndex has given relations another field; `_relation` has to store it."""
+    assert set(RelatedNodeInfo.model_fields) == {"node_id", "node_type", "metadata", "hash"}
+
+
+def bare(node: BaseNode) -> BaseNode:
+    """Without metadata, its own and its relations'."""
+    copy = node.model_copy(update={"metadata": {}}, deep=True)
+    for related in copy.relationships.values():
+        for each in related if isinstance(related, list) else [related]:
+            each.metadata = {}
+    return copy
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_llama_indexes_own_reader_understands_a_record(kind):
+    nodes = [each for each in NODES if type(each) is kind]
+    store = VicinalVectorStore()
+    store.add([each.model_copy(update={"embedding": [1.0]}) for each in nodes])
+    record = store.collection.get()
+    for each, metadata, text in zip(nodes, record["metadatas"], record["documents"]):
+        found = metadata_dict_to_node(metadata, text=text if text or kind is not Node else None)
+        assert bare(found) == bare(each)
+
+
+@pytest.mark.parametrize("node", THEIRS, ids=identifier)
+def test_a_record_of_another_llama_index_store_is_read_whole(node):
+    """As ChromaVectorStore writes it."""
+    collection = vicinal.EphemeralClient().create_collection("theirs", embedding_function=None)
+    metadata = node_to_metadata_dict(node, remove_text=True)
+    text = node.get_content(metadata_mode=MetadataMode.NONE)
+    collection.add([node.node_id], embeddings=[[1.0]], documents=[text], metadatas=[metadata])
+    expected = metadata_dict_to_node(metadata, text=text if text or type(node) is not Node else None)
+    assert VicinalVectorStore(collection=collection).get_nodes() == [expected]
 
 
 def test_a_class_that_is_not_imported_is_read_as_a_text_node(store):
-    metadata = {"_node": '{"class":"Gone","x":1}'}
+    metadata = {"_node_content": '{"id_":"a","x":1}', "_node_type": "Gone"}
     store.collection.add(["a"], embeddings=[[1.0]], documents=["soup"], metadatas=[metadata])
     assert store.get_nodes() == [TextNode(id_="a", text="soup")]
 
 
-@pytest.mark.parametrize("metadata", [None, {"a": 1}, {"_node": "mine"}, {"_node": {"x": 1}}])
+@pytest.mark.parametrize("metadata", [None, {"a": 1}, {"_node_content": "mine"}, {"_node_content": {"x": 1}}])
 def test_a_record_of_another_writer_is_a_text_node(metadata):
     collection = vicinal.EphemeralClient().create_collection("plain", embedding_function=None)
     collection.add(ids=["a"], embeddings=[[1.0]], documents=["hello"], metadatas=[metadata])

@@ -11,7 +11,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import InvalidArgumentError, InvalidDimensionError
 
 MMR = VectorStoreQueryMode.MMR
 VECTORS = np.random.default_rng(7).normal(size=(60, 5)).round(3)
@@ -165,10 +165,72 @@ def test_mmr_picks_among_filtered_nodes():
     assert set(found.ids) <= set(even)
 
 
+# --- learners ----------------------------------------------------------------------------------
+
+# What scikit-learn 1.7's LinearSVC(C=0.1) and LogisticRegression() answer, both with
+# class_weight="balanced" and a small tolerance, trained as LlamaIndex trains them.
+FEW = np.random.default_rng(11).normal(size=(12, 4)).round(2)
+ASKED = np.random.default_rng(11).normal(size=(13, 4)).round(2)[12]
+LEARNED = {
+    "svm": [
+        -0.32979, -0.18947, 0.3536, -0.0563, 0.14496, -0.54791,
+        -1.26969, -0.43827, -0.41689, -0.74094, -0.58184, -0.75299,
+    ],
+    "logistic_regression": [
+        -1.3332, -1.01996, 0.79638, -0.99063, -0.39798, -1.91944,
+        -4.10063, -1.61571, -1.63634, -2.79279, -1.92221, -3.14502,
+    ],
+}  # fmt: skip
+
+
+def few() -> VicinalVectorStore:
+    store = VicinalVectorStore()
+    store.add([TextNode(id_=str(i), embedding=list(v), metadata={"i": i}) for i, v in enumerate(FEW)])
+    return store
+
+
+def learning(mode: str, k: int = 12, **fields) -> VectorStoreQuery:
+    asked = VectorStoreQueryMode(mode)
+    return VectorStoreQuery(query_embedding=list(ASKED), similarity_top_k=k, mode=asked, **fields)
+
+
+@pytest.mark.parametrize("mode", LEARNED)
+def test_a_learner_scores_as_scikit_learns_does(mode):
+    found = few().query(learning(mode))
+    assert found.similarities == pytest.approx(sorted(LEARNED[mode], reverse=True), abs=2e-5)
+    assert found.ids == [str(i) for i in np.argsort(LEARNED[mode])[::-1]]
+    assert [node.node_id for node in found.nodes] == found.ids
+
+
+@pytest.mark.parametrize("mode", LEARNED)
+def test_a_learner_learns_from_what_matches_alone(mode):
+    low = MetadataFilters(filters=[MetadataFilter(key="i", value=6, operator="<")])
+    store, alone = few(), VicinalVectorStore()
+    alone.add(store.get_nodes(filters=low, include_embeddings=True))
+    filtered, whole = store.query(learning(mode, 3, filters=low)), alone.query(learning(mode, 3))
+    assert filtered.ids == whole.ids
+    assert filtered.similarities == pytest.approx(whole.similarities)
+
+
+@pytest.mark.parametrize("mode", LEARNED)
+def test_a_learner_takes_every_number_of_nodes(store, mode):
+    assert store.query(learning(mode)).ids == []
+    store.add([TextNode(id_="a", embedding=list(ASKED))])
+    assert store.query(learning(mode)).ids == ["a"]
+    assert store.query(learning(mode, 0)).ids == []
+    assert store.query(learning(mode, node_ids=["b"])).ids == []
+
+
+@pytest.mark.parametrize("mode", LEARNED)
+def test_a_learner_refuses_vectors_of_another_dimension(mode):
+    with pytest.raises(InvalidDimensionError):
+        few().query(VectorStoreQuery([1.0], mode=VectorStoreQueryMode(mode)))
+
+
 # --- errors -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", [m for m in VectorStoreQueryMode if m not in ("default", "mmr")])
+@pytest.mark.parametrize("mode", [m for m in VectorStoreQueryMode if m not in ("default", "mmr", *LEARNED)])
 def test_a_mode_that_cannot_be_done_raises_by_name(store, mode):
     for error in (NotImplementedError, ValueError):
         with pytest.raises(error, match=f"query mode '{mode.value}'"):

@@ -1,5 +1,6 @@
 """The last write of each node is the one that is read, and deleting deletes what it says."""
 
+import numpy as np
 import pytest
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
@@ -43,6 +44,39 @@ def test_many_nodes_are_added_at_once(store):
     nodes = [TextNode(id_=str(i), text="x", embedding=[float(i), 1.0]) for i in range(7000)]
     assert len(store.add(nodes)) == 7000
     assert len(store.get_nodes()) == 7000
+
+
+VECTORS = [
+    ([1, 2], [1.0, 2.0]),
+    ([True, 0.1], [1.0, np.float32(0.1)]),
+    (np.array([0.5, 0.25]), [0.5, 0.25]),
+    ((np.float64(3), np.int64(4)), [3.0, 4.0]),
+]
+
+
+@pytest.mark.parametrize(("given", "stored"), VECTORS)
+def test_any_real_numbers_are_an_embedding(store, given, stored):
+    node = TextNode(id_="a", text="x")
+    node.__dict__["embedding"] = given  # past the validation, as model_construct() leaves it
+    store.add([node])
+    assert store.get_nodes(include_embeddings=True)[0].embedding == stored
+
+
+NO_VECTORS = [
+    ([1.0], InvalidArgumentError, "Inconsistent dimensions"),
+    ([1.0, float("nan")], InvalidArgumentError, "NaN or Infinity"),
+    ([1.0, 1e39], InvalidArgumentError, "NaN or Infinity"),
+    (["a", "b"], InvalidArgumentError, "embeddings"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "text"), NO_VECTORS)
+def test_what_is_no_embedding_is_refused_with_all_of_its_batch(store, node, given, error, text):
+    bad = node("b")
+    bad.__dict__["embedding"] = given
+    with pytest.raises(error, match=text):
+        store.add([node("a"), bad, node("c")])
+    assert store.get_nodes() == []
 
 
 def test_delete_removes_the_nodes_of_a_document(store, node, ids, reopen):

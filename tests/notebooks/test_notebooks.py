@@ -37,7 +37,9 @@ ANSWERS = {
     "01_quickstart": ["heapq.merge", "subprocess.Popen.wait", "datetime.date.strftime", "{'deleted': 1}"],
     "02_langchain_rag": ["Wait until the thread terminates. [1]", "secrets.token_urlsafe(", "textwrap.wrap("],
     "03_llama_index_rag": ["Wait until the thread terminates. [1]", '"finally" clause', "TextNode"],
+    "04_image_search": ["160 pictures", "the twin comes first for 160 of 160 pictures"],
 }
+OF_PICTURES = {"04_image_search"}
 
 
 @pytest.fixture(scope="module")
@@ -107,23 +109,25 @@ def test_every_cell_runs_and_puts_out_what_is_committed(executed, committed):
     assert shapes(committed) == shapes(executed)
 
 
-def test_what_is_found_is_shown_as_a_table(executed):
+def test_what_is_found_is_shown_as_a_table(executed, name):
+    if name in OF_PICTURES:
+        pytest.skip("shows what is found as pictures")
     asking = [cell for cell in code_cells(executed) if is_a_result(cell)]
     tables = shown(asking, "text/html")
     assert len(tables) == len(asking) >= 7
     assert [table for table in tables if "<table" not in table or "</td>" not in table] == []
 
 
-def test_a_collection_shows_how_many_records_it_holds(executed):
-    cards = [html for html in shown(code_cells(executed), "text/html") if "Collection python-docs" in html]
+def test_a_collection_shows_how_many_records_it_holds(executed, name):
+    cards = [html for html in shown(code_cells(executed), "text/html") if "Collection " in html]
     counts = [int(re.search(r"records\D*>([\d,]+)<", card)[1].replace(",", "")) for card in cards]
-    assert max(counts) > 6_000
+    assert max(counts) == 160 if name in OF_PICTURES else max(counts) > 6_000
 
 
-def test_the_map_is_an_image(executed):
-    [image] = [base64.b64decode(data) for data in shown(code_cells(executed), "image/png")]
-    assert image.startswith(b"\x89PNG\r\n\x1a\n")
-    assert len(image) > 20_000
+def test_maps_and_grids_are_images(executed, name):
+    images = [base64.b64decode(data) for data in shown(code_cells(executed), "image/png")]
+    assert len(images) == (5 if name in OF_PICTURES else 1)
+    assert all(image.startswith(b"\x89PNG\r\n\x1a\n") and len(image) > 10_000 for image in images)
 
 
 def test_the_questions_are_answered(executed, name):
@@ -140,8 +144,8 @@ def test_a_notebook_that_reaches_for_the_network_fails(offline, tmp_path):
 # --- committed ---------------------------------------------------------------------------------------
 
 
-def test_there_are_three_notebooks():
-    assert list(PATHS) == ["01_quickstart", "02_langchain_rag", "03_llama_index_rag"]
+def test_every_notebook_has_answers_to_find():
+    assert list(PATHS) == list(ANSWERS)
 
 
 def test_every_cell_was_executed_in_order(committed):

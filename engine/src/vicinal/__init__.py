@@ -7,35 +7,88 @@ collection.query(query_texts=["threads in Python"], n_results=3, where={"lang": 
 """
 
 from vicinal import errors
+from vicinal._admin import AdminClient
+from vicinal._async import AsyncClient, AsyncCollection, AsyncEphemeralClient, AsyncPersistentClient
+from vicinal._remote import AsyncHttpClient, CloudClient, HttpClient
 from vicinal._request import WriteInfo
+from vicinal._schema import (
+    BoolInvertedIndexConfig,
+    FloatInvertedIndexConfig,
+    FtsIndexConfig,
+    HnswIndexConfig,
+    IntInvertedIndexConfig,
+    Schema,
+    SpannIndexConfig,
+    SparseVectorIndexConfig,
+    StringInvertedIndexConfig,
+    VectorIndexConfig,
+)
 from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
+from vicinal.config import Settings
 from vicinal.embedding import EmbeddingFunction, register_embedding_function
 from vicinal.types import (
     DEFAULT_DATABASE,
     DEFAULT_TENANT,
+    Facet,
     GetResult,
     Include,
+    IndexingStatus,
     Metadata,
     QueryResult,
+    ReadLevel,
+    SparseVector,
+    Stats,
     Where,
     WhereDocument,
 )
 
 __version__ = "0.1.0"
 
+# Chroma's names for the same things.
+ClientAPI = Client
+AsyncClientAPI = AsyncClient
+AdminAPI = AdminClient
+
 __all__ = [
     "DEFAULT_DATABASE",
     "DEFAULT_TENANT",
+    "AdminAPI",
+    "AdminClient",
+    "AsyncClient",
+    "AsyncClientAPI",
+    "AsyncCollection",
+    "AsyncEphemeralClient",
+    "AsyncHttpClient",
+    "AsyncPersistentClient",
+    "BoolInvertedIndexConfig",
     "Client",
+    "ClientAPI",
+    "CloudClient",
     "Collection",
     "EmbeddingFunction",
     "EphemeralClient",
+    "Facet",
+    "FloatInvertedIndexConfig",
+    "FtsIndexConfig",
     "GetResult",
+    "HnswIndexConfig",
+    "HttpClient",
     "Include",
+    "IndexingStatus",
+    "IntInvertedIndexConfig",
     "Metadata",
     "PersistentClient",
     "QueryResult",
+    "ReadLevel",
+    "Schema",
+    "Settings",
+    "SpannIndexConfig",
+    "SparseVector",
+    "SparseVectorIndexConfig",
+    "Stats",
+    "StringInvertedIndexConfig",
+    "VectorIndexConfig",
     "Where",
     "WhereDocument",
     "WriteInfo",

@@ -1,7 +1,6 @@
 """How is a database copied while others write to it?
 
-Each SQLite file is copied by SQLite's own online backup, which gives one committed state. The vectors of
-that state are rows that nobody changes any more, so they are copied after it; only those that the
+The catalog first, then each collection as of one commit (`_copy`); of the vectors, only those that the
 target does not hold yet are written. A backup is a directory like any other: opening it restores it.
 """
 
@@ -10,16 +9,16 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from vicinal._copy import copied_database, copy_collection, install_database
 from vicinal._opened import OpenCollections
-from vicinal._storage import catalog, changes
+from vicinal._storage import catalog
 from vicinal._storage.database import Database
 from vicinal._storage.files import Files
-from vicinal._storage.schema import CATALOG, RECORDS
-from vicinal.errors import CorruptionError, NotFoundError, StorageError
+from vicinal._storage.schema import CATALOG
+from vicinal.errors import NotFoundError, StorageError
 
-_BLOCK = 8 << 20
 _TEMPORARY = re.compile(r".*\.sqlite3-[0-9a-f]{32}(-wal|-shm|-journal)?")
 
 
@@ -41,13 +40,15 @@ def backup(opened: OpenCollections, target: Path, files: Files) -> None:
 
 def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
     assert opened.path is not None
-    copied = _copied(opened.catalog, target / "catalog.sqlite3")
+    copied = copied_database(opened.catalog, target / "catalog.sqlite3")
     files.step("backup: catalog copied")
     with closing(Database(copied, CATALOG, must_exist=True)) as names, names.write() as tx:
         for id in catalog.names(tx):
             try:
                 with opened.using(UUID(id)) as live:
-                    _copy_collection(live.database, opened.path / "collections" / id, target, files)
+                    if live.directory is not None:
+                        place = target / "collections" / id
+                        copy_collection(live.database, live.directory, place, files, purpose="backup")
             except StorageError:
                 if not _is_gone(opened, UUID(id)):
                     raise
@@ -56,7 +57,7 @@ def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
                 catalog.delete(tx, id)
         known = catalog.names(tx)
     files.step("backup: before catalog")
-    _install(copied, target / "catalog.sqlite3", files)
+    install_database(copied, target / "catalog.sqlite3", files)
     files.step("backup: catalog replaced")
     for directory in (target / "collections").iterdir():
         if directory.name not in known:
@@ -100,66 +101,3 @@ def _check_target(opened: OpenCollections, target: Path) -> None:
         entry.name != "collections" and not entry.name.startswith("catalog.sqlite3-") for entry in found
     ):
         raise StorageError(path=str(target), problem="is neither empty nor an earlier backup")
-
-
-def _copy_collection(source: Database, directory: Path, target: Path, files: Files) -> None:
-    place = target / "collections" / directory.name
-    files.make_directory(place)
-    missing = None
-    while True:
-        copied = _copied(source, place / "records.sqlite3")
-        with closing(Database(copied, RECORDS, must_exist=True)) as database, database.read() as tx:
-            state = changes.state(tx)
-        if state.dropped:
-            raise NotFoundError(kind="Collection", key=directory.name)
-        name = f"vectors-{state.generation}.f32"
-        try:
-            if state.dimension is not None and state.rows:
-                size = state.rows * state.dimension * 4
-                _copy_bytes(directory / name, place / name, size, files)
-        except FileNotFoundError:
-            if missing == name:
-                raise CorruptionError(path=str(directory / name), problem="is missing") from None
-            missing = name  # compacted in between: copy the state that followed
-            files.remove(copied)
-            continue
-        files.step("backup: vectors copied")
-        _install(copied, place / "records.sqlite3", files)
-        files.step("backup: collection replaced")
-        for old in place.glob("vectors-*.f32"):
-            if old.name != name:
-                files.remove(old)
-        return
-
-
-def _copied(source: Database, target: Path) -> Path:
-    """One committed state of a database, in a file beside its target."""
-    temporary = target.with_name(f"{target.name}-{uuid4().hex}")
-    source.copy(temporary)
-    return temporary
-
-
-def _install(temporary: Path, target: Path, files: Files) -> None:
-    """Give a copied database its final name, durably; nothing of an earlier one may linger beside it."""
-    files.sync_path(temporary)
-    for suffix in ("-wal", "-shm"):
-        files.remove(target.with_name(target.name + suffix))
-    files.replace(temporary, target)
-
-
-def _copy_bytes(source: Path, target: Path, size: int, files: Files) -> None:
-    """The first `size` bytes; blocks that an earlier backup holds already are compared, not written."""
-    with source.open("rb") as reading:
-        writing = files.open(target, create=True)
-        with target.open("rb") as held:
-            for offset in range(0, size, _BLOCK):
-                block = reading.read(min(_BLOCK, size - offset))
-                if len(block) < min(_BLOCK, size - offset):
-                    raise StorageError(path=str(source), problem=f"ends before byte {size}")
-                found = held.read(len(block))
-                if found != block:
-                    same = len(found) if block.startswith(found) else 0
-                    files.write_at(writing, memoryview(block)[same:], offset + same)
-                    held.seek(offset + len(block))
-        files.sync(writing)
-        writing.close()

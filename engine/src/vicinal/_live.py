@@ -8,36 +8,37 @@ state, whichever thread or process wrote it. Nothing here is durable but what `_
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
+from vicinal import _derived
+from vicinal._fields import LiveColumns
 from vicinal._filter import Node, keys_of
+from vicinal._filter.ast import Document
 from vicinal._filter.masks import Mask, evaluate
 from vicinal._filter.patterns import Predicate
-from vicinal._filter.values import lookup
-from vicinal._index import columns, planner
+from vicinal._index import planner
+from vicinal._index.codes import Codes
 from vicinal._index.columns import Column
 from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View, advance
 from vicinal._request import CollectionInfo
-from vicinal._storage import changes, checkpoint, fsck, records
+from vicinal._storage import changes, checkpoint, fsck, readonly, records
 from vicinal._storage.changes import State
-from vicinal._storage.database import Database, Transaction
+from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.lock import FileLock, NoLock
-from vicinal._storage.metadata import decode
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
+from vicinal._text import literals
+from vicinal._words import LiveWords
 from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError, VicinalError
 from vicinal.types import Vectors
 
-_MASKS_MAX = 64
 _VECTOR_FILES = "vectors-*.f32"
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -64,28 +65,36 @@ class LiveCollection:
         self.info, self.directory, self.files = info, directory, files
         self.hnsw = info.configuration.hnsw
         self.users = 0
-        self.database = Database(
+        self.database = readonly.database(
             None if directory is None else directory / "records.sqlite3",
             RECORDS,
+            files,
             must_exist=directory is not None and bool(files.find(directory, _VECTOR_FILES)),
         )
         self._vectors: VectorStore | None = None
         self._view = EMPTY
-        self._columns: dict[str, tuple[View, Column]] = {}
-        self._masks: OrderedDict[tuple[int, Node], Mask] = OrderedDict()
         self._dropped = False
         self._upkeep = upkeep
         self.upkeep_lock: FileLock | NoLock = (
             NoLock() if directory is None else FileLock(directory / "upkeep.lock")
         )
+        self.verified: set[str] = set()
+        """The checkpoints whose files have been compared with their manifests since opening."""
         self._start_deriving()
         self._discard_old_generations()
 
     def _start_deriving(self) -> None:
         self._opening = Lock()
         self._catching_up = Lock()
-        self._filtering = Lock()
+        self.columns = LiveColumns(self.checkpoints)
+        self.words = LiveWords(self.checkpoints, self.info.configuration.text)
         self.graph: Graph | None = None
+        self.codes: Codes | None = None
+
+    @property
+    def checkpoints(self) -> Path | None:
+        """Where derived files are kept; None in memory."""
+        return None if self.directory is None else self.directory / "checkpoints"
 
     # --- reading and writing -------------------------------------------------------------------
 
@@ -197,8 +206,9 @@ class LiveCollection:
                 findings.extend(fsck.check(tx, vectors))
         except (StorageError, *_NOT_OURS) as error:
             findings.append(f"reading ended early: {error}")
-        if self.directory is not None:
-            findings += checkpoint.check(self.directory / "checkpoints", "graph")
+        if self.checkpoints is not None:
+            for name in _derived.NAMES:
+                findings += checkpoint.check(self.checkpoints, name)
         return findings
 
     def _open_vectors(self, dimension: int, generation: int, *, create: bool) -> VectorStore:
@@ -215,7 +225,9 @@ class LiveCollection:
 
     def _discard_old_generations(self) -> None:
         """Remove vector files that a killed compaction has left."""
-        if self.directory is None or len(self.files.find(self.directory, _VECTOR_FILES)) < 2:
+        if self.directory is None or self.files.read_only:
+            return
+        if len(self.files.find(self.directory, _VECTOR_FILES)) < 2:
             return
         with suppress(NotFoundError), self.write() as (_, state):  # nobody compacts meanwhile
             for path in self.files.find(self.directory, _VECTOR_FILES):
@@ -262,76 +274,38 @@ class LiveCollection:
             view = self._view
             if view.change >= state.change:
                 return view
-            delta = changes.since(tx, view.change) if view.generation == state.generation else None
-            if delta is None:
-                view, delta = EMPTY, changes.Delta(_NO_ROWS, _NO_ROWS)
-            self._view = advance(
-                view,
-                change=state.change,
-                generation=state.generation,
-                rows=state.rows,
-                removed=delta.removed,
-                live=records.live_rows(tx, view.rows),
-                vectors=self.committed_vectors(state),
-            )
-            if planner.wants_graph(self._view):
+            vectors = self.committed_vectors(state)
+            if view is EMPTY and self.checkpoints is not None:
+                view = _derived.load_rows(self.checkpoints, state.generation, state.change, vectors)
+            if view.change < state.change:
+                delta = changes.since(tx, view.change) if view.generation == state.generation else None
+                if delta is None:
+                    view, delta = EMPTY, changes.Delta(_NO_ROWS, _NO_ROWS)
+                view = advance(
+                    view,
+                    change=state.change,
+                    generation=state.generation,
+                    rows=state.rows,
+                    removed=delta.removed,
+                    live=records.live_rows(tx, view.rows),
+                    vectors=vectors,
+                )
+            self._view = view
+            if planner.wants_codes(view):
                 self.wake()
-            return self._view
+            return view
 
-    # --- filtering -----------------------------------------------------------------------------
-
-    def mask(self, snapshot: Snapshot, node: Node) -> Mask:
-        """A boolean per row; kept, because filters repeat."""
-        key = (snapshot.view.change, node)
-        with self._filtering:
-            mask = self._masks.get(key)
-            if mask is not None:
-                self._masks.move_to_end(key)
-                return mask
-        mask = evaluate(node, snapshot)
-        mask.flags.writeable = False
-        with self._filtering:
-            self._masks[key] = mask
-            while len(self._masks) > _MASKS_MAX:
-                self._masks.popitem(last=False)
-        return mask
-
-    def prepare_columns(self, tx: Transaction, view: View, keys: Sequence[str]) -> dict[str, Column]:
-        """Columns at a view's change, caught up together so that metadata is decoded once."""
-        with self._filtering:
-            ready: dict[str, Column] = {}
-            behind: dict[tuple[int, int], list[str]] = {}
-            for key in keys:
-                covered, column = self._columns.get(key, (EMPTY, columns.empty()))
-                if covered.change == view.change:
-                    ready[key] = column
-                else:
-                    behind.setdefault((covered.change, covered.rows), []).append(key)
-            for (change, rows), group in behind.items():
-                ready.update(self._extend_columns(tx, view, group, change, rows))
-            return ready
-
-    def _extend_columns(
-        self, tx: Transaction, view: View, keys: list[str], change: int, rows: int
-    ) -> dict[str, Column]:
-        """Columns from one earlier change, or from nothing, to the view's."""
-        bases = {key: self._columns.get(key, (EMPTY, columns.empty())) for key in keys}
-        same_rows = all(covered.generation == view.generation for covered, _ in bases.values())
-        delta = changes.since(tx, change) if rows and same_rows and change < view.change else None
-        if delta is None:
-            rows, altered, bases = 0, _NO_ROWS, {key: (EMPTY, columns.empty()) for key in keys}
-        else:
-            altered = np.unique(delta.altered)
-        found = _values(tx, keys, rows, altered[altered < rows])
-        extended = {key: columns.extend(bases[key][1], view.rows, altered, found[key]) for key in keys}
-        if change <= view.change:  # an older view than the columns' gets its own, which are not kept
-            self._columns.update({key: (view, column) for key, column in extended.items()})
-        return extended
+    # --- what is derived -----------------------------------------------------------------------
 
     def graph_of(self, view: View) -> Graph | None:
         """The graph, when its row numbers are the view's."""
         graph = self.graph
         return graph if graph is not None and graph.generation == view.generation else None
+
+    def codes_of(self, view: View) -> Codes | None:
+        """The codes, when their row numbers are the view's."""
+        codes = self.codes
+        return codes if codes is not None and codes.generation == view.generation else None
 
 
 class Snapshot:
@@ -351,19 +325,25 @@ class Snapshot:
         if where is None:
             return mask
         keys = list(dict.fromkeys(keys_of(where)))
-        self._columns = self.live.prepare_columns(self.tx, self.view, keys)
+        self._columns = self.live.columns.prepare(self.tx, self.view, keys)
         if mask is None:
-            return self.live.mask(self, where)
+            return self.live.columns.mask(self.view.change, where, self)
         return mask & evaluate(where, self, mask)
 
     def values(self, key: str) -> Column:
         """The column of a key; `select` has prepared it."""
         return self._columns[key]
 
-    def documents(self, predicate: Predicate, candidates: Mask | None) -> Mask:
+    def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask:
         """Rows whose document satisfies a predicate, of the candidates if there are any."""
         mask = np.zeros(self.rows, dtype=np.bool_)
         wanted = self.view.alive if candidates is None else self.view.alive & candidates
+        of = literals.of_substring if node.operator == "contains" else literals.of_regex
+        can_match = self.live.words.candidates(self.view, of(node.text))
+        if can_match is None:
+            self.live.wake()
+        else:
+            wanted = wanted & can_match
         rows = np.flatnonzero(wanted)
         if len(rows) < self.view.records // 8:
             pairs = list(records.fetch(self.tx, rows.tolist(), "document").values())
@@ -372,22 +352,3 @@ class Snapshot:
         matching = [row for row, text in pairs if text is not None and predicate(text)]
         mask[matching] = True
         return mask
-
-
-def _values(tx: Transaction, keys: list[str], first: int, altered: Rows) -> dict[str, list[tuple[int, Any]]]:
-    """(row, value) of each key for rows from `first` on and for those altered before it."""
-    found: dict[str, list[tuple[int, Any]]] = {key: [] for key in keys}
-    if "#id" in found:
-        again = records.fetch(tx, altered.tolist(), "id").values()
-        found["#id"] = [*again, *records.scan(tx, "id", first)]
-    inside = [key for key in keys if key != "#id"]
-    if not inside:
-        return found
-    pairs = list(records.fetch(tx, altered.tolist(), "metadata").values())
-    pairs.extend(records.scan(tx, "metadata", first))
-    for row, text in pairs:
-        if text is not None:
-            metadata = decode(text)
-            for key in inside:
-                found[key].append((row, lookup(metadata, key)))
-    return found

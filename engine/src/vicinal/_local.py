@@ -7,7 +7,6 @@ the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, fi
 
 from __future__ import annotations
 
-import uuid
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,21 +16,28 @@ from uuid import UUID
 
 import numpy as np
 
+from vicinal import _names
 from vicinal import _request as r
 from vicinal._backup import backup
 from vicinal._compact import compact
+from vicinal._expiry import allowed, expired, expired_ids, stamped
+from vicinal._index import planner
 from vicinal._index.view import Rows
 from vicinal._live import LiveCollection, Snapshot
-from vicinal._opened import OpenCollections, info_of
+from vicinal._opened import OpenCollections
+from vicinal._order import ordered
 from vicinal._repair import repair
 from vicinal._search import answer, check_dimension, fetch
 from vicinal._storage import catalog, changes, fsck, records
 from vicinal._storage.changes import Delta, State
+from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
-from vicinal._write import decide, encode_metadatas
-from vicinal.errors import NotFoundError, StorageError, UniqueConstraintError
+from vicinal._summary import summarize
+from vicinal._write import Decision, decide, encode_metadatas, update_of
+from vicinal.errors import NotFoundError, StorageError
 
 Findings = list[str]  # inside the class, `list` is the verb
+Namespaces = list[r.NamespaceInfo]
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
 
@@ -47,36 +53,56 @@ class LocalBackend:
     # --- records -------------------------------------------------------------------------------
 
     def write(self, request: r.Write) -> r.WriteInfo:
-        texts = encode_metadatas(request)
-        with self._opened.using(request.collection) as live, live.write() as (tx, state):
-            dimension = self._dimension(live, request, state)
-            rows = records.rows_of(tx, request.ids)
-            before = records.fetch(tx, list(rows.values()), "position, document, metadata, uri")
-            stored = live.committed_vectors(state)
-            decision = decide(request, texts, state, rows, before, stored, live.info.name)
-            if decision.changes_nothing:
-                return decision.info()
-            if decision.inserted:
-                assert dimension is not None and request.embeddings is not None
-                self._files.step("write: before vectors")
-                store = live.vectors(dimension, state.generation)
-                store.append(state.rows, request.embeddings[decision.sources])
-                self._files.step("write: vectors synced")
-            records.delete(tx, decision.removed)
-            records.insert(tx, decision.inserted)
-            records.replace(tx, decision.replaced)
-            changes.log(tx, decision.state(state, dimension), decision.delta())
-            self._files.step("write: before commit")
-        # COMMIT has returned: from here the write is true, and all that follows may be lost and redone.
-        self._files.step("write: committed")
-        live.wake()
-        return decision.info()
+        with self._opened.using(request.collection) as live:
+            request = stamped(live.info.configuration.expiry, request)
+            texts = encode_metadatas(request)
+            with live.write() as (tx, state):
+                dimension = self._dimension(live, request, state)
+                rows = records.rows_of(tx, request.ids)
+                before = records.fetch(tx, list(rows.values()), "position, document, metadata, uri")
+                expired = expired_ids(live.info.configuration.expiry, rows, before)
+                stored = live.committed_vectors(state)
+                decision = decide(request, texts, state, rows, before, stored, live.info.name, expired)
+                if decision.changes_nothing:
+                    return decision.info()
+                if decision.inserted:
+                    assert dimension is not None and request.embeddings is not None
+                    self._files.step("write: before vectors")
+                    store = live.vectors(dimension, state.generation)
+                    store.append(state.rows, request.embeddings[decision.sources])
+                    self._files.step("write: vectors synced")
+                self._enter(tx, decision, decision.state(state, dimension))
+            # COMMIT has returned: from here the write is true, and all that follows may be lost and redone.
+            self._files.step("write: committed")
+            live.wake()
+            return decision.info()
+
+    def alter(self, request: r.Alter) -> r.WriteInfo:
+        with self._opened.using(request.collection) as live:
+            with live.write() as (tx, state):
+                rows = self._rows(self._newest(live, tx), request.ids, request.where).tolist()
+                found = records.fetch(tx, rows, "id, position, document, metadata, uri")
+                ids = tuple(found[row][1] for row in rows)
+                before = {row: (row, *found[row][2:]) for row in rows}
+                write = update_of(request, ids)
+                stored = live.committed_vectors(state)
+                decision = decide(
+                    write, [], state, dict(zip(ids, rows)), before, stored, live.info.name, expired={}
+                )
+                if decision.changes_nothing:
+                    return decision.info()
+                self._enter(tx, decision, decision.state(state, state.dimension))
+            self._files.step("write: committed")
+            live.wake()
+            return decision.info()
 
     def remove(self, request: r.Remove) -> int:
         with self._opened.using(request.collection) as live, live.write() as (tx, state):
-            snapshot = live.snapshot(tx)
-            assert snapshot is not None  # nobody commits while this transaction holds the lock
-            rows = self._rows(snapshot, request.ids, request.where)[: request.limit]
+            snapshot = self._newest(live, tx)
+            if request.expired:
+                rows = self._expired_rows(snapshot)
+            else:
+                rows = self._rows(snapshot, request.ids, request.where)[: request.limit]
             if not len(rows):
                 return 0
             records.delete(tx, rows.tolist())
@@ -89,8 +115,14 @@ class LocalBackend:
 
     def select(self, request: r.Select) -> r.Records:
         with self._opened.using(request.collection) as live, live.read() as snapshot:
-            rows = self._rows(snapshot, request.ids, request.where)[request.offset :][: request.limit]
-            return fetch(snapshot, rows, request.fields)
+            rows = self._rows(snapshot, request.ids, request.where)
+            if request.order:
+                rows = ordered(snapshot, rows, request.order)
+            return fetch(snapshot, rows[request.offset :][: request.limit], request.fields)
+
+    def summarize(self, request: r.Summarize) -> r.Summary:
+        with self._opened.using(request.collection) as live, live.read() as snapshot:
+            return summarize(snapshot, self._rows(snapshot, request.ids, request.where), request)
 
     def search(self, request: r.Search) -> r.Answer:
         with self._opened.using(request.collection) as live, live.read() as snapshot:
@@ -99,11 +131,16 @@ class LocalBackend:
     def status(self, request: r.Status) -> r.StatusInfo:
         with self._opened.using(request.collection) as live, live.read_state() as state:
             indexed = live.graph.rows if live.graph is not None else 0
-            return r.StatusInfo(state.records, state.rows, indexed, state.dimension)
+            large = state.records * 4 * (state.dimension or 0) > planner.GRAPH_BYTES_MIN
+            waiting = max(state.rows - indexed, 0) if large else 0
+            return r.StatusInfo(state.records, state.rows, indexed, state.dimension, waiting)
 
     def maintain(self, request: r.Maintain) -> Findings:
         if request.task == "check":
             return self._check()
+        if request.task == "reset":
+            _names.reset(self._opened, self._files)
+            return []
         if request.task == "repair":
             return repair(self._opened, self._files)
         if request.task == "backup":
@@ -111,6 +148,8 @@ class LocalBackend:
             backup(self._opened, request.target, self._files)
             return []
         assert request.collection is not None
+        if request.task == "compact":
+            self.remove(r.Remove(request.collection, ids=None, where=None, expired=True))
         with self._opened.using(request.collection) as live:
             if request.task == "compact":
                 compact(live)
@@ -120,66 +159,22 @@ class LocalBackend:
     # --- collections ---------------------------------------------------------------------------
 
     def create(self, request: r.Create) -> r.CollectionInfo:
-        space = request.namespace
-        with self._opened.catalog.write() as tx:
-            database = catalog.database_id(tx, space.tenant, space.database)
-            if database is None:
-                raise NotFoundError(kind="Database", key=space.database)
-            found = catalog.find(tx, space.tenant, space.database, name=request.name)
-            if found and not request.get_or_create:
-                hint = "Use get_collection() to open it, or get_or_create_collection()"
-                raise UniqueConstraintError(kind="Collection", key=request.name, hint=hint)
-            if found:
-                return info_of(found[0], space)
-            id = uuid.uuid4()
-            configuration = request.configuration.model_dump()
-            catalog.insert(tx, str(id), request.name, database, request.metadata, configuration)
-            self._files.step("create: before commit")
-        self._files.step("create: committed")
-        return r.CollectionInfo(id, request.name, request.metadata, request.configuration, space)
+        return _names.create(self._opened, self._files, request)
 
     def list(self, request: r.List) -> list[r.CollectionInfo]:
-        space = request.namespace
-        with self._opened.catalog.read() as tx:
-            found = catalog.find(
-                tx,
-                space.tenant,
-                space.database,
-                name=request.name,
-                id=None if request.id is None else str(request.id),
-                limit=request.limit,
-                offset=request.offset,
-            )
-        return [info_of(entry, space) for entry in found]
+        return _names.list_collections(self._opened, request)
 
     def modify(self, request: r.Modify) -> r.CollectionInfo:
-        with self._opened.catalog.write() as tx:
-            found = catalog.get(tx, str(request.collection))
-            if found is None:
-                raise NotFoundError(kind="Collection", key=str(request.collection))
-            tenant, database, entry = found
-            if request.name is not None and request.name != entry.name:
-                if catalog.find(tx, tenant, database, name=request.name):
-                    raise UniqueConstraintError(kind="Collection", key=request.name)
-                entry = replace(entry, name=request.name)
-            if request.metadata is not None:
-                entry = replace(entry, metadata=request.metadata)
-            catalog.update(tx, str(entry.id), entry.name, entry.metadata)
-            self._files.step("modify: before commit")
-        info = info_of(entry, r.Namespace(tenant, database))
-        self._opened.refresh(info)
-        return info
+        return _names.modify(self._opened, self._files, request)
 
     def drop(self, request: r.Drop) -> None:
-        info = self._opened.entry(request.collection)
-        with self._opened.catalog.write() as tx:
-            if not catalog.delete(tx, str(request.collection)):
-                raise NotFoundError(kind="Collection", key=str(request.collection))
-            self._files.step("drop: before commit")
-        # COMMIT has returned: the collection is gone; what is left of it is removed now or when the
-        # directory is next opened.
-        self._files.step("drop: committed")
-        self._opened.remove(info)
+        _names.drop(self._opened, self._files, request)
+
+    def fork(self, request: r.Fork) -> r.CollectionInfo:
+        return _names.fork(self._opened, self._files, request)
+
+    def organize(self, request: r.Organize) -> Namespaces:
+        return _names.organize(self._opened, self._files, request)
 
     def close(self) -> None:
         self._closer()
@@ -214,7 +209,32 @@ class LocalBackend:
 
     @staticmethod
     def _rows(snapshot: Snapshot, ids: Sequence[str] | None, where: Any) -> Rows:
-        """The live rows that ids and filter allow, in the order of `get`."""
-        allowed = snapshot.select(ids, where)
+        """The live rows that ids and filter allow and that have not expired, in the order of `get`."""
+        mask = allowed(snapshot, ids, where)
         alive = snapshot.view.alive
-        return snapshot.view.order(np.flatnonzero(alive if allowed is None else alive & allowed))
+        return snapshot.view.order(np.flatnonzero(alive if mask is None else alive & mask))
+
+    @staticmethod
+    def _expired_rows(snapshot: Snapshot) -> Rows:
+        """The live rows whose time has come."""
+        expiry = snapshot.live.info.configuration.expiry
+        if expiry is None:
+            return _NO_ROWS
+        mask = snapshot.select(None, expired(expiry))
+        assert mask is not None
+        return np.flatnonzero(snapshot.view.alive & mask)
+
+    @staticmethod
+    def _newest(live: LiveCollection, tx: Transaction) -> Snapshot:
+        """What the holder of the write lock sees."""
+        snapshot = live.snapshot(tx)
+        assert snapshot is not None  # nobody commits while this transaction holds the lock
+        return snapshot
+
+    def _enter(self, tx: Transaction, decision: Decision, after: State) -> None:
+        """What is decided becomes rows and a change; the caller's transaction makes it true."""
+        records.delete(tx, decision.removed)
+        records.insert(tx, decision.inserted)
+        records.replace(tx, decision.replaced)
+        changes.log(tx, after, decision.delta())
+        self._files.step("write: before commit")

@@ -8,6 +8,7 @@ had collections open opens its own: SQLite connections and threads do not surviv
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -18,8 +19,8 @@ from uuid import UUID
 from vicinal._index.indexer import Indexer
 from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace
-from vicinal._storage import catalog, changes, fsck
-from vicinal._storage.database import Database
+from vicinal._storage import catalog, changes, fsck, readonly
+from vicinal._storage.database import Database, Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
@@ -27,6 +28,7 @@ from vicinal.errors import ClosedError, NotFoundError, StorageError
 
 OPEN_MAX = 64
 """Collections of one client that stay open; each needs up to a dozen file descriptors."""
+_ABANDONED_S = 3600.0
 
 
 class OpenCollections:
@@ -35,12 +37,13 @@ class OpenCollections:
     def __init__(self, path: Path | None, files: Files) -> None:
         # Absolute, because a program may change its working directory.
         self.path, self.files = None if path is None else path.absolute(), files
-        if self.path is not None:
+        if self.path is not None and not files.read_only:
             files.make_directory(self.path)
             files.check_writable(self.path)
         self._closed = False
         self._start()
-        self._tidy()
+        if self.path is not None and not files.read_only:
+            self._tidy()
 
     @property
     def catalog(self) -> Database:
@@ -57,10 +60,10 @@ class OpenCollections:
         with self._lock:
             if self._closed:
                 raise ClosedError
-            live = self._live.get(id)
-            if live is None:
-                live = self._live[id] = self._open(id)
-            self._live.move_to_end(id)
+            live = self._live.get(id) or self._open(id)
+            if live.directory is not None or self.path is None:  # else it has no files to read yet
+                self._live[id] = live
+                self._live.move_to_end(id)
             live.users += 1
         try:
             yield live
@@ -87,20 +90,31 @@ class OpenCollections:
                 live.close()
 
     def refresh(self, info: CollectionInfo) -> None:
-        """Let an open collection know its new name."""
+        """Let an open collection know its new name and configuration."""
         with self._lock:
             if info.id in self._live:
                 self._live[info.id].info = info
+                self._live[info.id].hnsw = info.configuration.hnsw
 
-    def remove(self, info: CollectionInfo) -> None:
+    def unnamed(self, info: CollectionInfo) -> LiveCollection:
+        """An empty collection in memory, to be filled, and then adopted under a name of its own."""
+        return LiveCollection(info, None, self.files, self._wake)
+
+    def adopt(self, live: LiveCollection) -> None:
+        """Take in a collection that was made elsewhere."""
+        with self._lock:
+            self._live[live.info.id] = live
+
+    def remove(self, id: UUID) -> None:
         """Close a collection that the catalog has forgotten, tell everyone, and remove its files."""
         with self._lock:
-            live = self._live.pop(info.id, None)
-        directory = self._directory(info.id)
-        if live is None and directory is not None and not directory.exists():
-            return
-        with suppress(StorageError):  # a damaged collection can be deleted, too
-            (live or LiveCollection(info, directory, self.files, self._wake)).drop()
+            live = self._live.pop(id, None)
+        directory = self._directory(id)
+        if live is not None:
+            with suppress(StorageError):  # a damaged collection can be deleted, too
+                live.drop()
+        elif directory is not None and directory.exists():
+            self._disown(directory)
         if directory is not None:
             self.files.remove_tree(directory)
 
@@ -129,7 +143,8 @@ class OpenCollections:
         self._live: OrderedDict[UUID, LiveCollection] = OrderedDict()
         self.indexer = Indexer()
         place = None if self.path is None else self.path / "catalog.sqlite3"
-        self._catalog = Database(place, CATALOG, must_exist=bool(self._directories()))
+        exists = bool(self._directories())
+        self._catalog = readonly.database(place, CATALOG, self.files, must_exist=exists)
 
     def _wake(self, live: LiveCollection) -> None:
         self.indexer.wake(Upkeep(live))
@@ -148,6 +163,9 @@ class OpenCollections:
 
     def _open(self, id: UUID) -> LiveCollection:
         info, directory = self.entry(id), self._directory(id)
+        if self.files.read_only:
+            made = directory is not None and (directory / "records.sqlite3").exists()
+            return LiveCollection(info, directory if made else None, self.files, self._wake)
         if directory is not None:
             self.files.make_directory(directory)
         try:
@@ -183,16 +201,33 @@ class OpenCollections:
 
     def _tidy(self) -> None:
         """Remove what deleted collections have left behind."""
+        self._discard_forks()
         left = self._directories()
         if not left:
             return
         with self.catalog.read() as tx:
-            known = catalog.names(tx)
-            unknown = [directory for directory in left if directory.name not in known]
+            if not self._unknown(tx, left):
+                return
+        with self.catalog.write() as tx:  # whoever forks moves the directory and enters it in one of these
+            unknown = self._unknown(tx, self._directories())
             if unknown and (catalog.damaged(tx) or any(fsck.integrity(tx))):
                 return  # a damaged catalog may have forgotten a collection that is all there
         for directory in unknown:
             self._disown(directory)
+
+    @staticmethod
+    def _unknown(tx: Transaction, directories: list[Path]) -> list[Path]:
+        known = catalog.names(tx)
+        return [directory for directory in directories if directory.name not in known]
+
+    def _discard_forks(self) -> None:
+        """Remove unfinished copies; those that another process is writing are younger than that."""
+        assert self.path is not None
+        oldest = time.time() - _ABANDONED_S
+        for staged in self.files.find(self.path, "forking-*"):
+            with suppress(OSError):
+                if all(entry.stat().st_mtime < oldest for entry in (staged, *staged.rglob("*"))):
+                    self.files.remove_tree(staged)
 
     def _disown(self, directory: Path) -> None:
         """Finish a deletion that was cut short: first tell processes that still have it open."""

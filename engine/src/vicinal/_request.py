@@ -14,8 +14,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from vicinal._filter import Node
-from vicinal.config import CollectionConfiguration
-from vicinal.types import Vectors
+from vicinal.config import CollectionConfiguration, ConfigurationChanges
+from vicinal.types import Facet, Snippet, Vectors
 
 Mode = Literal["add", "upsert", "update"]
 
@@ -26,6 +26,30 @@ class Namespace:
 
     tenant: str
     database: str
+
+
+@dataclass(frozen=True)
+class NamespaceInfo:
+    """A tenant, or, when there is a `database`, a tenant's database."""
+
+    tenant: str
+    database: str | None = None
+    id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Organize:
+    """Make, list or delete tenants, or databases of one tenant; with a `name`, that one alone.
+
+    Whoever deletes a tenant deletes its databases, and whoever deletes a database its collections.
+    """
+
+    task: Literal["create", "list", "delete"]
+    kind: Literal["tenant", "database"]
+    tenant: str | None = None
+    name: str | None = None
+    limit: int | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,9 +85,20 @@ class List:
 
 @dataclass(frozen=True)
 class Modify:
+    """Change what is given; `configuration` is what `config.parse_changes` returned."""
+
     collection: UUID
     name: str | None = None
     metadata: dict[str, Any] | None = None
+    configuration: ConfigurationChanges | None = None
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Copy one committed state of a collection to a new one of the same database."""
+
+    collection: UUID
+    name: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +110,7 @@ class Drop:
 class Maintain:
     """Look after a collection (give dead space back, wait for the index) or the whole database."""
 
-    task: Literal["compact", "index", "check", "repair", "backup"]
+    task: Literal["compact", "index", "check", "repair", "backup", "reset"]
     collection: UUID | None = None
     target: Path | None = None
 
@@ -93,6 +128,8 @@ class StatusInfo:
     rows: int
     rows_in_graph: int
     dimension: int | None
+    rows_waiting: int = 0
+    """Rows that a graph should cover and does not cover yet."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +152,17 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Alter:
+    """Change the metadata of every record that ids and filter select, all or nothing."""
+
+    collection: UUID
+    ids: tuple[str, ...] | None
+    where: Node | None
+    metadata: Mapping[str, Any]
+    merge_metadata: bool = True
+
+
+@dataclass(frozen=True)
 class WriteInfo:
     """What a write did, by record."""
 
@@ -125,10 +173,21 @@ class WriteInfo:
 
 @dataclass(frozen=True)
 class Remove:
+    """Delete what ids and filter select; or, with `expired`, what has expired among it."""
+
     collection: UUID
     ids: tuple[str, ...] | None
     where: Node | None
     limit: int | None = None
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class OrderBy:
+    """Sort by the values of a metadata key, or by id when the key is "#id"."""
+
+    key: str
+    descending: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +198,33 @@ class Select:
     limit: int | None
     offset: int
     fields: frozenset[str]
+    order: tuple[OrderBy, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summarize:
+    """Count what ids and filter select; with a key, also the values that it has there.
+
+    At most `limit` values are wanted, the most frequent first; None means all of them.
+    """
+
+    collection: UUID
+    ids: tuple[str, ...] | None
+    where: Node | None
+    key: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many records there are; of a key's values, how many, which, and from where to where."""
+
+    records: int
+    present: int = 0
+    distinct: int = 0
+    facets: tuple[Facet, ...] = ()
+    minimum: Any = None
+    maximum: Any = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +236,21 @@ class Mmr:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """Words, alone or mixed with vectors. One text per query."""
+
+    mode: Literal["text", "hybrid"]
+    texts: tuple[str, ...]
+    field: str
+    """`#document`, or the metadata key whose strings are searched."""
+    alpha: float
+    """Weight of the dense part, between 0 and 1; the text part has the rest."""
+    fusion: Literal["relative", "rrf"]
+    fetch_k: int
+    """How many rows each part ranks."""
+
+
+@dataclass(frozen=True)
 class Search:
     collection: UUID
     embeddings: Vectors
@@ -158,6 +259,11 @@ class Search:
     where: Node | None
     fields: frozenset[str]
     mmr: Mmr | None = None
+    max_distance: float | None = None
+    ranking: Ranking | None = None
+    """None: by distance alone."""
+    snippets: int = 0
+    """How many matching fragments of each document to show; for a ranking."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +276,10 @@ class Records:
     uris: list[str | None] | None = None
     embeddings: Vectors | None = None
     distances: list[float] | None = None
+    scores: list[float] | None = None
+    """For a ranking; larger is better."""
+    snippets: list[list[Snippet]] | None = None
+    rerank_scores: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +290,9 @@ class Explanation:
     rows: int
     matches: int
     ef: int | None = None
+    max_distance: float | None = None
+    contributions: tuple[tuple[dict[str, float], ...], ...] | None = None
+    """For a ranking: per query and result, what each part gave to the score."""
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from vicinal import _request as r
-from vicinal._index import planner
+from vicinal._expiry import allowed
+from vicinal._index import exact, planner
 from vicinal._index.view import Rows
 from vicinal._live import Snapshot
 from vicinal._rank import mmr
+from vicinal._ranking import ranked
 from vicinal._storage import records
 from vicinal._storage.metadata import decode
+from vicinal._text.snippets import snippets
 from vicinal.errors import InvalidDimensionError
-from vicinal.types import Vector
+from vicinal.types import Snippet, Vector
 
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
@@ -24,23 +28,72 @@ def answer(snapshot: Snapshot, request: r.Search) -> r.Answer:
     view = snapshot.view
     if not view.rows or not len(request.embeddings):
         empty = tuple(fetch(snapshot, _NO_ROWS, request.fields) for _ in request.embeddings)
-        return r.Answer(empty, r.Explanation("nothing to search", view.rows, matches=0))
-    check_dimension(snapshot.live.info.name, view.vectors.shape[1], request.embeddings.shape[1], item=None)
-    allowed = snapshot.select(request.ids, request.where)
+        nothing = r.Explanation("nothing to search", view.rows, 0, max_distance=request.max_distance)
+        return r.Answer(empty, nothing)
+    if request.ranking is None or request.ranking.mode != "text":
+        given = request.embeddings.shape[1]
+        check_dimension(snapshot.live.info.name, view.vectors.shape[1], given, item=None)
+    mask = allowed(snapshot, request.ids, request.where)
+    if request.ranking is not None:
+        return _by_words(snapshot, request, request.ranking, mask)
     parts = []
     for query in request.embeddings:
-        rows, distances, plan = _nearest(snapshot, request, query, allowed)
+        rows, distances, plan = _nearest(snapshot, request, query, mask)
         parts.append(fetch(snapshot, rows, request.fields, distances))
-    return r.Answer(tuple(parts), r.Explanation(plan.strategy, view.rows, plan.matches, plan.ef))
+    explanation = r.Explanation(plan.strategy, view.rows, plan.matches, plan.ef, request.max_distance)
+    return r.Answer(tuple(parts), explanation)
+
+
+def _by_words(snapshot: Snapshot, request: r.Search, ranking: r.Ranking, mask: Any) -> r.Answer:
+    """Words alone or with vectors; then distances are measured for what was found."""
+    parts, given = [], []
+    for number, query in enumerate(request.embeddings):
+        found = ranked(snapshot, request, ranking, number, mask)
+        rows, scores, shares = found.rows, found.scores, found.parts
+        distances = None
+        if ranking.mode == "hybrid":
+            distances = exact.measure(snapshot.view.vectors, snapshot.live.hnsw.space, query, rows)
+            if request.max_distance is not None:
+                near = distances <= request.max_distance
+                rows, scores, shares, distances = rows[near], scores[near], shares[near], distances[near]
+        fetched = fetch(snapshot, rows, request.fields, distances)
+        parts.append(
+            replace(fetched, scores=scores.tolist(), snippets=_snippets(snapshot, request, rows, number))
+        )
+        names = ("dense", "text") if ranking.mode == "hybrid" else ("text",)
+        given.append(tuple(dict(zip(names, share)) for share in shares.tolist()))
+    explanation = r.Explanation(
+        found.strategy,
+        snapshot.view.rows,
+        found.matches,
+        max_distance=request.max_distance,
+        contributions=tuple(given),
+    )
+    return r.Answer(tuple(parts), explanation)
+
+
+def _snippets(snapshot: Snapshot, request: r.Search, rows: Rows, number: int) -> list[list[Snippet]] | None:
+    """The fragments of each document that speak of the query's words."""
+    if request.ranking is None or not request.snippets:
+        return None
+    analyser = snapshot.live.words.analyser()
+    terms = analyser.tokens(request.ranking.texts[number])
+    documents = records.fetch(snapshot.tx, rows.tolist(), "document")
+    return [snippets(analyser, documents[row][1] or "", terms, request.snippets) for row in rows.tolist()]
 
 
 def _nearest(
-    snapshot: Snapshot, request: r.Search, query: Vector, allowed: Any
+    snapshot: Snapshot, request: r.Search, query: Vector, mask: Any
 ) -> tuple[Rows, Any, planner.Plan]:
-    """The k nearest allowed rows, or MMR's choice of k among the fetch_k nearest."""
+    """The k nearest allowed rows within `max_distance`, or MMR's choice of k among the fetch_k nearest."""
     live, view = snapshot.live, snapshot.view
     wanted = request.k if request.mmr is None else request.mmr.fetch_k
-    rows, distances, plan = planner.search(view, live.graph_of(view), live.hnsw, query, wanted, allowed)
+    rows, distances, plan = planner.search(
+        view, live.graph_of(view), live.codes_of(view), live.hnsw, query, wanted, mask
+    )
+    if request.max_distance is not None:
+        near = distances <= request.max_distance
+        rows, distances = rows[near], distances[near]
     if request.mmr is not None:
         vectors = view.vectors[rows]
         picked = mmr.select(live.hnsw.space, distances, vectors, request.k, request.mmr.lambda_mult)

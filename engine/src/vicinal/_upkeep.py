@@ -9,22 +9,23 @@ checkpoints, and any of them goes on when it dies. None of it is needed for a ri
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from vicinal import _derived
 from vicinal._compact import compact
-from vicinal._index import planner
+from vicinal._index import codes, planner
 from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
 from vicinal._storage import checkpoint
 from vicinal.errors import ClosedError, NotFoundError
 
+_CODED_ROWS = 1024  # at a time, so that queries and writes get their turn
 _SLICE_S = 0.1  # of indexing, before another collection has its turn
+_UNREVIEWED_MAX = 1 << 16  # rows that queries measure by their codes because nobody has looked for them
 _ASK_AGAIN_S = 1.0  # while another process indexes
-_CHECKPOINT_GROWTH = 1.1
 _DEAD_SHARE_MAX = 0.5  # then compaction copies at most as many rows as it frees
 _DEAD_BYTES_MIN = 4 << 20
 
@@ -40,15 +41,18 @@ class Upkeep:
         again: float | None = None
         try:
             view = self._view()
+            self._encode(view)
+            more = planner.wants_codes(view) and self._prepare()
             if not compaction_is_due(view) and not planner.wants_graph(view):
                 live.graph = None
-            elif live.upkeep_lock.acquire():
+            elif not live.files.read_only and live.upkeep_lock.acquire():
                 if compaction_is_due(view):
                     compact(live)
                     view = self._view()
                 again = self._index(view)
             else:
                 again = self._follow(view)
+            again = 0.0 if more else again
         except (NotFoundError, ClosedError):
             pass  # deleted, or closed by another thread
         if again is None:
@@ -59,6 +63,40 @@ class Upkeep:
         with self.live.read() as snapshot:
             return snapshot.view
 
+    def _encode(self, view: View) -> None:
+        """Codes of the newest rows; a few milliseconds for a thousand, so all in one go."""
+        if not planner.wants_codes(view):
+            self.live.codes = None
+            return
+        space, dimension = self.live.hnsw.space, int(view.vectors.shape[1])
+        held = self.live.codes_of(view)
+        if held is None and self.live.checkpoints is not None:
+            held = _derived.load_codes(self.live.checkpoints, space, dimension, view)
+        self.live.codes = held = held or codes.empty(space, dimension, view.generation)
+        for stop in range(held.rows, view.rows, _CODED_ROWS):
+            held = held.extend(view.vectors, min(stop + _CODED_ROWS, view.rows))
+            self.live.codes = held
+
+    def _prepare(self) -> bool:
+        """A few rows of columns and of words; whether there are more."""
+        with self.live.read() as snapshot:
+            more = self.live.columns.refresh(snapshot.tx, snapshot.view)
+            return self.live.words.refresh(snapshot.tx, snapshot.view) or more
+
+    def _keep(self, view: View) -> None:
+        """Write the other checkpoints that are far behind."""
+        directory, files = self.live.checkpoints, self.live.files
+        if directory is None:
+            return
+        if _is_due(self.live, "rows", view):
+            _derived.save_rows(directory, view, files)
+        held = self.live.codes_of(view)
+        if held is not None and _is_due(self.live, "codes", view):
+            _derived.save_codes(directory, held, view, files)
+        if _is_due(self.live, "columns", view):
+            self.live.columns.save(directory, view, files)
+        self.live.words.save(directory, view, files, lambda name: _is_due(self.live, name, view))
+
     def _index(self, view: View) -> float | None:
         """One slice of building; 0 while there is more."""
         if not planner.wants_graph(view):
@@ -67,16 +105,23 @@ class Upkeep:
         self.live.graph = graph
         graph.hide(view.alive)
         deadline = time.monotonic() + _SLICE_S
-        for _ in graph.extend(view.vectors, view.alive, view.rows):
-            if time.monotonic() > deadline:
-                return 0.0
-        if graph.rows >= _CHECKPOINT_GROWTH * graph.reviewed_rows:
-            graph.review(view.vectors)
+        while graph.rows < view.rows or graph.reviewed_rows < graph.rows:
+            backlog = graph.rows - graph.reviewed_rows
+            inserting = graph.rows < view.rows and backlog < _UNREVIEWED_MAX
+            work = (
+                graph.extend(view.vectors, view.alive, view.rows) if inserting else graph.review(view.vectors)
+            )
+            for _ in work:
+                if time.monotonic() > deadline:
+                    return 0.0
+                if inserting and graph.rows - graph.reviewed_rows >= _UNREVIEWED_MAX:
+                    break
         _save(self.live, graph, view)
+        self._keep(view)
         return 0.0 if self._view().change != view.change else None
 
     def _follow(self, view: View) -> float:
-        """Another process is at work: take what it has finished, and ask again."""
+        """Another process is at work, or may be: take what it has finished, and ask again."""
         graph = _newest(self.live, view)
         if graph is not None:
             graph.hide(view.alive)
@@ -93,9 +138,9 @@ def compaction_is_due(view: View) -> bool:
 def _newest(live: LiveCollection, view: View) -> Graph | None:
     """The graph in memory, or that of the checkpoint when it covers more; None when there is neither."""
     held = live.graph_of(view)
-    if live.directory is None:
+    directory = live.checkpoints
+    if directory is None:
         return held
-    directory = live.directory / "checkpoints"
     covers = checkpoint.covers(directory, "graph")
     try:
         newer = covers["generation"] == view.generation and covers["rows"] <= view.rows
@@ -115,16 +160,10 @@ def _newest(live: LiveCollection, view: View) -> Graph | None:
 
 
 def _save(live: LiveCollection, graph: Graph, view: View) -> None:
-    """Write a checkpoint when the last one covers much less."""
-    if live.directory is None:
+    """Write the graph's checkpoint when the last one covers much less."""
+    directory = live.checkpoints
+    if directory is None or not _is_due(live, "graph", view):
         return
-    directory = live.directory / "checkpoints"
-    covered = checkpoint.covers(directory, "graph")
-    same = covered.get("generation") == view.generation
-    with suppress(TypeError):
-        enough = same and graph.rows < _CHECKPOINT_GROWTH * covered.get("rows", 0)
-        if enough and not checkpoint.check(directory, "graph"):
-            return
     covers = {
         "generation": view.generation,
         "rows": graph.rows,
@@ -132,3 +171,14 @@ def _save(live: LiveCollection, graph: Graph, view: View) -> None:
         "strays": graph.strays().tolist(),
     }
     checkpoint.save(directory, "graph", covers, graph.save, live.files)
+
+
+def _is_due(live: LiveCollection, name: str, view: View) -> bool:
+    """Whether a checkpoint is to be written: it is far behind, or was found damaged after opening."""
+    assert live.checkpoints is not None
+    if _derived.is_behind(live.checkpoints, name, view):
+        return True
+    if name in live.verified:
+        return False
+    live.verified.add(name)
+    return bool(checkpoint.check(live.checkpoints, name))

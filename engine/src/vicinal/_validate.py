@@ -7,6 +7,7 @@ float32 in C order.
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import math
 import re
@@ -19,12 +20,14 @@ import numpy as np
 from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
 from vicinal._filter.values import scalar
+from vicinal._request import Mmr, OrderBy, Ranking
+from vicinal.config import ExpiryConfiguration
 from vicinal.errors import (
     ArgumentTypeError,
     DuplicateIDError,
     InvalidArgumentError,
 )
-from vicinal.types import Vectors
+from vicinal.types import ReadLevel, SparseVector, Vectors
 
 METADATA_DEPTH_MAX = 64
 """How deep lists and objects in metadata may nest."""
@@ -80,7 +83,7 @@ def ids(value: Any, *, unique: bool = True) -> tuple[str, ...]:
     listed = one_or_many(value, "ids")
     for i, id in enumerate(listed):
         if not isinstance(id, str):
-            raise ArgumentTypeError(argument=f"ids[{i}]", expected="a str", got=id)
+            raise ArgumentTypeError(argument=f"ID ids[{i}]", expected="a str", got=id)
         if not id:
             raise InvalidArgumentError(f"ids[{i}]: Empty ID, ID must have at least one character")
         if type(id) is not str or not id.isascii():
@@ -199,17 +202,37 @@ def same_length(ids: tuple[str, ...], **columns: Any) -> None:
 
 # --- metadata --------------------------------------------------------------------------------
 
+_ORDINARY = frozenset({str, int, float, bool, type(None)})
+
 
 def metadatas(value: Any) -> tuple[dict[str, Any] | None, ...] | None:
     """Per record a JSON object (datetime and date are values too) or None; copied and normalised."""
     if value is None:
         return None
     listed = one_or_many(value, "metadatas")
-    return tuple(None if item is None else metadata(item, f"metadatas[{i}]") for i, item in enumerate(listed))
+    known: set[str] = set()
+    return tuple(
+        None if item is None else _plain(item, known) or metadata(item, f"metadatas[{i}]", known)
+        for i, item in enumerate(listed)
+    )
 
 
-def metadata(value: Any, argument: str) -> dict[str, Any]:
-    """One record's metadata."""
+def _plain(value: Any, known: set[str]) -> dict[str, Any] | None:
+    """A copy of metadata that needs no more than that, as nearly all does: known keys, ordinary values."""
+    if type(value) is not dict or not known.issuperset(value):
+        return None
+    kinds = set(map(type, value.values()))
+    if not kinds <= _ORDINARY:
+        return None
+    if int in kinds and any([abs(item) >= 2**63 for item in value.values() if type(item) is int]):  # noqa: C419
+        return None
+    if str in kinds and not "".join([item for item in value.values() if type(item) is str]).isascii():
+        return None
+    return value.copy()
+
+
+def metadata(value: Any, argument: str, known: set[str] | None = None) -> dict[str, Any]:
+    """One record's metadata; its keys are added to those that are `known` to be good."""
     if not isinstance(value, Mapping):
         raise ArgumentTypeError(argument=argument, expected="a dict or None", got=value)
     for key in value:
@@ -218,7 +241,10 @@ def metadata(value: Any, argument: str) -> dict[str, Any]:
                 f"{argument}: the key {key!r} cannot be used; keys are non-empty and do not start with "
                 "'#' or '$', which filters use"
             )
-    return _object(value, argument, 0)
+    checked = _object(value, argument, 0)
+    if known is not None:
+        known.update(checked)
+    return checked
 
 
 def collection_metadata(value: Any) -> dict[str, Any] | None:
@@ -250,18 +276,88 @@ def _value(value: Any, argument: str, depth: int) -> Any:
         return value
     if depth >= METADATA_DEPTH_MAX:
         raise InvalidArgumentError(f"{argument}: metadata may nest at most {METADATA_DEPTH_MAX} deep")
+    if isinstance(value, SparseVector):
+        return copy.deepcopy(value)
     if isinstance(value, Mapping):
-        return _object(value, argument, depth + 1)
+        return _sparse(value, argument) or _object(value, argument, depth + 1)
     if isinstance(value, (list, tuple)):
         return [_value(item, f"{argument}[{i}]", depth + 1) for i, item in enumerate(value)]
     raise ArgumentTypeError(
         argument=argument,
-        expected="a str, int, float, bool, None, datetime, date, list or dict",
+        expected="a str, int, float, bool, None, datetime, date, SparseVector, list or dict",
         got=value,
     )
 
 
+def _sparse(value: Mapping[Any, Any], argument: str) -> SparseVector | None:
+    """The sparse vector that Chroma's JSON of one describes."""
+    if value.get("#type") != "sparse_vector" or not {"indices", "values"} <= set(value):
+        return None
+    try:
+        return SparseVector.from_dict(value)
+    except (InvalidArgumentError, TypeError) as error:
+        raise InvalidArgumentError(f"{argument}: {error}") from None
+
+
+def only_metadata(value: Any) -> dict[str, Any]:
+    """The one dictionary that goes to every record that a filter selects."""
+    listed = one_or_many(value, "metadatas")
+    if len(listed) != 1:
+        raise InvalidArgumentError(
+            f"metadatas: with where or where_document, expected one dict for all records, got {len(listed)}"
+        )
+    return metadata(listed[0], "metadatas")
+
+
+def expiry(column: Iterable[Mapping[str, Any] | None] | None, configured: ExpiryConfiguration | None) -> None:
+    """Refuse what says no moment where a collection looks for one."""
+    if configured is None:
+        return
+    for i, item in enumerate(column or ()):
+        moment = (item or {}).get(configured.key)
+        if isinstance(moment, bool) or not isinstance(moment, (int, float, datetime, date, type(None))):
+            raise ArgumentTypeError(
+                argument=f'metadatas[{i}]["{configured.key}"]',
+                expected="a datetime or seconds since 1970 (when the record expires), or None for never",
+                got=moment,
+            )
+        if isinstance(moment, float) and math.isnan(moment):
+            raise InvalidArgumentError(f'metadatas[{i}]["{configured.key}"]: NaN is no moment in time')
+
+
 # --- reading ---------------------------------------------------------------------------------
+
+
+def read_level(value: Any) -> None:
+    """One of Chroma's levels; all mean the same here."""
+    try:
+        ReadLevel(value)
+    except ValueError:
+        raise InvalidArgumentError(
+            f"read_level: expected one of {', '.join(level.value for level in ReadLevel)}, got {value!r}"
+        ) from None
+
+
+def key(value: Any, argument: str) -> str:
+    """A metadata key whose values can be looked at across records, or "#id"."""
+    if not isinstance(value, str):
+        raise ArgumentTypeError(argument=argument, expected="a str", got=value)
+    if not value or (value[0] in "#$" and value != "#id"):
+        raise InvalidArgumentError(f"{argument}: expected a metadata key or '#id', got {value!r}")
+    return unicode(value, argument)
+
+
+def order(value: Any) -> tuple[OrderBy, ...]:
+    """`"key"`, `"-key"`, or several of them."""
+    if value is None:
+        return ()
+    listed = [value] if isinstance(value, str) else one_or_many(value, "order_by")
+    keys = []
+    for i, given in enumerate(listed):
+        argument = "order_by" if isinstance(value, str) else f"order_by[{i}]"
+        signed = isinstance(given, str) and given[:1] in ("-", "+")
+        keys.append(OrderBy(key(given[1:] if signed else given, argument), signed and given[0] == "-"))
+    return tuple(keys)
 
 
 def include(value: Any, *, distances: bool) -> tuple[str, ...]:
@@ -285,6 +381,13 @@ def count(value: Any, argument: str, minimum: int) -> int:
     return int(value)
 
 
+def n_results(value: Any) -> int:
+    """How many results are wanted, at least one; for less Chroma, too, raises a `TypeError`."""
+    if not isinstance(value, bool) and isinstance(value, (int, np.integer)) and value < 1:
+        raise ArgumentTypeError(argument="n_results", expected="an int of at least 1", got=value)
+    return count(value, "n_results", 1)
+
+
 def fraction(value: Any, argument: str) -> float:
     """A number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
@@ -292,6 +395,53 @@ def fraction(value: Any, argument: str) -> float:
     if not 0 <= value <= 1 or math.isnan(value):
         raise InvalidArgumentError(f"{argument}: expected a number from 0 to 1, got {value}")
     return float(value)
+
+
+def mmr(lambda_mult: Any, fetch_k: Any, k: int) -> Mmr | None:
+    """Maximal marginal relevance, when it is asked for."""
+    if lambda_mult is None:
+        if fetch_k is not None:
+            raise InvalidArgumentError("fetch_k belongs to MMR: give lambda_mult (0 to 1) with it")
+        return None
+    fetched = max(20, 4 * k) if fetch_k is None else count(fetch_k, "fetch_k", 1)
+    return Mmr(fraction(lambda_mult, "lambda_mult"), max(fetched, k))
+
+
+def ranking(
+    mode: Any, texts_given: Any, alpha: Any, fusion: Any, text_key: Any, fetch_k: Any, k: int
+) -> Ranking | None:
+    """Words beside or instead of vectors, when they are asked for."""
+    if mode not in ("dense", "text", "hybrid"):
+        raise InvalidArgumentError(f'mode: expected "dense", "text" or "hybrid", got {mode!r}')
+    if fusion not in ("relative", "rrf"):
+        raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {fusion!r}')
+    weight = 0.5 if alpha is None else fraction(alpha, "alpha")
+    if mode != "hybrid" and alpha is not None:
+        raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{mode}"')
+    if mode == "dense":
+        if text_key is not None:
+            raise InvalidArgumentError('text_key belongs to mode="text" or "hybrid"')
+        return None
+    if texts_given is None:
+        raise InvalidArgumentError(f'mode="{mode}" searches words: give query_texts')
+    field = "#document" if text_key is None else text_key
+    if not isinstance(field, str) or not field:
+        raise ArgumentTypeError(argument="text_key", expected="a metadata key (str)", got=text_key)
+    deep = max(100, k) if fetch_k is None else max(k, count(fetch_k, "fetch_k", 1))
+    return Ranking(mode, tuple(texts(texts_given, "query_texts")), field, weight, fusion, deep)
+
+
+def distance(value: Any, argument: str) -> float:
+    """A number; negative ones too, because inner products have no bounds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise ArgumentTypeError(argument=argument, expected="a number", got=value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    if math.isnan(number):
+        raise InvalidArgumentError(f"{argument}: expected a number, got NaN")
+    return number
 
 
 def condition(where: Any, where_document: Any) -> Node | None:

@@ -38,6 +38,8 @@ class Decision:
     added: int = 0
     updated: int = 0
     kept: int = 0
+    purged: int = 0
+    """Expired records whose ids are taken again."""
 
     @property
     def changes_nothing(self) -> bool:
@@ -56,7 +58,7 @@ class Decision:
             before,
             change=before.change + 1,
             rows=before.rows + len(self.inserted),
-            records=before.records + self.added,
+            records=before.records + self.added - self.purged,
             positions=before.positions + self.added,
             dimension=dimension,
         )
@@ -80,6 +82,20 @@ def encode_metadatas(request: r.Write) -> list[str | None]:
     return [encode(_without_none(item)) for item in request.metadatas]
 
 
+def update_of(request: r.Alter, ids: tuple[str, ...]) -> r.Write:
+    """The same metadata for each of the records that were found."""
+    return r.Write(
+        request.collection,
+        "update",
+        ids,
+        embeddings=None,
+        documents=None,
+        metadatas=(request.metadata,) * len(ids),
+        uris=None,
+        merge_metadata=request.merge_metadata,
+    )
+
+
 def decide(
     request: r.Write,
     texts: list[str | None],
@@ -88,9 +104,18 @@ def decide(
     existing: Existing,
     stored: Vectors,
     collection: str,
+    expired: Mapping[str, int],
 ) -> Decision:
-    """Go through the batch in order. `stored` are the vectors of the committed rows."""
+    """Go through the batch in order. `stored` are the vectors of the committed rows.
+
+    An `expired` record is not there: its id is free, and who takes it takes its row out.
+    """
     decision = Decision()
+    if expired:
+        rows = {id: row for id, row in rows.items() if id not in expired}
+        if request.mode != "update":
+            decision.removed.extend(expired.values())
+            decision.purged = len(expired)
     if request.on_conflict == "error" and rows:
         raise DuplicateIDError(ids=[id for id in request.ids if id in rows], existing=collection)
     for item, id in enumerate(request.ids):

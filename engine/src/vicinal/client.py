@@ -1,29 +1,51 @@
 """How does a program open its collections?
 
 `EphemeralClient` keeps everything in memory, `PersistentClient` in a directory; both speak the same
-API over the same engine. A client injects its backend into the collections that it hands out.
+API over the same engine. A client stands in one database of one tenant, and injects its backend into the
+collections that it hands out.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
 from vicinal import _request as r
 from vicinal import _validate as check
+from vicinal._admin import Tenancy, backend_at, place_of
 from vicinal._backend import Backend
-from vicinal._local import LocalBackend
+from vicinal._inputs import Loader
+from vicinal._schema import Schema
+from vicinal._settings import Settings, directory_of, settings_of
 from vicinal.collection import Collection
 from vicinal.config import parse_configuration
 from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.protocol import Embedder
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError, StorageError
+from vicinal.errors import (
+    ArgumentTypeError,
+    AuthorizationError,
+    InvalidArgumentError,
+    NotFoundError,
+)
 from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT, Space
 
+BATCH_ROWS = 50_000
+"""What `get_max_batch_size` tells callers that split their batches; larger ones are accepted."""
+
 _Client = TypeVar("_Client", bound="Client")
+
+
+@dataclass(frozen=True)
+class UserIdentity:
+    """Who the client is: without a server, anybody who has the directory."""
+
+    user_id: str
+    tenant: str
+    databases: list[str]
 
 
 class _Default:
@@ -36,75 +58,144 @@ class _Default:
 _DEFAULT = _Default()
 
 
-class Client:
-    """The operations on collections that every kind of client has; `Client()` alone is in memory.
+class Client(Tenancy):
+    """The operations that every kind of client has. `Client()` itself keeps its collections in memory.
 
     A client is a context manager; leaving it closes it. It may be shared between threads.
+
+    Args:
+        settings: With `is_persistent=True`, the collections are kept in `persist_directory`.
+        tenant, database: Where the names of collections are looked for; both must exist.
+
+    Raises:
+        NotFoundError: There is no such tenant or database.
     """
 
-    def __init__(self, backend: Backend | None = None) -> None:
-        self._backend = backend or LocalBackend(None)
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> None:
+        given = settings_of(settings)
+        self._begin(backend_at(place_of(given)), given, tenant, database)
+
+    @classmethod
+    def _over(cls: type[_Client], backend: Backend, **attributes: Any) -> _Client:
+        """A client of this class over a backend that was made elsewhere."""
+        client = cls.__new__(cls)
+        client.__dict__.update(attributes)
+        client._begin(backend, Settings(), DEFAULT_TENANT, DEFAULT_DATABASE)
+        return client
+
+    def _begin(self, backend: Backend, settings: Settings, tenant: str, database: str) -> None:
+        self._backend, self._settings = backend, settings
         self._namespace = r.Namespace(DEFAULT_TENANT, DEFAULT_DATABASE)
+        if (tenant, database) == (DEFAULT_TENANT, DEFAULT_DATABASE):
+            return  # not looked for: `check` and `repair` need a client even when the catalog is damaged
+        try:
+            self.set_tenant(tenant, database)
+        except BaseException:
+            backend.close()
+            raise
+
+    # --- tenant and database -------------------------------------------------------------------
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that the client stands in."""
+        return self._namespace.tenant
+
+    @property
+    def database(self) -> str:
+        """The database that the client stands in."""
+        return self._namespace.database
+
+    @property
+    def _home(self) -> str:
+        return self.tenant
+
+    def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
+        """Go to a database of another tenant. If one of them does not exist, `NotFoundError`."""
+        self.get_tenant(tenant)
+        self.get_database(database, tenant)
+        self._namespace = r.Namespace(tenant, database)
+
+    def set_database(self, database: str) -> None:
+        """Go to another database of the same tenant. If it does not exist, `NotFoundError`."""
+        self.set_tenant(self.tenant, database)
+
+    # --- collections ---------------------------------------------------------------------------
 
     def create_collection(
         self,
         name: str,
-        *,
+        schema: Schema | None = None,
         configuration: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
         embedding_function: Embedder | _Default | None = _DEFAULT,
+        data_loader: Loader | None = None,
         get_or_create: bool = False,
     ) -> Collection:
         """Create a collection.
 
         Args:
             name: 3 to 512 characters of [a-zA-Z0-9._-], unique in the database.
-            configuration: `{"hnsw": {"space": "l2" | "cosine" | "ip", "ef_search": 100, …}}`.
+            schema: Which kinds of values may be filtered on, and how vectors are indexed; instead of a
+                configuration.
+            configuration: `{"hnsw": {"space": "l2" | "cosine" | "ip", "ef_search": 100, …}}`, and
+                `{"expiry": {"key": "expires_at", "ttl_s": None}}` for records that expire.
             metadata: Any JSON object. The older `hnsw:space` … keys are understood when there is no
                 configuration.
-            embedding_function: Embeds text that comes without embeddings, and is remembered by name
+            embedding_function: Embeds what comes without embeddings, and is remembered by name
                 and configuration. Left out: the default function (offline, needs
                 `vicinal[wordllama]` on first use). None: no function.
+            data_loader: Turns URIs into images, for functions that embed these. It is not remembered.
             get_or_create: Return the existing collection of that name, if any, as it is.
 
         Raises:
             UniqueConstraintError: The name is taken.
             InvalidArgumentError: A bad name or configuration.
         """
+        indexes = None
+        if schema is not None:
+            configuration, indexes = _of_schema(schema, configuration)
         if configuration is not None and not isinstance(configuration, Mapping):
             raise ArgumentTypeError(argument="configuration", expected="a dict", got=configuration)
         function = self._resolve(embedding_function, configuration)
         stored = registry.describe(function)
         default_space: Callable[[], Space] = getattr(function, "default_space", lambda: "l2")
+        checked = check.collection_metadata(metadata)
+        parsed = parse_configuration(configuration, checked, default_space(), stored)
         request = r.Create(
             self._namespace,
             check.collection_name(name),
-            check.collection_metadata(metadata),
-            parse_configuration(configuration, metadata, default_space(), stored),
-            get_or_create,
+            checked,
+            parsed.model_copy(update={"index_schema": indexes}),
+            bool(get_or_create),
         )
         given = _DEFAULT if isinstance(function, DefaultEmbeddingFunction) else function
-        return self._open(self._backend.create(request), given)
+        return self._open(self._backend.create(request), given, data_loader)
 
     def get_or_create_collection(
         self,
         name: str,
-        *,
+        schema: Schema | None = None,
         configuration: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
         embedding_function: Embedder | _Default | None = _DEFAULT,
+        data_loader: Loader | None = None,
     ) -> Collection:
         """The collection of that name, created if need be; an existing one keeps its settings."""
         return self.create_collection(
-            name,
-            configuration=configuration,
-            metadata=metadata,
-            embedding_function=embedding_function,
-            get_or_create=True,
+            name, schema, configuration, metadata, embedding_function, data_loader, get_or_create=True
         )
 
     def get_collection(
-        self, name: str, *, embedding_function: Embedder | _Default | None = _DEFAULT
+        self,
+        name: str,
+        embedding_function: Embedder | _Default | None = _DEFAULT,
+        data_loader: Loader | None = None,
     ) -> Collection:
         """Open an existing collection; its embedding function is found by the name it stored.
 
@@ -112,6 +203,87 @@ class Client:
             NotFoundError: There is no collection of that name.
             EmbeddingFunctionError: The given function is not the one the collection was filled with.
         """
+        return self._open(self._find(name), embedding_function, data_loader)
+
+    def get_collection_by_id(
+        self,
+        id: UUID,
+        embedding_function: Embedder | _Default | None = _DEFAULT,
+        data_loader: Loader | None = None,
+    ) -> Collection:
+        """Open an existing collection of the client's database by its id."""
+        if not isinstance(id, UUID):
+            raise ArgumentTypeError(argument="id", expected="a uuid.UUID", got=id)
+        found = self._backend.list(r.List(self._namespace, id=id))
+        if not found:
+            raise NotFoundError(kind="Collection", key=str(id))
+        return self._open(found[0], embedding_function, data_loader)
+
+    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Sequence[Collection]:
+        """The collections of the client's database, in order of name."""
+        request = r.List(
+            self._namespace,
+            limit=None if limit is None else check.count(limit, "limit", 0),
+            offset=0 if offset is None else check.count(offset, "offset", 0),
+        )
+        return [self._open(info, _DEFAULT) for info in self._backend.list(request)]
+
+    def count_collections(self) -> int:
+        """How many collections the client's database has."""
+        return len(self._backend.list(r.List(self._namespace)))
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection and free its disk at once. Raises `NotFoundError` when there is none."""
+        self._backend.drop(r.Drop(self._find(name).id))
+
+    # --- the whole store -----------------------------------------------------------------------
+
+    def reset(self) -> bool:
+        """Delete everything: all tenants, databases and collections. Returns True.
+
+        Raises `AuthorizationError` unless the client was given `Settings(allow_reset=True)`.
+        """
+        if not self._settings.allow_reset:
+            raise AuthorizationError(
+                "Reset is disabled by config. Open the client with Settings(allow_reset=True)"
+            )
+        self._backend.maintain(r.Maintain("reset"))
+        return True
+
+    def heartbeat(self) -> int:
+        """The time in nanoseconds since 1970, once the catalog has answered."""
+        self.count_collections()
+        return time.time_ns()
+
+    def get_version(self) -> str:
+        """Vicinal's version."""
+        from importlib.metadata import version  # which loads a mail parser
+
+        return version("vicinal")
+
+    def get_settings(self) -> Settings:
+        """A copy of the settings that the client works by."""
+        return self._settings.model_copy()
+
+    def get_max_batch_size(self) -> int:
+        """A sensible size for callers that split their batches. There is no limit: larger ones work."""
+        return BATCH_ROWS
+
+    def get_user_identity(self) -> UserIdentity:
+        """The client's tenant and database; there are no users without a server."""
+        return UserIdentity("", self.tenant, [self.database])
+
+    @staticmethod
+    def clear_system_cache() -> None:
+        """Nothing, for Chroma's sake: clients share nothing in memory that could be cleared."""
+
+    def __enter__(self: _Client) -> _Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _find(self, name: str) -> r.CollectionInfo:
         if not isinstance(name, str):
             raise ArgumentTypeError(argument="name", expected="a str", got=name)
         found = self._backend.list(r.List(self._namespace, name=check.unicode(name, "name")))
@@ -121,75 +293,14 @@ class Client:
                 key=name,
                 hint="create_collection() or get_or_create_collection() makes it",
             )
-        return self._open(found[0], embedding_function)
+        return found[0]
 
-    def get_collection_by_id(
-        self, id: UUID, *, embedding_function: Embedder | _Default | None = _DEFAULT
+    def _open(
+        self, info: r.CollectionInfo, given: Embedder | _Default | None, loader: Loader | None = None
     ) -> Collection:
-        """Open an existing collection by its id."""
-        if not isinstance(id, UUID):
-            raise ArgumentTypeError(argument="id", expected="a uuid.UUID", got=id)
-        found = self._backend.list(r.List(self._namespace, id=id))
-        if not found:
-            raise NotFoundError(kind="Collection", key=str(id))
-        return self._open(found[0], embedding_function)
-
-    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Sequence[Collection]:
-        """The collections in order of name."""
-        request = r.List(
-            self._namespace,
-            limit=None if limit is None else check.count(limit, "limit", 0),
-            offset=0 if offset is None else check.count(offset, "offset", 0),
-        )
-        return [self._open(info, _DEFAULT) for info in self._backend.list(request)]
-
-    def count_collections(self) -> int:
-        """How many collections there are."""
-        return len(self._backend.list(r.List(self._namespace)))
-
-    def delete_collection(self, name: str) -> None:
-        """Delete a collection and free its disk at once. Raises `NotFoundError` when there is none."""
-        self._backend.drop(r.Drop(self.get_collection(name).id))
-
-    def check(self) -> list[str]:
-        """Read everything and compare it with its checksums: one sentence for each contradiction.
-
-        An empty list means that every record's texts and vector are what was written, and that rows,
-        vectors, the change log and the catalog agree. Changes nothing. Costs one pass over the data.
-        """
-        return self._backend.maintain(r.Maintain("check"))
-
-    def backup(self, target: str | os.PathLike[str]) -> None:
-        """Copy the database to a directory, while others write to it; open the copy to restore it.
-
-        Each collection is copied as of one commit. A target that is an earlier backup is brought up to
-        date: of the vectors, only those that it lacks are written. Any other directory that is not empty
-        is refused with a `StorageError`, and so is a database in memory.
-        """
-        self._backend.maintain(r.Maintain("backup", target=_path(target, "target")))
-
-    def repair(self) -> list[str]:
-        """Save what is whole of damaged collections; returns what was done and what was lost.
-
-        The damaged files are kept, in `damaged/` inside the directory. Nobody else may have the
-        database open meanwhile. `check()` says beforehand what is damaged.
-        """
-        return self._backend.maintain(r.Maintain("repair"))
-
-    def close(self) -> None:
-        """Release files and threads; safe to call twice. Everything acknowledged is on disk already."""
-        self._backend.close()
-
-    def __enter__(self: _Client) -> _Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _open(self, info: r.CollectionInfo, given: Embedder | _Default | None) -> Collection:
-        function = None if isinstance(given, _Default) else given
+        function = None if isinstance(given, _Default) else registry.adapted(given)
         registry.check_agreement(info.configuration.embedding_function, registry.describe(function))
-        return Collection(self._backend, info, function)
+        return Collection(self._backend, info, function, loader)
 
     @staticmethod
     def _resolve(given: Embedder | _Default | None, configuration: dict[str, Any] | None) -> Embedder | None:
@@ -197,10 +308,11 @@ class Client:
         configured = (configuration or {}).get("embedding_function")
         if isinstance(given, _Default):
             given = None if configured is not None else DefaultEmbeddingFunction()
+        given, configured = registry.adapted(given), registry.adapted(configured)
         if configured is not None and given is not None and configured is not given:
             raise InvalidArgumentError(
-                "Multiple embedding functions provided. Please provide only one, as embedding_function= "
-                "or in the configuration"
+                "Multiple embedding functions provided. Please provide only one, as embedding_function=, "
+                "in the configuration or in the schema"
             )
         function = given or configured
         if function is not None and (isinstance(function, type) or not callable(function)):
@@ -222,8 +334,14 @@ class EphemeralClient(Client):
         [['b']]
     """
 
-    def __init__(self) -> None:
-        super().__init__(LocalBackend(None))
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> None:
+        given = settings_of(settings, is_persistent=False)
+        self._begin(backend_at(None), given, tenant, database)
 
 
 class PersistentClient(Client):
@@ -231,27 +349,47 @@ class PersistentClient(Client):
 
     Args:
         path: The directory; `./vicinal` unless given.
+        settings: What the client may do; the path wins over the one in there.
+        tenant, database: Where the names of collections are looked for; both must exist.
         must_exist: Raise instead of making a new database.
+        read_only: Refuse to write with `ReadOnlyError`, and write nothing at all: no lock, no index, no
+            file beside another. The directory may be on a file system that cannot be written, and other
+            processes may write to it meanwhile.
 
     Raises:
-        StorageError: The path is a file, or cannot be written.
+        StorageError: The path is a file, or cannot be written; with `read_only`, there is no database,
+            or a writer that was killed has left files that only a writer can mend.
         CorruptionError: Files that belong to the database are there, but not all.
         FormatVersionError: The directory was written by a newer Vicinal.
+        NotFoundError: There is no such tenant or database.
     """
 
-    def __init__(self, path: str | os.PathLike[str] = "./vicinal", *, must_exist: bool = False) -> None:
-        self.path = _path(path, "path")
-        if must_exist and not (self.path / "catalog.sqlite3").exists():
-            raise StorageError(path=str(self.path), problem="holds no Vicinal database")
-        super().__init__(LocalBackend(self.path))
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = "./vicinal",
+        settings: Settings | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+        *,
+        must_exist: bool = False,
+        read_only: bool = False,
+    ) -> None:
+        self.path = directory_of(path, "path")
+        given = settings_of(settings, is_persistent=True, persist_directory=str(self.path))
+        backend = backend_at(self.path, must_exist=must_exist, read_only=read_only)
+        self._begin(backend, given, tenant, database)
 
     def __repr__(self) -> str:
         return f"PersistentClient(path={str(self.path)!r})"
 
 
-def _path(value: str | os.PathLike[str], argument: str) -> Path:
-    if not isinstance(value, (str, os.PathLike)):
-        raise ArgumentTypeError(argument=argument, expected="a str or Path", got=value)
-    if "\0" in str(value):
-        raise InvalidArgumentError(f"{argument}: a NUL character cannot be part of a path, got {value!r}")
-    return Path(value).expanduser()
+def _of_schema(schema: Any, configuration: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration that a schema asks for, and its JSON."""
+    if not isinstance(schema, Schema):
+        raise ArgumentTypeError(argument="schema", expected="a vicinal.Schema", got=schema)
+    if configuration is not None and set(configuration) - {"expiry"}:
+        raise InvalidArgumentError(
+            "Give a schema or a configuration, not both: a schema configures the index (beside it, only "
+            "'expiry' may be configured)"
+        )
+    return {**(configuration or {}), **schema.configuration()}, schema.serialize_to_json()

@@ -7,20 +7,35 @@ backend, and shapes the answer as Chroma does. Nothing is stored or searched her
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
 
+from vicinal import _answers as answers
+from vicinal import _arguments as arguments
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._backend import Backend
 from vicinal._html import facts_table
+from vicinal._inputs import Inputs, Loader
+from vicinal._rerank import reranked, reranker_of
+from vicinal._schema import Schema, schema_of
 from vicinal.embedding import registry
-from vicinal.embedding.protocol import Embedder, embed
+from vicinal.embedding.protocol import Embedder
 from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
-from vicinal.types import GetResult, Include, QueryResult, Vectors, Where, WhereDocument
-
-_COLUMNS = ("embeddings", "documents", "uris", "metadatas")
+from vicinal.types import (
+    Facet,
+    GetResult,
+    Include,
+    IndexingStatus,
+    QueryResult,
+    ReadLevel,
+    Stats,
+    Where,
+    WhereDocument,
+)
 
 
 class Collection:
@@ -30,10 +45,18 @@ class Collection:
     see every committed write, also those of other processes.
     """
 
-    def __init__(self, backend: Backend, info: r.CollectionInfo, embedding_function: Embedder | None):
+    def __init__(
+        self,
+        backend: Backend,
+        info: r.CollectionInfo,
+        embedding_function: Embedder | None,
+        data_loader: Loader | None = None,
+    ):
         self._backend = backend
         self._info = info
         self._function = embedding_function
+        stored = info.configuration.embedding_function is not None
+        self._inputs = Inputs(info.name, lambda: self.embedding_function, stored, data_loader)
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -73,6 +96,14 @@ class Collection:
         return {**self.configuration_json, "embedding_function": self.embedding_function}
 
     @property
+    def schema(self) -> Schema:
+        """Which indexes the collection's keys have; a copy."""
+        configuration, function = self._info.configuration, None
+        with suppress(EmbeddingFunctionError):  # one that is not registered here
+            function = self.embedding_function
+        return schema_of(configuration.index_schema, configuration.hnsw.model_dump(), function)
+
+    @property
     def embedding_function(self) -> Embedder | None:
         """The function that embeds this collection's text; None when there is none.
 
@@ -93,15 +124,7 @@ class Collection:
 
     def _repr_html_(self) -> str:
         status = self._backend.status(r.Status(self.id))
-        function = self._info.configuration.embedding_function or {}
-        facts = {
-            "records": f"{status.records:,}",
-            "dimension": status.dimension or "set by the first write",
-            "space": self._info.configuration.hnsw.space,
-            "embedding function": function.get("name") or function.get("type") or "none",
-            "metadata": self.metadata or "none",
-        }
-        return facts_table(f"Collection {self.name}", facts)
+        return facts_table(f"Collection {self.name}", answers.facts(self, self.count(), status))
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -111,8 +134,9 @@ class Collection:
         embeddings: Any = None,
         metadatas: Any = None,
         documents: Any = None,
-        *,
+        images: Any = None,
         uris: Any = None,
+        *,
         on_conflict: Literal["keep", "error"] = "keep",
     ) -> r.WriteInfo:
         """Add records, all or none. A record whose id exists already stays as it is, as in Chroma.
@@ -120,9 +144,11 @@ class Collection:
         Args:
             ids: n non-empty strings, unique in this call; a single string means one record.
             embeddings: Shape (n, dimension), any real numbers; stored as float32. Without it, the
-                collection's embedding function embeds `documents`.
-            metadatas: n JSON objects (datetime and date values too) or None.
+                collection's embedding function embeds the documents, the images, or, when there are
+                neither, what the collection's data loader reads from the URIs.
+            metadatas: n JSON objects (datetime, date and `SparseVector` values too) or None.
             documents: n texts or None; None as an item only where embeddings are given.
+            images: n arrays of shape (height, width, 3), to be embedded; they are not stored.
             uris: n strings or None.
             on_conflict: "keep" leaves existing records alone, "error" raises `DuplicateIDError`
                 and adds nothing.
@@ -145,7 +171,8 @@ class Collection:
         """
         if on_conflict not in ("keep", "error"):
             raise InvalidArgumentError(f"on_conflict: expected 'keep' or 'error', got {on_conflict!r}")
-        return self._write("add", ids, embeddings, metadatas, documents, uris, on_conflict=on_conflict)
+        columns = (embeddings, metadatas, documents, images, uris)
+        return self._write("add", ids, *columns, on_conflict=on_conflict)
 
     def upsert(
         self,
@@ -153,8 +180,9 @@ class Collection:
         embeddings: Any = None,
         metadatas: Any = None,
         documents: Any = None,
-        *,
+        images: Any = None,
         uris: Any = None,
+        *,
         merge_metadata: bool = True,
     ) -> r.WriteInfo:
         """Add records, replacing what is given of those whose id exists already. All or none.
@@ -163,34 +191,50 @@ class Collection:
         key, and a value of None deletes the key, as in Chroma; `merge_metadata=False` replaces the
         metadata whole and stores None as a value. A document replaced without embeddings is embedded.
         """
-        return self._write(
-            "upsert", ids, embeddings, metadatas, documents, uris, merge_metadata=merge_metadata
-        )
+        columns = (embeddings, metadatas, documents, images, uris)
+        return self._write("upsert", ids, *columns, merge_metadata=merge_metadata)
 
     def update(
         self,
-        ids: Iterable[str] | str,
+        ids: Iterable[str] | str | None = None,
         embeddings: Any = None,
         metadatas: Any = None,
         documents: Any = None,
-        *,
+        images: Any = None,
         uris: Any = None,
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
         merge_metadata: bool = True,
     ) -> r.WriteInfo:
         """Change what is given of existing records; ids that do not exist are ignored. All or none.
 
-        Args, merging of metadata and errors are those of `upsert`.
+        Args, merging of metadata and errors are those of `upsert`; new URIs alone are stored, and
+        change no embedding. With a filter, `metadatas` is one dictionary, which goes to every record
+        that the filter (and `ids`, if given) selects at the moment of the write; nothing else can be
+        changed then.
+
+        Example:
+            >>> import vicinal
+            >>> papers = vicinal.EphemeralClient().create_collection("papers")
+            >>> _ = papers.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=[{"n": 1}, {"n": 2}])
+            >>> papers.update(where={"n": {"$gt": 1}}, metadatas={"read": True})
+            WriteInfo(added=0, updated=1, kept=0)
         """
-        return self._write(
-            "update", ids, embeddings, metadatas, documents, uris, merge_metadata=merge_metadata
-        )
+        columns = (embeddings, metadatas, documents, images, uris)
+        if where is None and where_document is None:
+            if ids is None:
+                raise InvalidArgumentError("update needs ids, where or where_document; none was given")
+            return self._write("update", ids, *columns, merge_metadata=merge_metadata)
+        selected = self._selection(ids, where, where_document)
+        request = arguments.alter(self._info, selected, *columns, merge_metadata=merge_metadata)
+        return self._backend.alter(request)
 
     def delete(
         self,
         ids: Iterable[str] | str | None = None,
         where: Where | None = None,
         where_document: WhereDocument | None = None,
-        *,
         limit: int | None = None,
     ) -> dict[str, int]:
         """Delete the records that satisfy every given condition; at least one must be given.
@@ -203,90 +247,45 @@ class Collection:
         Returns:
             `{"deleted": n}`, n counting records that really were there.
         """
-        condition = check.condition(where, where_document)
-        if ids is None and condition is None:
+        selected = self._selection(ids, where, where_document)
+        if selected == (None, None):
             raise InvalidArgumentError(
                 "delete needs ids, where or where_document; to delete every record, delete the collection"
             )
-        request = r.Remove(
-            self.id,
-            ids=None if ids is None else check.ids(ids, unique=False),
-            where=condition,
-            limit=None if limit is None else check.count(limit, "limit", 0),
-        )
-        return {"deleted": self._backend.remove(request)}
+        most = None if limit is None else check.count(limit, "limit", 0)
+        return {"deleted": self._backend.remove(r.Remove(self.id, *selected, limit=most))}
 
-    def _write(
-        self,
-        mode: r.Mode,
-        ids: Any,
-        embeddings: Any,
-        metadatas: Any,
-        documents: Any,
-        uris: Any,
-        merge_metadata: bool = True,
-        on_conflict: Literal["keep", "error"] = "keep",
-    ) -> r.WriteInfo:
-        id_column = check.ids(ids)
-        metadata_column = check.metadatas(metadatas)
-        document_column, uri_column = check.documents(documents), check.uris(uris)
-        vectors = None if embeddings is None else check.embeddings(embeddings)
-        check.same_length(
-            id_column,
-            embeddings=vectors,
-            metadatas=metadata_column,
-            documents=document_column,
-            uris=uri_column,
-        )
-        if not id_column:
-            return r.WriteInfo(0, 0, 0)
-        if vectors is None:
-            vectors = self._embed_documents(mode, document_column)
-        request = r.Write(
-            self.id,
-            mode,
-            id_column,
-            vectors,
-            document_column,
-            metadata_column,
-            uri_column,
-            merge_metadata=merge_metadata,
-            on_conflict=on_conflict,
-        )
-        return self._backend.write(request)
+    def expire(self) -> dict[str, int]:
+        """Remove the records that have expired, for good; nothing can see them any more already.
 
-    def _embed_documents(self, mode: r.Mode, documents: Sequence[str | None] | None) -> Vectors | None:
-        """Vectors for a batch that came without: from its documents, which must then be complete."""
-        if documents is None:
-            if mode == "update":
-                return None
-            raise InvalidArgumentError(f"{mode} needs embeddings, or documents to embed; neither was given")
-        missing = [i for i, text in enumerate(documents) if text is None]
-        if missing:
-            raise InvalidArgumentError(
-                f"documents[{missing[0]}] is None and no embeddings were given, so nothing can be embedded"
-            )
-        return self._embed([text for text in documents if text is not None], query=False)
+        `{"deleted": n}`; n is 0 for a collection that was created without an `expiry`.
+        """
+        return {"deleted": self._backend.remove(r.Remove(self.id, None, None, expired=True))}
 
-    def _embed(self, texts: Sequence[str], *, query: bool) -> Vectors:
-        function = self.embedding_function
-        if function is None:
-            raise EmbeddingFunctionError(
-                f'Collection "{self.name}" has no embedding function'
-                + (
-                    " stored (the one it was created with has no name); pass embedding_function=... to "
-                    "get_collection()"
-                    if self._info.configuration.embedding_function
-                    else "; pass embeddings, or create the collection with an embedding_function"
-                )
-            )
-        return check.embeddings(embed(function, texts, query=query), "the embedding function's answer")
+    def _write(self, mode: r.Mode, *columns: Any, **how: Any) -> r.WriteInfo:
+        request = arguments.write(self._info, self._inputs, mode, *columns, **how)
+        return r.WriteInfo(0, 0, 0) if request is None else self._backend.write(request)
 
     # --- reading -------------------------------------------------------------------------------
 
-    def count(self) -> int:
-        """How many records there are. Costs microseconds."""
-        return self._backend.status(r.Status(self.id)).records
+    def count(
+        self,
+        read_level: ReadLevel | str = ReadLevel.INDEX_AND_WAL,
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        ids: Iterable[str] | str | None = None,
+    ) -> int:
+        """How many records there are, or how many of them the filters (and `ids`) select.
+
+        Costs microseconds without a condition. `read_level` is Chroma's; every read sees all that was
+        written.
+        """
+        check.read_level(read_level)
+        selected = self._selection(ids, where, where_document)
+        if selected == (None, None) and self._info.configuration.expiry is None:
+            return self._backend.status(r.Status(self.id)).records
+        return self._backend.summarize(r.Summarize(self.id, *selected)).records
 
     def get(
         self,
@@ -296,48 +295,64 @@ class Collection:
         offset: int | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ("metadatas", "documents"),
+        *,
+        order_by: str | Sequence[str] | None = None,
     ) -> GetResult:
-        """Records by id and filter, in the order in which they were first added.
+        """Records by id and filter, in the order in which they were first added, or sorted.
 
         Args:
             ids: Only these; unknown ids are skipped, an empty list gives an empty answer.
             where, where_document: Only records that these filters select.
             limit, offset: At most so many, after skipping so many.
-            include: Which columns to fill: documents, embeddings, metadatas, uris. `ids` always are.
+            include: Which columns to fill: documents, embeddings, metadatas, uris, and data, which is
+                what the collection's data loader reads from the URIs. `ids` always are.
+            order_by: A metadata key or "#id", or several, the first deciding; "-key" is descending.
+                By kind of value: null, bools, numbers (NaN last), dates and datetimes, strings by
+                code point, lists, objects. Records without the key come last, either way; equal ones in
+                the order of adding. A key that begins with + or - is written with a sign in front.
 
         Returns:
             A dictionary of parallel lists: `ids`, and `documents`, `metadatas`, `embeddings` (float32,
-            shape (n, dimension)), `uris`, each None unless included.
+            shape (n, dimension)), `uris`, `data`, each None unless included.
         """
         fields = check.include(include, distances=False)
+        if "data" in fields:
+            self._inputs.load([])
         request = r.Select(
             self.id,
-            ids=None if ids is None else check.ids(ids, unique=False),
-            where=check.condition(where, where_document),
+            *self._selection(ids, where, where_document),
             limit=None if limit is None else check.count(limit, "limit", 0),
             offset=0 if offset is None else check.count(offset, "offset", 0),
-            fields=frozenset(fields),
+            fields=answers.wanted(fields),
+            order=check.order(order_by),
         )
-        found = self._backend.select(request)
-        columns = {name: getattr(found, name) for name in _COLUMNS}
-        return GetResult(ids=found.ids, **columns, data=None, included=list(fields))
+        return answers.get_result(self._backend.select(request), fields, self._inputs)
 
     def peek(self, limit: int = 10) -> GetResult:
         """The first records, with their embeddings, documents and metadata."""
-        return self.get(limit=limit, include=("embeddings", "documents", "metadatas"))
+        return self.get(limit=limit, include=("metadatas", "documents", "embeddings"))
 
     def query(
         self,
         query_embeddings: Any = None,
         query_texts: Any = None,
-        *,
+        query_images: Any = None,
+        query_uris: Any = None,
+        ids: Iterable[str] | str | None = None,
         n_results: int = 10,
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ("metadatas", "documents", "distances"),
-        ids: Iterable[str] | str | None = None,
+        *,
+        max_distance: float | None = None,
         lambda_mult: float | None = None,
         fetch_k: int | None = None,
+        mode: Literal["dense", "text", "hybrid"] = "dense",
+        alpha: float | None = None,
+        fusion: Literal["relative", "rrf"] = "relative",
+        text_key: str | None = None,
+        snippets: int | bool = False,
+        rerank: Any = None,
         explain: bool = False,
     ) -> QueryResult:
         """The records nearest to each query among those that the filters select.
@@ -347,91 +362,166 @@ class Collection:
         exact; above, the graph finds 99 of 100 true neighbours at the default `ef_search`.
 
         Args:
-            query_embeddings: One vector, or shape (q, dimension).
-            query_texts: One text or q texts, embedded by the collection's function. Embeddings win
-                when both are given.
+            query_embeddings: One vector, or shape (q, dimension). They win when something else is given.
+            query_texts, query_images: One or q texts or images, embedded by the collection's function.
+            query_uris: One or q URIs of images, read by the collection's data loader.
+            ids: Only these records; unknown ids are skipped.
             n_results: At most so many per query, at least 1.
             where, where_document: Only records that these filters select.
-            include: Which columns to fill: documents, metadatas, embeddings, uris, distances.
-            ids: Only these records; unknown ids are skipped.
+            include: Which columns to fill: documents, metadatas, embeddings, uris, data, distances.
+            max_distance: Only records at most so far away, in the collection's measure of distance;
+                fewer than `n_results` may be left, or none.
             lambda_mult: Turns on maximal marginal relevance: from 1 (nearness alone) to 0 (difference
                 from what was already picked alone). Results then come in the order of selection.
-            fetch_k: How many of the nearest MMR picks from; by default the larger of 20 and
-                4 × n_results.
+            fetch_k: How many of the nearest MMR, a mixture or a reranker chooses from; by default the
+                larger of 20 and 4 × n_results, and for a mixture 100.
+            mode: `dense` ranks by distance, `text` by the words of `query_texts` (BM25), `hybrid` by both.
+                The answer then has `scores`, larger is better.
+            alpha: The weight of distance in a mixture, from 0 (words alone) to 1; by default 0.5.
+            fusion: `relative` adds scores relative to what each part could give, `rrf` reciprocal ranks.
+            text_key: Search the strings under this metadata key instead of documents.
+            snippets: Add the fragments of each document that match, at most so many (True: 3).
+            rerank: A function `(query, documents) -> scores`, a cross-encoder, or a registered name;
+                the answer then has `rerank_scores`.
             explain: Add `"explain"` to the answer: which plan answered, over how many rows.
 
         Returns:
             A dictionary of lists, one item per query, each a list over its results: `ids`,
-            `distances`, `documents`, `metadatas`, `uris`, `embeddings` (one array per query).
+            `distances`, `documents`, `metadatas`, `uris`, `data`, `embeddings` (one array per query).
             Distances, smaller is nearer: l2 is the squared Euclidean distance, cosine 1 − cos,
             ip 1 − dot product.
 
         Raises:
             InvalidDimensionError: A query vector of another dimension than the collection's.
             InvalidFilterError: A filter that cannot be understood; the text says where.
-            EmbeddingFunctionError: Text, and no function to embed it.
+            EmbeddingFunctionError: Text or images, and no function to embed them.
         """
         fields = check.include(include, distances=True)
-        mmr = self._mmr(lambda_mult, fetch_k, check.count(n_results, "n_results", 1))
-        condition = check.condition(where, where_document)
-        id_column = None if ids is None else check.ids(ids, unique=False)
-        request = r.Search(
-            self.id,
-            embeddings=self._query_vectors(query_embeddings, query_texts),
-            k=int(n_results),
-            ids=id_column,
-            where=condition,
-            fields=frozenset(fields),
-            mmr=mmr,
+        judge = None if rerank is None else reranker_of(rerank)
+        request, texts = arguments.search(
+            self._info,
+            self._inputs,
+            self._selection(ids, where, where_document),
+            (query_embeddings, query_texts, query_images, query_uris),
+            n_results,
+            answers.wanted(fields),
+            max_distance=max_distance,
+            lambda_mult=lambda_mult,
+            fetch_k=fetch_k,
+            mode=mode,
+            alpha=alpha,
+            fusion=fusion,
+            text_key=text_key,
+            snippets=snippets,
+            rerank=rerank,
         )
         answer = self._backend.search(request)
-        result = QueryResult(ids=[part.ids for part in answer.parts])
-        for name in (*_COLUMNS, "distances"):
-            wanted = name in fields
-            result[name] = [getattr(part, name) for part in answer.parts] if wanted else None
-        result.update(data=None, included=list(fields))
+        if judge is not None:
+            k = check.n_results(n_results)
+            parts = tuple(reranked(part, text, judge, k) for part, text in zip(answer.parts, texts))
+            answer = replace(answer, parts=parts)
+        result = answers.query_result(answer, fields, self._inputs)
         if explain:
             result["explain"] = answer.explanation
         return result
 
-    def _query_vectors(self, query_embeddings: Any, query_texts: Any) -> Vectors:
-        if query_embeddings is not None:
-            vectors = check.embeddings(query_embeddings, "query_embeddings")
-        elif query_texts is not None:
-            texts = check.texts(query_texts, "query_texts")
-            vectors = self._embed(texts, query=True) if texts else check.embeddings([])
-        else:
-            raise InvalidArgumentError("query needs query_embeddings or query_texts; neither was given")
-        return vectors
+    def facets(
+        self,
+        key: str,
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        ids: Iterable[str] | str | None = None,
+        limit: int | None = 100,
+    ) -> list[Facet]:
+        """The different values of a metadata key and in how many records each is, most frequent first.
 
-    @staticmethod
-    def _mmr(lambda_mult: float | None, fetch_k: int | None, k: int) -> r.Mmr | None:
-        if lambda_mult is None:
-            if fetch_k is not None:
-                raise InvalidArgumentError("fetch_k belongs to MMR: give lambda_mult (0 to 1) with it")
-            return None
-        fetched = max(20, 4 * k) if fetch_k is None else check.count(fetch_k, "fetch_k", 1)
-        return r.Mmr(check.fraction(lambda_mult, "lambda_mult"), max(fetched, k))
+        A list counts as the values in it. Equally frequent values come in the order of `order_by`; 1 and
+        1.0 are one value. Records without the key, with null or an empty list do not count.
+
+        Args:
+            key: A metadata key; with dots, a path into nested objects.
+            where, where_document, ids: Only the records that these select.
+            limit: At most so many values; None for all of them.
+
+        Example:
+            >>> import vicinal
+            >>> papers = vicinal.EphemeralClient().create_collection("papers")
+            >>> metadatas = [{"topics": ["ann", "db"]}, {"topics": ["db"]}]
+            >>> _ = papers.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=metadatas)
+            >>> [(facet.value, facet.records) for facet in papers.facets("topics")]
+            [('db', 2), ('ann', 1)]
+        """
+        most = None if limit is None else check.count(limit, "limit", 0)
+        selected = self._selection(ids, where, where_document)
+        request = r.Summarize(self.id, *selected, check.key(key, "key"), most)
+        return list(self._backend.summarize(request).facets)
+
+    def stats(
+        self,
+        key: str,
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        ids: Iterable[str] | str | None = None,
+    ) -> Stats:
+        """How many records have a metadata key, how many do not, its different values, least and greatest.
+
+        Args, and what counts as a value, are those of `facets`; the order is that of `order_by`. Without
+        any value, `min` and `max` are None.
+        """
+        selected = self._selection(ids, where, where_document)
+        request = r.Summarize(self.id, *selected, check.key(key, "key"), limit=0)
+        return answers.stats(self._backend.summarize(request))
+
+    def _selection(self, ids: Any, where: Any, where_document: Any) -> arguments.Selection:
+        return arguments.selection(self._info, ids, where, where_document)
+
+    # --- itself --------------------------------------------------------------------------------
 
     def compact(self) -> None:
-        """Give the space of deleted and replaced records back to the disk.
+        """Give the space of deleted, replaced and expired records back to the disk.
 
         Happens by itself when more than half of the rows are dead. Readers go on meanwhile, writers
         wait; the live vectors and records need their disk space twice while it lasts.
         """
         self._backend.maintain(r.Maintain("compact", self.id))
 
-    # --- itself --------------------------------------------------------------------------------
+    def modify(
+        self,
+        name: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Rename the collection, replace its metadata, or change its configuration.
 
-    def modify(self, name: str | None = None, metadata: dict[str, Any] | None = None) -> None:
-        """Rename the collection or replace its metadata. The space cannot be changed.
+        Of the configuration, `{"hnsw": {"ef_search", "num_threads", "batch_size", "sync_threshold",
+        "resize_factor"}}` can be changed; space, shape of the graph and expiry cannot.
 
         Raises `UniqueConstraintError` when the name is taken.
         """
-        checked = check.collection_metadata(metadata)
-        if checked is not None and "hnsw:space" in checked:
-            raise InvalidArgumentError(
-                "Changing the distance function of a collection once it is created is not supported."
-            )
-        new_name = None if name is None else check.collection_name(name, "new_name")
-        self._info = self._backend.modify(r.Modify(self.id, new_name, checked))
+        request = arguments.modify(self._info, name, metadata, configuration)
+        self._info = self._backend.modify(request)
+
+    def fork(self, new_name: str) -> Collection:
+        """A new collection with what this one holds now; from then on each goes its own way.
+
+        Raises `UniqueConstraintError` when the name is taken.
+        """
+        name = check.collection_name(new_name, "new_name")
+        info = self._backend.fork(r.Fork(self.id, name))
+        return Collection(self._backend, info, self._function, self._inputs.loader)
+
+    def fork_count(self) -> int:
+        """How many forks there are of this collection, or of the one that it was forked from at first."""
+        root = self._info.configuration.lineage or self.id
+        collections = self._backend.list(r.List(self._info.namespace))
+        return sum(info.configuration.lineage == root for info in collections)
+
+    def get_indexing_status(self) -> IndexingStatus:
+        """How much of the collection the graph covers; the rest is measured with every query.
+
+        A collection that is too small for a graph is covered by definition. Counted in rows, of which a
+        record that was written again may leave a dead one until compaction.
+        """
+        return answers.indexing_status(self._backend.status(r.Status(self.id)))

@@ -8,13 +8,28 @@ defaults are Chroma's, so `configuration={"hnsw": {"space": "cosine"}}` and the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vicinal._settings import Settings
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
-from vicinal.types import Space
+from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT, Space
+
+__all__ = [
+    "DEFAULT_DATABASE",
+    "DEFAULT_TENANT",
+    "Analysis",
+    "CollectionConfiguration",
+    "ConfigurationChanges",
+    "ExpiryConfiguration",
+    "HnswConfiguration",
+    "Settings",
+    "parse_changes",
+    "parse_configuration",
+]
 
 _LEGACY_KEYS = {
     "hnsw:space": "space",
@@ -50,6 +65,48 @@ class HnswConfiguration(BaseModel):
     """Accepted for Chroma's sake; the graph doubles when it is full."""
 
 
+class ConfigurationChanges(BaseModel):
+    """What `modify` may change of a configuration; None leaves a value as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    ef_search: int | None = Field(None, ge=1)
+    num_threads: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    sync_threshold: int | None = Field(None, ge=1)
+    resize_factor: float | None = Field(None, gt=1)
+
+
+class ExpiryConfiguration(BaseModel):
+    """Records that cease to be there; fixed when the collection is created."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    key: str = Field("expires_at", min_length=1, pattern=r"^[^#$]")
+    """The metadata key that says when: a datetime, or seconds since 1970."""
+    ttl_s: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """How many seconds a record lives that is added or upserted without that key; None: for ever."""
+
+
+class Analysis(BaseModel):
+    """How a collection's text becomes terms; stored with it, because both sides must do the same."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    language: str | None = "english"
+    """Whose stop words and stemmer: a Snowball language; None leaves words as they are."""
+    stemmer: Literal["light", "snowball"] | None = "light"
+    """`light`: Harman's S stemmer, English only, built in. `snowball`: needs `vicinal[text]`."""
+    stop_words: tuple[str, ...] | None = None
+    """Words to leave out; None: the language's own list, which only English has."""
+    split_identifiers: bool = True
+    """Cut names as code writes them, and keep them whole too."""
+    ngrams: int = Field(default=2, ge=1, le=4)
+    """Characters in a term of scripts without spaces between words."""
+    function: str | None = None
+    """The name of a registered function that replaces everything above."""
+
+
 class CollectionConfiguration(BaseModel):
     """All that is stored of a collection's configuration."""
 
@@ -58,11 +115,29 @@ class CollectionConfiguration(BaseModel):
     hnsw: HnswConfiguration = Field(default_factory=lambda: HnswConfiguration.model_validate({}))
     embedding_function: dict[str, Any] | None = None
     """`{"type": "known", "name": …, "config": {…}}`, `{"type": "legacy"}`, or None for no function."""
+    expiry: ExpiryConfiguration | None = None
+    """None, or when records expire."""
+    index_schema: dict[str, Any] | None = None
+    """`Schema.serialize_to_json()`, or None for one that indexes everything."""
+    text: Analysis | None = None
+    """How documents become words; None: the defaults, and no index of words before the first question."""
+    lineage: UUID | None = None
+    """For a fork: the collection that it and all its relatives were forked from, first and last."""
+
+    def changed(self, changes: ConfigurationChanges) -> CollectionConfiguration:
+        """This configuration with those changes."""
+        given = changes.model_dump(exclude_none=True)
+        return self.model_copy(update={"hnsw": self.hnsw.model_copy(update=given)})
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that Chroma's `configuration_json` has."""
+        """The shape that Chroma's `configuration_json` has, and `expiry` when records expire."""
         hnsw = self.hnsw.model_dump(exclude={"num_threads", "batch_size"})
-        return {"hnsw": hnsw, "spann": None, "embedding_function": self.embedding_function}
+        json: dict[str, Any] = {"hnsw": hnsw, "spann": None, "embedding_function": self.embedding_function}
+        if self.expiry is not None:
+            json["expiry"] = self.expiry.model_dump()
+        if self.text is not None:
+            json["text"] = self.text.model_dump(mode="json")
+        return json
 
 
 def parse_configuration(
@@ -73,26 +148,108 @@ def parse_configuration(
 ) -> CollectionConfiguration:
     """Read a caller's configuration, or, when there is none, the older `hnsw:*` metadata keys."""
     if configuration is not None:
-        given = configuration.get("hnsw") or {}
-        if not isinstance(given, Mapping):
-            raise ArgumentTypeError(argument="configuration['hnsw']", expected="a dict", got=given)
-        hnsw = {key: v.item() if isinstance(v, np.generic) else v for key, v in given.items()}
+        hnsw = _hnsw_of(configuration)
     else:
-        hnsw = {_LEGACY_KEYS[key]: value for key, value in (metadata or {}).items() if key in _LEGACY_KEYS}
+        hnsw = _hnsw_of_metadata(metadata or {})
     hnsw.setdefault("space", default_space)
     try:
         parsed = HnswConfiguration.model_validate(hnsw)
     except ValidationError as error:
-        raise InvalidArgumentError(_explain(error)) from None
-    return CollectionConfiguration(hnsw=parsed, embedding_function=embedding_function)
+        raise InvalidArgumentError(_explain(error, HnswConfiguration)) from None
+    given = configuration or {}
+    return CollectionConfiguration(
+        hnsw=parsed,
+        embedding_function=embedding_function,
+        expiry=parse_expiry(given.get("expiry")),
+        text=parse_text(given.get("text")),
+    )
 
 
-def _explain(error: ValidationError) -> str:
+def parse_text(given: Any) -> Analysis | None:
+    """Read `configuration["text"]`: None or False for none, True for the defaults, or a dict."""
+    if given is None or given is False:
+        return None
+    if isinstance(given, Analysis):
+        return given
+    settings = {} if given is True else given
+    if not isinstance(settings, Mapping):
+        raise ArgumentTypeError(argument="configuration['text']", expected="a dict or True", got=given)
+    try:
+        return Analysis.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, problem = ".".join(map(str, first["loc"])), first["msg"]
+        if first["type"] == "extra_forbidden":
+            problem = "there are only " + ", ".join(f"`{name}`" for name in Analysis.model_fields)
+        text = f"configuration['text']['{key}']: {problem}, got {first['input']!r}"
+        raise InvalidArgumentError(text) from None
+
+
+def parse_expiry(given: Any) -> ExpiryConfiguration | None:
+    """Read `configuration["expiry"]`: None or False for none, True for the defaults, or a dict."""
+    if given is None or given is False:
+        return None
+    settings: Mapping[Any, Any] = {} if given is True else given
+    if not isinstance(settings, Mapping):
+        raise ArgumentTypeError(argument="configuration['expiry']", expected="a dict or True", got=given)
+    try:
+        return ExpiryConfiguration.model_validate(
+            {key: v.item() if isinstance(v, np.generic) else v for key, v in settings.items()}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        problem = first["msg"]
+        if first["type"] == "extra_forbidden":
+            problem = "there are only `key` and `ttl_s`"
+        text = f"configuration['expiry']['{key}']: {problem}, got {first['input']!r}"
+        raise InvalidArgumentError(text) from None
+
+
+def _hnsw_of_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    given = {key: value for key, value in metadata.items() if key.startswith("hnsw:")}
+    unknown = [key for key in given if key not in _LEGACY_KEYS]
+    if unknown:
+        raise InvalidArgumentError(
+            f"metadata: unknown key `{unknown[0]}`; of those that begin with hnsw: there are "
+            + ", ".join(f"`{key}`" for key in _LEGACY_KEYS)
+        )
+    return {_LEGACY_KEYS[key]: value for key, value in given.items()}
+
+
+def parse_changes(configuration: Mapping[str, Any] | None) -> ConfigurationChanges | None:
+    """Read the `configuration` of a `modify`: what shapes the graph or the distances is refused."""
+    if configuration is None:
+        return None
+    if not isinstance(configuration, Mapping):
+        raise ArgumentTypeError(argument="configuration", expected="a dict", got=configuration)
+    if configuration.get("spann") is not None:
+        raise InvalidArgumentError("configuration['spann']: this collection's index is HNSW; change 'hnsw'")
+    try:
+        return ConfigurationChanges.model_validate(_hnsw_of(configuration))
+    except ValidationError as error:
+        raise InvalidArgumentError(_explain(error, ConfigurationChanges)) from None
+
+
+def _hnsw_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    given = configuration.get("hnsw") or {}
+    if not isinstance(given, Mapping):
+        raise ArgumentTypeError(argument="configuration['hnsw']", expected="a dict", got=given)
+    return {key: v.item() if isinstance(v, np.generic) else v for key, v in given.items()}
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Pydantic's findings as one sentence of ours."""
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden" and key in HnswConfiguration.model_fields:
+        changeable = ", ".join(f"`{name}`" for name in model.model_fields)
+        return (
+            f"configuration['hnsw']: `{key}` is fixed when a collection is created; only {changeable} can "
+            "be changed. Create a new collection and add the records to it"
+        )
     if first["type"] == "extra_forbidden":
-        known = ", ".join(f"`{name}`" for name in HnswConfiguration.model_fields)
+        known = ", ".join(f"`{name}`" for name in model.model_fields)
         return f"configuration['hnsw']: unknown field `{key}`, expected one of {known}"
     if key == "space":
         return (

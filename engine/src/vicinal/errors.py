@@ -13,9 +13,12 @@ Names shared with Chroma mean what they mean there; `ChromaError` is an alias of
     │   └── EmbeddingFunctionError             … text came in and no function can embed it, or two disagree
     ├── NotFoundError (KeyError)               a collection, tenant or database does not exist
     ├── UniqueConstraintError (ValueError)     a name is taken
+    ├── AuthorizationError (PermissionError)   the client's settings do not allow it
+    ├── NotSupportedError (NotImplementedError)  Chroma has it, this Vicinal has not
     ├── MissingDependencyError (ImportError)   an optional package is needed; the text says which
     ├── StorageError (OSError)                 the directory cannot be used
     │   ├── FormatVersionError                 … it was written by a newer Vicinal
+    │   ├── ReadOnlyError (PermissionError)    … the client was opened to read, and this would write
     │   └── CorruptionError                    … its content contradicts itself
     └── ClosedError (RuntimeError)             the client was closed
 """
@@ -146,6 +149,18 @@ class UniqueConstraintError(VicinalError, ValueError):
         super().__init__(f"{kind} [{key}] already exists" + (f". {hint}" if hint else ""), kind=kind, key=key)
 
 
+class AuthorizationError(VicinalError, PermissionError):
+    """The client's settings do not allow the operation."""
+
+    status = 401
+
+
+class NotSupportedError(VicinalError, NotImplementedError):
+    """A part of Chroma's interface that this Vicinal does not have; the text says what to use instead."""
+
+    status = 501
+
+
 class MissingDependencyError(VicinalError, ImportError):
     """A feature needs an optional package that is not installed."""
 
@@ -183,6 +198,20 @@ class FormatVersionError(StorageError):
             "Upgrade with:  pip install --upgrade vicinal",
         )
         self.found, self.supported = found, supported
+
+
+class ReadOnlyError(StorageError, PermissionError):
+    """Something would be written through a client that was opened with `read_only=True`."""
+
+    status = 403
+
+    def __init__(self, *, path: str, operation: str) -> None:
+        super().__init__(
+            path=path,
+            problem=f"opened with read_only=True, so {operation} is refused. Open it without read_only to "
+            "write",
+        )
+        self.operation = operation
 
 
 class CorruptionError(StorageError):

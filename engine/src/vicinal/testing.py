@@ -252,7 +252,4 @@ class FaultyFiles(Files):
 
 def open_with(path: Path, files: Files) -> PersistentClient:
     """A persistent client over another file system."""
-    client = PersistentClient.__new__(PersistentClient)
-    client.path = path
-    Client.__init__(client, LocalBackend(path, files))
-    return client
+    return PersistentClient._over(LocalBackend(path, files), path=path)

@@ -8,13 +8,18 @@ notebooks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal, Union
+from enum import Enum
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any, Literal, NamedTuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._html import counted, result_table
+from vicinal.errors import InvalidArgumentError
 
 Space = Literal["l2", "cosine", "ip"]
 """How distance is measured: squared Euclidean, 1 − cosine similarity, or 1 − inner product."""
@@ -28,6 +33,18 @@ Include = Sequence[Field]
 ID = str
 Vector = NDArray[np.float32]
 Vectors = NDArray[np.float32]
+Document = str
+Documents = list[str]
+Embedding = Vector
+Embeddings = list[Vector]
+URI = str
+URIs = list[str]
+Image = NDArray[Any]
+"""A picture: numbers of shape (height, width, 3), uint8 when it comes from an `ImageLoader`."""
+
+Images = list[Image]
+Embeddable = Union[Documents, Images]
+Loadable = list[Union[Image, None]]
 Scalar = Union[str, int, float, bool, datetime, date]
 Metadata = Mapping[str, Any]
 """Any JSON object, plus datetime and date values. Keys are strings; values may nest."""
@@ -37,6 +54,114 @@ Where = Mapping[str, Any]
 
 WhereDocument = Mapping[str, Any]
 """A filter on document text, e.g. `{"$contains": "vector"}`."""
+
+
+class ReadLevel(str, Enum):
+    """How much of what was written a read must see. Here, every read sees every committed write."""
+
+    INDEX_AND_WAL = "index_and_wal"
+    INDEX_ONLY = "index_only"
+    INDEX_AND_BOUNDED_WAL = "index_and_bounded_wal"
+
+
+class Facet(NamedTuple):
+    """A value that a metadata key has, and in how many records."""
+
+    value: Any
+    records: int
+
+
+class Stats(NamedTuple):
+    """A metadata key's values: in how many records, how many different ones, the least, the greatest."""
+
+    records: int
+    missing: int
+    distinct: int
+    min: Any
+    max: Any
+
+
+class IndexingStatus(NamedTuple):
+    """How many rows the graph covers of those that it will; measured exactly until then."""
+
+    num_indexed_ops: int
+    num_unindexed_ops: int
+    total_ops: int
+    op_indexing_progress: float
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A fragment of a document; offsets count the document's characters."""
+
+    start: int
+    end: int
+    text: str
+    highlights: tuple[tuple[int, int], ...]
+    """The matching words' (start, end), in the document."""
+    score: float
+
+
+@dataclass
+class SparseVector:
+    """A vector of which only the components other than 0 are written down.
+
+    Args:
+        indices: Which components: integers of 0 or more, each greater than the one before.
+        values: As many finite numbers.
+        labels: As many strings that say what the components are, if they are to be kept.
+
+    Raises `InvalidArgumentError` for anything else.
+    """
+
+    indices: list[int]
+    values: list[float]
+    labels: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.indices, self.values = list(self.indices), list(self.values)
+        lengths = {"values": len(self.values)}
+        if self.labels is not None:
+            self.labels = list(self.labels)
+            lengths["labels"] = len(self.labels)
+        for name, length in lengths.items():
+            if length != len(self.indices):
+                raise InvalidArgumentError(
+                    f"SparseVector indices and {name} must have the same length, got {len(self.indices)} "
+                    f"indices and {length} {name}"
+                )
+        columns: list[tuple[str, list[Any], type, str]] = [
+            ("indices", self.indices, Integral, "integers"),
+            ("values", self.values, Real, "numbers"),
+        ]
+        for name, column, kind, wanted in columns:
+            for i, number in enumerate(column):
+                if isinstance(number, (bool, np.bool_)) or not isinstance(number, kind):
+                    raise InvalidArgumentError(
+                        f"SparseVector {name} must be {wanted}, got {type(number).__name__} at position {i}"
+                    )
+        self.indices, self.values = [int(i) for i in self.indices], [float(x) for x in self.values]
+        if self.indices and self.indices[0] < 0:
+            raise InvalidArgumentError(f"SparseVector indices must not be negative, got {self.indices[0]}")
+        for i, (before, index) in enumerate(zip(self.indices, self.indices[1:]), 1):
+            if index <= before:
+                raise InvalidArgumentError(
+                    f"SparseVector indices must ascend strictly, got indices[{i}]={index} after {before}"
+                )
+        if not all(map(isfinite, self.values)):
+            raise InvalidArgumentError("SparseVector values must be finite")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, in the form in which Chroma's servers send it."""
+        written = {"#type": "sparse_vector", "indices": self.indices, "values": self.values}
+        return written if self.labels is None else {**written, "tokens": self.labels}
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> SparseVector:
+        """Read what `to_dict` wrote."""
+        if written.get("#type") != "sparse_vector":
+            raise InvalidArgumentError(f"Expected #type='sparse_vector', got {written.get('#type')!r}")
+        return cls(written["indices"], written["values"], written.get("tokens"))
 
 
 class GetResult(dict[str, Any]):

@@ -1,4 +1,4 @@
-"""LangChain's vector store on Vicinal.
+"""LangChain's vector store on Vicinal, and what else LangChain keeps beside one.
 
 Example:
     store = VicinalVectorStore(embedding, path="./data")
@@ -6,7 +6,19 @@ Example:
     store.similarity_search("threads in Python", k=3, filter={"lang": "en"})
 """
 
+from langchain_vicinal.caches import VicinalCache, VicinalSemanticCache
 from langchain_vicinal.embeddings import VicinalEmbeddings
+from langchain_vicinal.records import VicinalRecordManager
+from langchain_vicinal.self_query import VicinalTranslator
+from langchain_vicinal.stores import VicinalByteStore
 from langchain_vicinal.vectorstores import VicinalVectorStore
 
-__all__ = ["VicinalEmbeddings", "VicinalVectorStore"]
+__all__ = [
+    "VicinalByteStore",
+    "VicinalCache",
+    "VicinalEmbeddings",
+    "VicinalRecordManager",
+    "VicinalSemanticCache",
+    "VicinalTranslator",
+    "VicinalVectorStore",
+]

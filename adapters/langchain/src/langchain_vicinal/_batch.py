@@ -6,7 +6,7 @@ the same id the last one wins, and only that one is embedded. Nothing the caller
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,11 @@ from langchain_core.documents import Document
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 Metadatas = Iterable[dict[str, Any] | None]
+Progress = Callable[[int, int], object]
+"""Called with how many are done and how many there are."""
+
+TOLD_EVERY = 1_000
+"""After so many embedded texts the caller is told, who asked for it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,27 @@ class Batch:
     def _pick(self, rows: slice) -> Batch:
         embeddings = None if self.embeddings is None else self.embeddings[rows]
         return Batch(self.ids[rows], self.texts[rows], self.metadatas[rows], embeddings)
+
+
+class Told:
+    """How far a call has come, told to the caller if asked for."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        if progress is not None and not callable(progress):
+            raise ArgumentTypeError(
+                argument="progress", expected="a function of two numbers, such as print", got=progress
+            )
+        self._progress, self._done, self._total = progress, 0, total
+
+    def pieces(self, part: Batch) -> Iterator[Batch]:
+        """What is to be embedded in one go."""
+        return part.parts(None if self._progress is None else TOLD_EVERY)
+
+    def more(self, count: int) -> None:
+        """So many more are done."""
+        self._done += count
+        if self._progress is not None and count:
+            self._progress(self._done, self._total)
 
 
 def of_texts(

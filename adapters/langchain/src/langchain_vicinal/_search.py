@@ -14,45 +14,76 @@ from langchain_core.documents import Document
 
 import vicinal
 from langchain_vicinal._filters import Filter, to_where
+from langchain_vicinal._rerank import Hit, Reranker, areranked, check_reranker, reranked
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
-
-Hit = tuple[Document, float]
+from vicinal.types import Field
 
 # --- the query ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Search:
-    """Everything about one search but its vector. With `lambda_mult`, it is one by MMR."""
+    """Everything about one search but its vector. With `lambda_mult`, it is one by MMR.
+
+    With `rerank`, `fetch_k` documents are fetched for the reranker to choose from.
+    """
 
     k: int
     where: Filter | None
     ids: Iterable[str] | None
     lambda_mult: float | None
     fetch_k: int | None
+    rerank: Reranker | None = None
 
     def run(self, collection: vicinal.Collection, vector: Any) -> list[Hit]:
         """The hits with their distances: nearest first, or in MMR's order of selection."""
+        return [(hit, float(distance)) for hit, distance in self._with(collection, vector, "distances")]
+
+    def with_vectors(self, collection: vicinal.Collection, vector: Any) -> list[tuple[Document, Any]]:
+        """The hits with their vectors, float32."""
+        return self._with(collection, vector, "embeddings")
+
+    def _with(self, collection: vicinal.Collection, vector: Any, column: Field) -> list[tuple[Document, Any]]:
         if self.k == 0:
             return []
         found = collection.query(
             query_embeddings=vector,
-            n_results=self.k,
+            n_results=self._candidates(),
             where=self.where,
             ids=self.ids,
+            include=("metadatas", "documents", column),
             lambda_mult=self.lambda_mult,
-            fetch_k=self.fetch_k,
+            fetch_k=self.fetch_k if self.rerank is None else None,
         )
         if len(found["ids"]) != 1:
             raise InvalidArgumentError(f"embedding: expected one vector, got {len(found['ids'])}")
-        distances = found["distances"][0]
-        return list(
-            zip(
-                documents(found["ids"][0], found["documents"][0], found["metadatas"][0]),
-                map(float, distances),
-                strict=True,
+        hits = documents(found["ids"][0], found["documents"][0], found["metadatas"][0])
+        return list(zip(hits, found[column][0], strict=True))
+
+    def _candidates(self) -> int:
+        if self.rerank is None:
+            return self.k
+        return max(20, 4 * self.k) if self.fetch_k is None else max(self.k, self.fetch_k)
+
+    def unjudged(self) -> Search:
+        """This search, for a method that has no text for a reranker to read."""
+        if self.rerank is not None:
+            raise InvalidArgumentError(
+                "rerank reads the query's text; it goes with similarity_search and its variants with scores"
             )
-        )
+        return self
+
+    def judged(self, query: str, hits: list[Hit], *, keep_scores: bool) -> list[Hit]:
+        """The k hits that the reranker puts first, or these hits when there is none."""
+        if self.rerank is None:
+            return hits
+        return reranked(self.rerank, query, hits, keep_scores=keep_scores)[: self.k]
+
+    async def ajudged(self, query: str, hits: list[Hit], *, keep_scores: bool) -> list[Hit]:
+        """Async `judged`."""
+        if self.rerank is None:
+            return hits
+        return (await areranked(self.rerank, query, hits, keep_scores=keep_scores))[: self.k]
 
 
 def plan(
@@ -64,23 +95,30 @@ def plan(
     ids: Iterable[str] | None = None,
     lambda_mult: float | None = None,
     fetch_k: int | None = None,
+    rerank: Any = None,
     **unknown: Any,
 ) -> Search:
     """Check a search method's arguments."""
     if unknown:
         raise InvalidArgumentError(
             f"unknown search option {next(iter(unknown))!r}; a search takes k, filter (or where), "
-            "where_document and ids, one by MMR also fetch_k and lambda_mult"
+            "where_document and ids, one by text also rerank and fetch_k, one by MMR also fetch_k and "
+            "lambda_mult"
         )
-    return Search(_count(k), to_where(filter, where_document, where), ids, lambda_mult, fetch_k)
+    if rerank is not None and lambda_mult is not None:
+        raise InvalidArgumentError("rerank and MMR both decide the order; ask for one of them")
+    if rerank is not None and fetch_k is not None:
+        fetch_k = _count(fetch_k, "fetch_k")
+    where = to_where(filter, where_document, where)
+    return Search(_count(k, "k"), where, ids, lambda_mult, fetch_k, check_reranker(rerank))
 
 
-def _count(k: Any) -> int:
-    if isinstance(k, bool) or not hasattr(k, "__index__"):
-        raise ArgumentTypeError(argument="k", expected="an int", got=k)
-    if k < 0:
-        raise InvalidArgumentError(f"k: expected at least 0, got {k}")
-    return int(k)
+def _count(number: Any, argument: str) -> int:
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise ArgumentTypeError(argument=argument, expected="an int", got=number)
+    if number < 0:
+        raise InvalidArgumentError(f"{argument}: expected at least 0, got {number}")
+    return int(number)
 
 
 # --- the answer --------------------------------------------------------------------------------

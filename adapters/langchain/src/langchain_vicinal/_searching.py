@@ -11,6 +11,11 @@ Every search takes these, besides its own arguments:
     where_document    on the text: {"$contains": "…"}, {"$regex": "…"}, {"$not_contains": "…"} …
     ids               only these records
 
+and a search for a text also
+
+    rerank            a function, a cross-encoder or a compressor that picks the k (`_rerank.py`) from
+    fetch_k           so many that are fetched for it; the larger of 20 and 4 × k unless given
+
 Filters run before the search: when k records match, k come back.
 """
 
@@ -19,12 +24,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from langchain_core.documents import Document
 from langchain_core.runnables.config import run_in_executor
+from numpy.typing import NDArray
 
 from langchain_vicinal._base import StoreBase
 from langchain_vicinal._filters import Filter
-from langchain_vicinal._search import SCALES, Hit, Scale, Search, plan
+from langchain_vicinal._rerank import Hit
+from langchain_vicinal._search import SCALES, Scale, Search, plan
 
 
 class SearchMethods(StoreBase):
@@ -51,10 +59,11 @@ class SearchMethods(StoreBase):
             k: At most so many; 0 gives an empty list.
             filter, where_document: Only documents that these select.
             return_distance: Give distances (smaller is nearer) in place of scores.
-            **kwargs: `ids`, `where`.
+            **kwargs: `ids`, `where`, `rerank`, `fetch_k`. The scores are then the reranker's.
         """
         search = plan(k, filter, where_document, **kwargs)
-        return self._scored(search, self._embedder().embed_query(query), return_distance)
+        hits = self._found(search, self._embedder().embed_query(query), return_distance)
+        return search.judged(query, hits, keep_scores=return_distance)
 
     async def asimilarity_search_with_score(
         self,
@@ -69,7 +78,8 @@ class SearchMethods(StoreBase):
         """Async `similarity_search_with_score`."""
         search = plan(k, filter, where_document, **kwargs)
         vector = await self._embedder().aembed_query(query)
-        return await run_in_executor(None, self._scored, search, vector, return_distance)
+        hits = await run_in_executor(None, self._found, search, vector, return_distance)
+        return await search.ajudged(query, hits, keep_scores=return_distance)
 
     def similarity_search_with_score_by_vector(
         self,
@@ -82,7 +92,8 @@ class SearchMethods(StoreBase):
         **kwargs: Any,
     ) -> list[Hit]:
         """Like `similarity_search_with_score`, for a vector at hand."""
-        return self._scored(plan(k, filter, where_document, **kwargs), embedding, return_distance)
+        search = plan(k, filter, where_document, **kwargs).unjudged()
+        return self._found(search, embedding, return_distance)
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
@@ -91,7 +102,7 @@ class SearchMethods(StoreBase):
         search = self.similarity_search_with_score_by_vector
         return await run_in_executor(None, search, embedding, k, **kwargs)
 
-    def _scored(self, search: Search, vector: Any, return_distance: bool) -> list[Hit]:
+    def _found(self, search: Search, vector: Any, return_distance: bool) -> list[Hit]:
         hits = search.run(self._collection, vector)
         return hits if return_distance else _told(hits, self._scale.score)
 
@@ -131,6 +142,31 @@ class SearchMethods(StoreBase):
         """Like `similarity_search`, for a vector at hand."""
         search = self.similarity_search_with_score_by_vector
         return _alone(search(embedding, k, filter, where_document, **kwargs))
+
+    def similarity_search_with_vectors(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[Document, NDArray[np.float32]]]:
+        """The k nearest documents with their vectors, nearest first; not for `rerank`."""
+        search = plan(k, filter, where_document, **kwargs).unjudged()
+        return search.with_vectors(self._collection, self._embedder().embed_query(query))
+
+    async def asimilarity_search_with_vectors(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[Document, NDArray[np.float32]]]:
+        """Async `similarity_search_with_vectors`."""
+        search = plan(k, filter, where_document, **kwargs).unjudged()
+        vector = await self._embedder().aembed_query(query)
+        return await run_in_executor(None, search.with_vectors, self._collection, vector)
 
     # --- relevance -------------------------------------------------------------------------------
 
@@ -222,7 +258,7 @@ class SearchMethods(StoreBase):
     ) -> list[Hit]:
         """Like `max_marginal_relevance_search`, for a vector, with each document's score."""
         search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
-        return self._scored(search, embedding, return_distance)
+        return self._found(search, embedding, return_distance)
 
     async def amax_marginal_relevance_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any

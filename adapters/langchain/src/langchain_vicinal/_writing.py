@@ -14,7 +14,7 @@ from langchain_core.runnables.config import run_in_executor
 
 from langchain_vicinal import _batch
 from langchain_vicinal._base import StoreBase
-from langchain_vicinal._batch import Batch, Metadatas
+from langchain_vicinal._batch import Batch, Metadatas, Progress, Told
 from langchain_vicinal._connect import one_of
 from langchain_vicinal._filters import EVERYTHING, Filter, to_where
 from vicinal.errors import InvalidArgumentError
@@ -35,6 +35,7 @@ class WriteMethods(StoreBase):
         ids: Iterable[str | None] | None = None,
         embeddings: Any = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """Add texts, replacing the records whose ids exist: text, metadata and embedding, whole.
@@ -46,13 +47,15 @@ class WriteMethods(StoreBase):
                 the last wins.
             embeddings: One vector per text, to spare the embedding.
             batch_size: Embed and write so many at a time. Left out: all in one atomic write.
+            progress: Called as `progress(done, total)` whenever some are done: embedded, a thousand
+                at a time, or written, if they came with embeddings.
             **kwargs: Ignored, as LangChain's callers pass various things on.
 
         Returns:
             One id per text.
         """
         given, batch = _batch.of_texts(texts, metadatas, ids, embeddings)
-        self._each(batch, self._upsert, batch_size)
+        self._each(batch, self._upsert, batch_size, progress)
         return given
 
     async def aadd_texts(
@@ -63,11 +66,12 @@ class WriteMethods(StoreBase):
         ids: Iterable[str | None] | None = None,
         embeddings: Any = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """Async `add_texts`."""
         given, batch = _batch.of_texts(texts, metadatas, ids, embeddings)
-        await self._aeach(batch, self._upsert, batch_size)
+        await self._aeach(batch, self._upsert, batch_size, progress)
         return given
 
     def add_documents(
@@ -77,11 +81,12 @@ class WriteMethods(StoreBase):
         ids: Iterable[str | None] | None = None,
         embeddings: Any = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """Like `add_texts`. A document's own id counts unless `ids` are given."""
         given, batch = _batch.of_documents(documents, ids, embeddings)
-        self._each(batch, self._upsert, batch_size)
+        self._each(batch, self._upsert, batch_size, progress)
         return given
 
     async def aadd_documents(
@@ -91,11 +96,12 @@ class WriteMethods(StoreBase):
         ids: Iterable[str | None] | None = None,
         embeddings: Any = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """Async `add_documents`."""
         given, batch = _batch.of_documents(documents, ids, embeddings)
-        await self._aeach(batch, self._upsert, batch_size)
+        await self._aeach(batch, self._upsert, batch_size, progress)
         return given
 
     def add_embeddings(self, *args: Any, **kwargs: Any) -> list[str]:
@@ -187,19 +193,33 @@ class WriteMethods(StoreBase):
 
     # --- embedding and writing -------------------------------------------------------------------
 
-    def _each(self, batch: Batch, write: Write, size: int | None = None) -> None:
+    def _each(
+        self, batch: Batch, write: Write, size: int | None = None, progress: Progress | None = None
+    ) -> None:
+        told = Told(progress, len(batch.ids))
         for part in batch.parts(size):
             vectors = part.embeddings
             if vectors is None:
-                vectors = self._embedder().embed_documents(part.texts)
+                vectors = []
+                for piece in told.pieces(part):
+                    vectors.extend(self._embedder().embed_documents(piece.texts))
+                    told.more(len(piece.ids))
             write(part, vectors)
+            told.more(len(part.ids) if part.embeddings is not None else 0)
 
-    async def _aeach(self, batch: Batch, write: Write, size: int | None = None) -> None:
+    async def _aeach(
+        self, batch: Batch, write: Write, size: int | None = None, progress: Progress | None = None
+    ) -> None:
+        told = Told(progress, len(batch.ids))
         for part in batch.parts(size):
             vectors = part.embeddings
             if vectors is None:
-                vectors = await self._embedder().aembed_documents(part.texts)
+                vectors = []
+                for piece in told.pieces(part):
+                    vectors.extend(await self._embedder().aembed_documents(piece.texts))
+                    told.more(len(piece.ids))
             await run_in_executor(None, write, part, vectors)
+            told.more(len(part.ids) if part.embeddings is not None else 0)
 
     def _upsert(self, part: Batch, vectors: Any) -> None:
         self._collection.upsert(part.ids, vectors, part.metadatas, part.texts, merge_metadata=False)

@@ -14,20 +14,23 @@ from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseLanguageModel
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.config import run_in_executor
 from typing_extensions import Self
 
 import vicinal
-from langchain_vicinal._batch import Metadatas
+from langchain_vicinal._batch import Metadatas, Progress
 from langchain_vicinal._connect import DEFAULT_NAME, Directory, check_embedding, connect, one_of
 from langchain_vicinal._filters import Filter, to_where
+from langchain_vicinal._images import ImageMethods
 from langchain_vicinal._search import documents as to_documents
-from langchain_vicinal._searching import SearchMethods
 from langchain_vicinal._writing import WriteMethods
+from langchain_vicinal.self_query import self_query_retriever
 from vicinal.errors import InvalidArgumentError, NotFoundError
 
 
-class VicinalVectorStore(SearchMethods, WriteMethods):
+class VicinalVectorStore(ImageMethods, WriteMethods):
     """A LangChain vector store in the process itself: in memory, or in a directory.
 
     Setup:
@@ -125,6 +128,16 @@ class VicinalVectorStore(SearchMethods, WriteMethods):
         """The engine's collection, for everything that LangChain has no word for."""
         return self._collection
 
+    @property
+    def client(self) -> vicinal.Client:
+        """The client that holds the collection, and may hold others beside it."""
+        if self._connection.client is None:
+            raise InvalidArgumentError(
+                "this store was given a collection, not the client that holds it; ask that client, "
+                "or empty the collection with delete()"
+            )
+        return self._connection.client
+
     def close(self) -> None:
         """Close the client if the store made it. Everything that was written is on disk already."""
         if self._connection.owned and self._connection.client is not None:
@@ -150,11 +163,12 @@ class VicinalVectorStore(SearchMethods, WriteMethods):
         *,
         ids: Iterable[str | None] | None = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> Self:
         """A store with these texts in it; `kwargs` go to the constructor."""
         store = cls(embedding, **kwargs)
-        store.add_texts(texts, metadatas, ids=ids, batch_size=batch_size)
+        store.add_texts(texts, metadatas, ids=ids, batch_size=batch_size, progress=progress)
         return store
 
     @classmethod
@@ -166,11 +180,12 @@ class VicinalVectorStore(SearchMethods, WriteMethods):
         *,
         ids: Iterable[str | None] | None = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> Self:
         """Async `from_texts`."""
         store = await run_in_executor(None, partial(cls, embedding, **kwargs))
-        await store.aadd_texts(texts, metadatas, ids=ids, batch_size=batch_size)
+        await store.aadd_texts(texts, metadatas, ids=ids, batch_size=batch_size, progress=progress)
         return store
 
     @classmethod
@@ -181,11 +196,12 @@ class VicinalVectorStore(SearchMethods, WriteMethods):
         *,
         ids: Iterable[str | None] | None = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> Self:
         """A store with these documents in it; `kwargs` go to the constructor."""
         store = cls(embedding, **kwargs)
-        store.add_documents(documents, ids=ids, batch_size=batch_size)
+        store.add_documents(documents, ids=ids, batch_size=batch_size, progress=progress)
         return store
 
     @classmethod
@@ -196,11 +212,42 @@ class VicinalVectorStore(SearchMethods, WriteMethods):
         *,
         ids: Iterable[str | None] | None = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> Self:
         """Async `from_documents`."""
         store = await run_in_executor(None, partial(cls, embedding, **kwargs))
-        await store.aadd_documents(documents, ids=ids, batch_size=batch_size)
+        await store.aadd_documents(documents, ids=ids, batch_size=batch_size, progress=progress)
+        return store
+
+    @classmethod
+    def from_embeddings(
+        cls,
+        text_embeddings: Iterable[tuple[str, Any]],
+        embedding: Embeddings | None = None,
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Iterable[str | None] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """A store with these pairs of text and vector in it; `kwargs` go to the constructor."""
+        store = cls(embedding, **kwargs)
+        store.add_embeddings(text_embeddings, metadatas, ids)
+        return store
+
+    @classmethod
+    async def afrom_embeddings(
+        cls,
+        text_embeddings: Iterable[tuple[str, Any]],
+        embedding: Embeddings | None = None,
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Iterable[str | None] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Async `from_embeddings`."""
+        store = await run_in_executor(None, partial(cls, embedding, **kwargs))
+        await store.aadd_embeddings(text_embeddings, metadatas, ids)
         return store
 
     # --- reading, and the collection itself ------------------------------------------------------
@@ -250,7 +297,7 @@ class VicinalVectorStore(SearchMethods, WriteMethods):
 
     def delete_collection(self) -> None:
         """Drop the collection and all that is in it; `reset_collection` makes it anew."""
-        self._client().delete_collection(self._collection.name)
+        self.client.delete_collection(self._collection.name)
 
     async def adelete_collection(self) -> None:
         """Async `delete_collection`."""
@@ -258,23 +305,41 @@ class VicinalVectorStore(SearchMethods, WriteMethods):
 
     def reset_collection(self) -> None:
         """Drop the collection and make it anew, empty, with the same settings."""
-        client, old = self._client(), self._collection
-        settings = {"hnsw": old.configuration_json["hnsw"]}
-        function = old.embedding_function
+        client, old = self.client, self._collection
+        expiry = old.configuration.get("expiry")
+        settings: dict[str, Any] = {
+            "schema": old.schema,
+            "configuration": None if expiry is None else {"expiry": expiry},
+            "metadata": old.metadata,
+            "embedding_function": old.embedding_function,
+        }
         with suppress(NotFoundError):
             client.delete_collection(old.name)
-        self._collection = client.create_collection(
-            old.name, configuration=settings, metadata=old.metadata, embedding_function=function
-        )
+        self._collection = client.create_collection(old.name, **settings)
 
     async def areset_collection(self) -> None:
         """Async `reset_collection`."""
         await run_in_executor(None, self.reset_collection)
 
-    def _client(self) -> vicinal.Client:
-        if self._connection.client is None:
-            raise InvalidArgumentError(
-                "this store was given a collection, not the client that holds it; ask that client, "
-                "or empty the collection with delete()"
-            )
-        return self._connection.client
+    # --- questions in plain words ----------------------------------------------------------------
+
+    def as_self_query_retriever(
+        self,
+        llm: BaseLanguageModel[Any],
+        document_contents: str,
+        metadata_field_info: Sequence[Any],
+        **kwargs: Any,
+    ) -> BaseRetriever:
+        """LangChain's SelfQueryRetriever on this store: a model turns a question into text and filter.
+
+        Needs `pip install "langchain-vicinal[self-query]"`.
+
+        Args:
+            llm: Writes the structured query.
+            document_contents: What the texts are, for the model: "summary of a film".
+            metadata_field_info: What the metadata is: LangChain's `AttributeInfo`s, or dicts with
+                `name`, `description` and `type`.
+            **kwargs: Those of `SelfQueryRetriever.from_llm`: `enable_limit`, `search_type`,
+                `search_kwargs`, `use_original_query`, …
+        """
+        return self_query_retriever(llm, self, document_contents, metadata_field_info, **kwargs)

@@ -50,7 +50,7 @@ class Fields(Protocol):
     rows: int
 
     def values(self, key: str) -> Values: ...
-    def documents(self, predicate: Predicate, candidates: Mask | None) -> Mask: ...
+    def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask: ...
 
 
 def evaluate(node: Node, fields: Fields, candidates: Mask | None = None) -> Mask:
@@ -72,7 +72,7 @@ def evaluate(node: Node, fields: Fields, candidates: Mask | None = None) -> Mask
         return ~evaluate(node.child, fields, candidates)
     if isinstance(node, Document):
         predicate = containing(node.text) if node.operator == "contains" else regex(node.text)
-        return fields.documents(predicate, candidates)
+        return fields.documents(node, predicate, candidates)
     return _leaf(node, fields.values(node.key))
 
 

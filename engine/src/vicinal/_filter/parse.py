@@ -35,6 +35,7 @@ from vicinal._filter.ast import (
 )
 from vicinal._filter.values import classify, scalar
 from vicinal.errors import InvalidFilterError
+from vicinal.types import SparseVector
 
 DEPTH_MAX = 100
 """How deep logical operators may nest; deeper is refused, not a crash of the interpreter."""
@@ -199,7 +200,7 @@ def _document(where: Any, path: str, depth: int) -> Node:
             problem="Expected where document operator to be one of $contains, $not_contains, $regex, "
             f"$not_regex, $and, $or, $not, got {name}",
         )
-    text = _text(operand, here, name)
+    text = _text(operand, here, name, "where document operand")
     if not text:
         raise InvalidFilterError(
             path=here,
@@ -262,7 +263,7 @@ def _operand(value: Any, path: str, composite: bool = False) -> Operand:
     except ValueError as error:
         raise InvalidFilterError(path=path, problem=str(error)) from None
     wanted: tuple[type, ...] = (str, int, float, bool, datetime, date)
-    if composite and isinstance(value, (list, tuple, dict)):
+    if composite and isinstance(value, (list, tuple, dict, SparseVector)):
         return _composite(value, path)
     if not isinstance(value, wanted):
         raise InvalidFilterError(
@@ -294,7 +295,7 @@ def _is_json(value: Any, depth: int) -> bool:
         value = scalar(value)
     except ValueError:
         return False
-    return value is None or isinstance(value, (str, int, float, bool, datetime, date))
+    return value is None or isinstance(value, (str, int, float, bool, datetime, date, SparseVector))
 
 
 def _ordered(operand: Operand, operator: str, path: str) -> Operand:
@@ -307,10 +308,10 @@ def _ordered(operand: Operand, operator: str, path: str) -> Operand:
     return operand
 
 
-def _text(value: Any, path: str, operator: str) -> str:
+def _text(value: Any, path: str, operator: str, what: str = "operand") -> str:
     if not isinstance(value, str):
         raise InvalidFilterError(
-            path=path, problem=f"Expected operand value for {operator} to be a str, got {value!r}"
+            path=path, problem=f"Expected {what} value for {operator} to be a str, got {value!r}"
         )
     return str(_operand(value, path).value)
 

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic_core import to_json
 
 from vicinal._filter.ast import Kind
+from vicinal.types import SparseVector
 
 INT_BITS_MAX = 14_000
 """Integers of more bits (about 4,200 digits) cannot be written as JSON that every parser reads."""
@@ -83,7 +84,7 @@ def classify(value: Any) -> tuple[Kind, Any]:
         return Kind.FLOAT, value
     if isinstance(value, (datetime, date)):
         return Kind.TIME, microseconds(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, (Mapping, SparseVector)):
         return Kind.OBJECT, canonical(value)
     return Kind.LIST, canonical(value)
 
@@ -104,6 +105,8 @@ def canonical(value: Any) -> str:
 
 
 def _canonical(value: Any) -> Any:
+    if isinstance(value, SparseVector):
+        value = value.to_dict()
     if isinstance(value, Mapping):
         return {key: _canonical(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):

@@ -11,10 +11,11 @@ statement except `empty`.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,14 @@ from vicinal._index.view import Rows
 
 _INT64 = (-(2**63), 2**63 - 1)
 _BIG = 255  # the kind of integers beyond 64 bits; they live in `Column.big`
+
+
+class Covered(NamedTuple):
+    """What a column knows of: the rows before `rows`, as of a change of a generation."""
+
+    change: int
+    generation: int
+    rows: int
 
 
 @dataclass
@@ -240,6 +249,41 @@ def extend(old: Column, rows: int, altered: Rows, found: Iterable[tuple[int, Any
         items = extend(before, count, np.empty(0, dtype=np.int64), numbered)
         item_rows = np.concatenate([item_rows, np.array(gathered.item_rows, dtype=np.int64)])
     return Column(kinds, values, big, old.dictionary, item_rows, items)
+
+
+# --- checkpoints -------------------------------------------------------------------------------
+
+
+def pack(column: Column) -> dict[str, NDArray[Any]]:
+    """A column as arrays of numbers, for a file; texts as the bytes of JSON."""
+    packed: dict[str, NDArray[Any]] = {
+        "kinds": column.kinds,
+        "values": column.values,
+        "strings": _json_bytes(column.dictionary.strings),
+        "big": _json_bytes([[row, str(value)] for row, value in column.big.items()]),
+        "item_rows": column.item_rows,
+    }
+    if column.items is not None:
+        packed.update({f"items.{name}": array for name, array in pack(column.items).items()})
+    return packed
+
+
+def unpack(packed: dict[str, NDArray[Any]], rows: int) -> Column:
+    """The column of so many rows that `pack` packed; `ValueError` when it cannot be one."""
+    kinds, values = packed["kinds"], packed["values"]
+    if kinds.shape != (rows,) or values.shape != (rows,):
+        raise ValueError(rows)
+    strings = [str(text) for text in json.loads(packed["strings"].tobytes())]
+    dictionary = Dictionary({text: code for code, text in enumerate(strings)}, strings)
+    big = {int(row): int(value) for row, value in json.loads(packed["big"].tobytes())}
+    inside = {name.removeprefix("items."): a for name, a in packed.items() if name.startswith("items.")}
+    item_rows = packed["item_rows"]
+    items = unpack(inside, len(item_rows)) if inside else None
+    return Column(kinds, values, big, dictionary, item_rows, items)
+
+
+def _json_bytes(value: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
 
 
 class _Gathered:

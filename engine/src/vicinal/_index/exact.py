@@ -17,6 +17,7 @@ from vicinal.types import Space, Vector, Vectors
 Distances = NDArray[np.float64]
 
 _BLOCK_ROWS = 4096
+_MEASURED_MAX = 64  # so few rows are measured at once in float64
 _UNIT_ROUNDOFF = 2.0**-24
 _PRODUCT_MIN, _PRODUCT_MAX = 1e-30, 1e30
 """Where |v|·|q| lies outside, a float32 product of the two may under- or overflow."""
@@ -24,7 +25,7 @@ _PRODUCT_MIN, _PRODUCT_MAX = 1e-30, 1e30
 
 def nearest(view: View, space: Space, query: Vector, k: int, rows: Rows) -> tuple[Rows, Distances]:
     """The k nearest of `rows` (ascending), by distance and then by age, with their distances."""
-    if k < len(rows):
+    if k < len(rows) and len(rows) > _MEASURED_MAX:
         rough, uncertain = _rough(view, space, query, rows)
         kth = np.partition(rough, k - 1)[k - 1]
         rows = rows[(rough <= kth + 2 * _error(view, space, query)) | uncertain]

@@ -22,8 +22,9 @@ from vicinal._index.view import Mask, Rows
 from vicinal.config import HnswConfiguration
 from vicinal.types import Vector, Vectors
 
-_STRAY_TRIES = (10, 50)
-_REVIEW_ROWS = 1024
+_SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances are float32
+_STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
+_REVIEW_ROWS = 256
 _BATCH_ROWS = 64  # about 14 ms of insertion at 384 dimensions: how long a query can be kept waiting
 
 
@@ -36,9 +37,12 @@ class Graph:
         self._threads = configuration.num_threads or max(1, (os.cpu_count() or 2) - 1)
         self._lock = _SharedLock()
         self._hidden: Mask = np.zeros(0, dtype=np.bool_)
-        self._strays: Rows = np.empty(0, dtype=np.int64)
+        self._remember(np.empty(0, dtype=np.int64))
         self.rows = 0
         self.reviewed_rows = 0
+        self._reviewing: int | None = None
+        self._reviewing_all = False
+        self._all_reviewed_at = 0
         self.hidden = 0
         self._index = self._empty()
 
@@ -59,23 +63,33 @@ class Graph:
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
                 self.rows = end
-            self._note_strays(vectors, rows[live])
             yield end
 
-    def review(self, vectors: Vectors) -> None:
-        """Look for every row by its own vector again: later rows may have cut earlier ones off."""
-        with self._lock.shared():
-            rows = np.flatnonzero(~self._hidden[: self.rows])
-        for start in range(0, len(rows), _REVIEW_ROWS):
-            self._note_strays(vectors, rows[start : start + _REVIEW_ROWS])
-        self.reviewed_rows = self.rows
+    def review(self, vectors: Vectors) -> Iterator[int]:
+        """Look for rows by their own vectors: the new ones, and all when the graph has doubled since all
+        were looked for, for later rows may have cut earlier ones off. Yields after each few; stopped
+        halfway, it goes on there.
+        """
+        if self._reviewing is None:
+            self._reviewing = 0 if self.rows >= 2 * self._all_reviewed_at else self.reviewed_rows
+            self._reviewing_all = self._reviewing == 0
+        while self._reviewing < self.rows:
+            stop = min(self._reviewing + _REVIEW_ROWS, self.rows)
+            rows = np.arange(self._reviewing, stop)
+            self._note_strays(vectors, rows[~self._hidden[rows]])
+            self._reviewing = stop
+            self.reviewed_rows = max(self.reviewed_rows, stop)
+            yield stop
+        if self._reviewing_all:
+            self._all_reviewed_at = self.rows
+        self._reviewing = None
 
     def _note_strays(self, vectors: Vectors, rows: Rows) -> None:
         """Remember rows that a search for their own vector does not find: `nearest` adds them always.
 
         hnswlib leaves a few rows without links that lead to them, outliers above all.
         """
-        for k in _STRAY_TRIES:
+        for k in (*_STRAY_TRIES, max(_STRAY_TRIES[-1], self._configuration.ef_search)):
             if not len(rows):
                 return
             own = vectors[rows]
@@ -90,7 +104,10 @@ class Graph:
             # Among many equals a row need not be one of the k; it is no stray for that.
             tied = distances[:, -1] <= nothing + 1e-5 * (1 + lengths)
             rows = rows[~((labels == rows[:, np.newaxis]).any(axis=1) | tied)]
-        self._strays = np.union1d(self._strays, rows)
+        self._remember(np.union1d(self._strays, rows))
+
+    def _remember(self, strays: Rows) -> None:
+        self._strays, self._known_strays = strays, frozenset(strays.tolist())
 
     def hide(self, alive: Mask) -> None:
         """Never return rows that hold no record any more."""
@@ -102,7 +119,9 @@ class Graph:
                 self.hidden += 1
 
     def nearest(self, query: Vector, k: int, ef: int, alive: Mask, wanted: Mask) -> tuple[Rows, int] | None:
-        """Somewhat more than the k nearest wanted rows, unordered, and the count of covered rows.
+        """Somewhat more than the k nearest wanted rows, unordered, of the covered ones, and their count.
+
+        Covered are the rows that have been inserted and looked for, up to the view's.
 
         `alive` and `wanted` (a part of it) are a view's. None when the graph cannot answer for that
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
@@ -110,26 +129,32 @@ class Graph:
         its distances are float32 and callers measure again, hence somewhat more.
         """
         with self._lock.shared():
-            covered = min(self.rows, len(alive))
-            dead = covered - int(np.count_nonzero(alive[:covered]))
-            reachable = int(np.count_nonzero(wanted[:covered]))
+            covered = min(self.reviewed_rows, len(alive))
+            inserted = min(self.rows, len(alive))
+            dead = inserted - int(np.count_nonzero(alive[:inserted]))
+            reachable = int(np.count_nonzero(wanted[:inserted]))
             # Rows are hidden in the order in which they died, so equal counts mean equal sets.
             if self.hidden > dead:
                 return None
             if not reachable:
                 return np.empty(0, dtype=np.int64), covered
             # hnswlib asks about every candidate: it is spared the question where all answers are yes.
-            all_wanted = reachable + dead == covered == self.rows and self.hidden == dead
+            all_wanted = reachable + dead == inserted == self.rows and self.hidden == dead
             accept: Any = None if all_wanted else _padded(wanted, self.rows).__getitem__
             try:
                 labels, _ = self._index.knn_query(query, k=min(ef, reachable), num_threads=1, filter=accept)
             except RuntimeError:
                 return None  # fewer are reachable; the caller scans instead
-            strays = self._strays
-        found: Rows = labels[0, : 2 * k + 16].astype(np.int64)
-        strays = strays[strays < covered]
-        strays = strays[wanted[strays]]
-        return (np.union1d(found, strays) if len(strays) else found), covered
+            strays, known = self._strays, self._known_strays
+        found = labels[0, : k + _SPARE].tolist()
+        if covered < inserted:
+            found = [row for row in found if row < covered]
+        if len(strays):
+            found = [row for row in found if row not in known]
+            if dead or not all_wanted:
+                strays = strays[strays < covered]
+                strays = strays[wanted[strays]]
+        return np.concatenate([np.array(found, dtype=np.int64), strays]), covered
 
     def save(self, path: Path) -> None:
         """Write the graph to a file, while queries go on."""
@@ -144,8 +169,8 @@ class Graph:
             self._index.set_ef(1)
             self._hidden = np.zeros(rows, dtype=np.bool_)
             self._hidden[hidden] = True
-            self._strays = strays
-            self.reviewed_rows = rows
+            self._remember(strays[(strays >= 0) & (strays < rows)])
+            self.reviewed_rows = self._all_reviewed_at = rows
             self.rows, self.hidden = rows, len(hidden)
 
     def hidden_rows(self) -> Rows:

@@ -1,9 +1,10 @@
 """Which way of searching is cheapest for this query, and still finds what is there?
 
-Two ways: measure every candidate (exact), or walk the graph. The choice is a comparison of two
-estimates; their constants stand in one table below and were measured by `make bench` on 384-dimensional
-real text. Rows that the graph does not cover yet are always measured, so that a write is found the
-moment it is acknowledged; and whenever the graph cannot reach enough matches, they are measured too.
+Three ways: measure every candidate (exact), rule most of them out by their codes first (which loses
+nothing), or walk the graph. The choice is a comparison of estimates; their constants stand in one table
+below and were measured on 70,000 × 384-dimensional real text. Rows that the graph or the codes do not
+cover yet are always measured, so that a write is found the moment it is acknowledged; and whenever the
+graph cannot reach enough matches, they are measured too.
 """
 
 from __future__ import annotations
@@ -13,20 +14,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from vicinal._index import exact
+from vicinal._index.codes import Codes
 from vicinal._index.exact import Distances
 from vicinal._index.graph import Graph
 from vicinal._index.view import Mask, Rows, View
 from vicinal.config import HnswConfiguration
 from vicinal.types import Vector
 
-GRAPH_BYTES_MIN = 4 << 20
-"""Collections with fewer bytes of vectors are scanned in about a millisecond and get no graph."""
+GRAPH_BYTES_MIN = 16 << 20
+"""Collections with fewer bytes of vectors are scanned in some 0.2 ms by their codes and get no graph."""
+CODES_BYTES_MIN = 1 << 20
+"""Collections with fewer bytes of vectors are measured in some 0.1 ms and get no codes either."""
 
-_SCAN_S_PER_BYTE = 1 / 8e9  # all rows in order: the memory bus
-_GATHER_S_PER_BYTE = 1 / 3e9  # some rows: every one a cache miss
-_WALK_S_PER_CANDIDATE = 2.7e-6  # one unit of ef: about 1.5 distances and their bookkeeping
+# Seconds per row: a part for each byte of the vector, and a part for the bookkeeping.
+_SCAN = (1 / 8e9, 2e-9)  # vectors in order: the memory bus
+_GATHER = (1 / 3e9, 2e-9)  # some vectors: every one a cache miss
+_SCAN_CODES = (1 / 34e9, 2e-9)
+_GATHER_CODES = (1 / 16e9, 5e-9)
+_CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
+_WALK_S_PER_CANDIDATE = 1.8e-6  # one unit of ef, at 384 dimensions
 _IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
-_MASKED_SHARE_MIN = 0.3  # below it, neighbours that the filter refuses lead the walk astray
+_ASTRAY = 4  # how much longer a walk may take among neighbours that the filter refuses
+_WALKED_MAX = 64  # candidates of a walk that are measured without asking their codes
+_MASKED_SHARE_MIN = 0.3  # below it, refused neighbours lead the walk astray for good
 
 
 @dataclass(frozen=True)
@@ -43,22 +53,31 @@ def wants_graph(view: View) -> bool:
     return view.records * 4 * int(view.vectors.shape[1]) > GRAPH_BYTES_MIN
 
 
-def choose(view: View, graph: Graph | None, k: int, matches: int, hnsw: HnswConfiguration) -> Plan:
+def wants_codes(view: View) -> bool:
+    """Whether a collection is large enough for codes to pay."""
+    return view.records * 4 * int(view.vectors.shape[1]) > min(CODES_BYTES_MIN, GRAPH_BYTES_MIN)
+
+
+def choose(
+    view: View, graph: Graph | None, codes: Codes | None, k: int, matches: int, hnsw: HnswConfiguration
+) -> Plan:
     """The cheaper of scanning the matches and walking the graph."""
     filtered = matches < view.rows
     scan = Plan("scan matches" if filtered else "scan all", matches)
-    if graph is None or graph.rows == 0 or not matches:
+    if graph is None or graph.reviewed_rows == 0 or not matches:
         return scan
     share = matches / view.rows
     if share < _MASKED_SHARE_MIN:
         return scan
     wide = hnsw.ef_search * (_IP_EF if hnsw.space == "ip" else 1)
     ef = min(max(wide, 2 * k), matches)
-    stride = 4 * view.vectors.shape[1]
-    per_byte = _GATHER_S_PER_BYTE if filtered else _SCAN_S_PER_BYTE
-    scan_s = matches * stride * per_byte
-    walk_s = ef * _WALK_S_PER_CANDIDATE / share + (view.rows - graph.rows) * stride * _SCAN_S_PER_BYTE
-    if scan_s <= walk_s:
+    walk_s = ef * _WALK_S_PER_CANDIDATE * (_ASTRAY / share**2 if filtered else 1.0)
+    dimension = view.vectors.shape[1]
+    uncovered = max(0, view.rows - graph.reviewed_rows)
+    walk_s += uncovered * (
+        _seconds(_SCAN, 4 * dimension) if codes is None else _seconds(_GATHER_CODES, dimension)
+    )
+    if min(_ways(view, codes, matches)) <= walk_s:
         return scan
     return Plan("graph with filter" if filtered else "graph", matches, ef)
 
@@ -66,6 +85,7 @@ def choose(view: View, graph: Graph | None, k: int, matches: int, hnsw: HnswConf
 def search(
     view: View,
     graph: Graph | None,
+    codes: Codes | None,
     hnsw: HnswConfiguration,
     query: Vector,
     k: int,
@@ -73,23 +93,62 @@ def search(
 ) -> tuple[Rows, Distances, Plan]:
     """The k nearest rows among those allowed (and alive), with their distances."""
     mask = view.alive if allowed is None else view.alive & allowed
-    matches = int(np.count_nonzero(mask))
-    plan = choose(view, graph, k, matches, hnsw)
+    matches = view.records if allowed is None else int(np.count_nonzero(mask))
+    codes = None if codes is None else codes.first(view.rows)
+    plan = choose(view, graph, codes, k, matches, hnsw)
+    rows = None
     if plan.ef is not None and graph is not None:
-        rows = _walk(view, graph, query, k, plan.ef, mask)
-        if rows is not None:
-            found = exact.nearest(view, hnsw.space, query, k, rows)
-            return *found, plan
-        plan = Plan("scan after graph", matches)
-    rows = np.flatnonzero(mask)
+        rows = _walk(view, graph, codes, query, k, plan.ef, mask)
+        if rows is None:
+            plan = Plan("scan after graph", matches)
+    if rows is None:
+        rows = _scan(view, codes, query, k, mask, matches)
     return *exact.nearest(view, hnsw.space, query, k, rows), plan
 
 
-def _walk(view: View, graph: Graph, query: Vector, k: int, ef: int, mask: Mask) -> Rows | None:
+def _scan(view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, matches: int) -> Rows:
+    """The rows that have to be measured, ascending."""
+    if codes is None or not codes.rows or matches < max(_CODES_ROWS_MIN, 4 * k):
+        return np.flatnonzero(mask)
+    in_order, gathered = _ways(view, codes, matches)
+    if in_order <= gathered:
+        everything = matches == view.rows
+        covered = codes.candidates(query, k, None, None if everything else mask)
+    else:
+        rows = np.flatnonzero(mask[: codes.rows])
+        covered = codes.candidates(query, k, rows, None)
+    if codes.rows == view.rows:
+        return covered
+    return np.concatenate([covered, codes.rows + np.flatnonzero(mask[codes.rows :])])
+
+
+def _ways(view: View, codes: Codes | None, matches: int) -> tuple[float, float]:
+    """Seconds for scanning all rows in order, and for scanning the matches alone."""
+    dimension = view.vectors.shape[1]
+    if codes is None or not codes.rows:
+        in_order = view.rows * _seconds(_SCAN, 4 * dimension) if matches == view.rows else np.inf
+        return in_order, matches * _seconds(_GATHER, 4 * dimension)
+    uncovered = (view.rows - codes.rows) * _seconds(_SCAN, 4 * dimension)
+    in_order = codes.rows * _seconds(_SCAN_CODES, dimension) + uncovered
+    return in_order, matches * _seconds(_GATHER_CODES, dimension) + uncovered
+
+
+def _seconds(cost: tuple[float, float], size_bytes: int) -> float:
+    return cost[0] * size_bytes + cost[1]
+
+
+def _walk(
+    view: View, graph: Graph, codes: Codes | None, query: Vector, k: int, ef: int, mask: Mask
+) -> Rows | None:
     """Candidates from the graph, and every match that the graph does not cover; ascending."""
     found = graph.nearest(query, k, ef, view.alive, mask)
     if found is None:
         return None
     rows, covered = found
-    tail = covered + np.flatnonzero(mask[covered:])
-    return np.sort(np.concatenate([rows, tail]))
+    if covered < view.rows:
+        rows = np.concatenate([rows, covered + np.flatnonzero(mask[covered:])])
+    rows.sort()
+    if codes is None or len(rows) <= _WALKED_MAX:
+        return rows
+    coded = int(np.searchsorted(rows, codes.rows))
+    return np.concatenate([codes.candidates(query, k, rows[:coded], None), rows[coded:]])

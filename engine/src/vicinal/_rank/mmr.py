@@ -18,7 +18,13 @@ def select(
     space: Space, distances: NDArray[np.float64], vectors: Vectors, k: int, lambda_mult: float
 ) -> list[int]:
     """Positions of up to k candidates in the order of picking; candidates come in order of distance."""
-    relevance = _similarity(space, distances)
+    return select_by(space, _similarity(space, distances), vectors, k, lambda_mult)
+
+
+def select_by(
+    space: Space, relevance: NDArray[np.float64], vectors: Vectors, k: int, lambda_mult: float
+) -> list[int]:
+    """The same where something else than distance says how relevant a candidate is; best first."""
     wide = vectors.astype(np.float64)
     if space == "cosine":
         norms = np.linalg.norm(wide, axis=1, keepdims=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +12,7 @@ from vicinal._storage.database import Transaction
 from vicinal._storage.metadata import decode, encode
 from vicinal.config import CollectionConfiguration
 from vicinal.errors import CorruptionError
+from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,10 @@ def identity(tx: Transaction) -> str:
     return str(id)
 
 
-def database_id(tx: Transaction, tenant: str, database: str) -> str | None:
-    """The id of a tenant's database."""
-    row = tx.execute("SELECT id FROM databases WHERE tenant = ? AND name = ?", (tenant, database)).fetchone()
-    return None if row is None else str(row[0])
-
-
-def insert(
-    tx: Transaction,
-    id: str,
-    name: str,
-    database: str,
-    metadata: Mapping[str, Any] | None,
-    configuration: Mapping[str, Any],
-) -> None:
-    """Enter a collection whose name is known to be free."""
-    entry = (id, name, database, encode(metadata), json.dumps(configuration))
+def insert(tx: Transaction, database: UUID, new: Entry) -> None:
+    """Enter a collection, whose name is known to be free, in the database of that id."""
+    configuration = json.dumps(new.configuration.model_dump(mode="json"))
+    entry = (str(new.id), new.name, str(database), encode(new.metadata), configuration)
     tx.execute(
         "INSERT INTO collections (id, name, database, metadata, configuration, checksum) "
         "VALUES (?, ?, ?, ?, ?, ?)",
@@ -102,15 +90,14 @@ def get(tx: Transaction, id: str) -> tuple[str, str, Entry] | None:
     return None if row is None else (row[0], row[1], _entry(*row[2:]))
 
 
-def update(tx: Transaction, id: str, name: str, metadata: Mapping[str, Any] | None) -> None:
-    """Rename a collection and replace its metadata."""
-    (database, configuration) = tx.execute(
-        "SELECT database, configuration FROM collections WHERE id = ?", (id,)
-    ).fetchone()
-    entry = (id, name, database, encode(metadata), configuration)
+def update(tx: Transaction, changed: Entry) -> None:
+    """Replace the name, the metadata and the configuration of a collection."""
+    id, configuration = str(changed.id), json.dumps(changed.configuration.model_dump(mode="json"))
+    (database,) = tx.execute("SELECT database FROM collections WHERE id = ?", (id,)).fetchone()
+    entry = (id, changed.name, database, encode(changed.metadata), configuration)
     tx.execute(
-        "UPDATE collections SET name = ?, metadata = ?, checksum = ? WHERE id = ?",
-        (name, entry[3], checksums.of(entry), id),
+        "UPDATE collections SET name = ?, metadata = ?, configuration = ?, checksum = ? WHERE id = ?",
+        (changed.name, entry[3], configuration, checksums.of(entry), id),
     )
 
 
@@ -134,10 +121,80 @@ def delete(tx: Transaction, id: str) -> bool:
     return tx.execute("DELETE FROM collections WHERE id = ?", (id,)).rowcount > 0
 
 
+# --- tenants and databases ---------------------------------------------------------------------
+
+
+def tenants(tx: Transaction, name: str | None = None, limit: int | None = None, offset: int = 0) -> list[str]:
+    """The names of tenants, in order."""
+    rows = tx.execute(
+        "SELECT name FROM tenants WHERE ? IS NULL OR name = ? ORDER BY name LIMIT ? OFFSET ?",
+        (name, name, _bound(limit, -1), _bound(offset, 0)),
+    )
+    return [str(found) for (found,) in rows.fetchall()]
+
+
+def databases(
+    tx: Transaction, tenant: str, name: str | None = None, limit: int | None = None, offset: int = 0
+) -> list[tuple[UUID, str]]:
+    """(id, name) of a tenant's databases, in order of name."""
+    rows = tx.execute(
+        "SELECT id, name FROM databases WHERE tenant = ? AND (? IS NULL OR name = ?) "
+        "ORDER BY name LIMIT ? OFFSET ?",
+        (tenant, name, name, _bound(limit, -1), _bound(offset, 0)),
+    )
+    return [(_id(id, found), str(found)) for id, found in rows.fetchall()]
+
+
+def _id(text: Any, name: Any) -> UUID:
+    if not _is_uuid(text):
+        raise CorruptionError(path="catalog.sqlite3", problem=f"the id of database {name!r} is {text!r}")
+    return UUID(text)
+
+
+def insert_tenant(tx: Transaction, name: str) -> None:
+    """Enter a tenant whose name is known to be free."""
+    tx.execute("INSERT INTO tenants (name, checksum) VALUES (?, ?)", (name, checksums.of((name,))))
+
+
+def insert_database(tx: Transaction, id: UUID, name: str, tenant: str) -> None:
+    """Enter a database whose name is known to be free in its tenant."""
+    entry = (str(id), name, tenant)
+    tx.execute(
+        "INSERT INTO databases (id, name, tenant, checksum) VALUES (?, ?, ?, ?)",
+        (*entry, checksums.of(entry)),
+    )
+
+
+def delete_database(tx: Transaction, id: UUID) -> list[UUID]:
+    """Take a database and its collections out; returns the ids of these."""
+    gone = tx.execute("SELECT id FROM collections WHERE database = ?", (str(id),)).fetchall()
+    tx.execute("DELETE FROM collections WHERE database = ?", (str(id),))
+    tx.execute("DELETE FROM databases WHERE id = ?", (str(id),))
+    return [UUID(collection) for (collection,) in gone if _is_uuid(collection)]
+
+
+def delete_tenant(tx: Transaction, name: str) -> list[UUID]:
+    """Take a tenant and its databases out; returns the ids of the collections that were in them."""
+    gone = [id for database, _ in databases(tx, name) for id in delete_database(tx, database)]
+    tx.execute("DELETE FROM tenants WHERE name = ?", (name,))
+    return gone
+
+
 def names(tx: Transaction) -> dict[str, str]:
-    """id → name of all collections of all databases, but for damaged ids, which `damaged` reports."""
-    entries = tx.execute("SELECT id, name FROM collections ORDER BY name")
-    return {id: str(name) for id, name in entries if _is_uuid(id)}
+    """id → name of all collections, but for damaged ids, which `damaged` reports.
+
+    Outside of the default database a name is told with its tenant and database: `tenant/database/name`.
+    """
+    entries = tx.execute(
+        "SELECT c.id, c.name, d.tenant, d.name FROM collections c LEFT JOIN databases d ON d.id = c.database "
+        "ORDER BY d.tenant, d.name, c.name"
+    )
+    home = {(DEFAULT_TENANT, DEFAULT_DATABASE), (None, None)}
+    return {
+        id: str(name) if (tenant, database) in home else f"{tenant}/{database}/{name}"
+        for id, name, tenant, database in entries
+        if _is_uuid(id)
+    }
 
 
 def _is_uuid(id: Any) -> bool:

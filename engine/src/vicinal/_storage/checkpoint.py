@@ -8,6 +8,7 @@ the two leaves a file that nobody names. Whatever does not agree with its manife
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import uuid
 import zlib
@@ -75,6 +76,18 @@ def load(directory: Path, name: str) -> tuple[Path, dict[str, Any]] | None:
         return path, dict(entry["covers"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def copy(directory: Path, target: Path, name: str, files: Files) -> None:
+    """Let another directory have the same checkpoint, if there is one that can be believed."""
+    found = load(directory, name)
+    if found is not None:
+        path, covered = found
+        save(target, name, covered, lambda new: _copy_file(path, new), files)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def covers(directory: Path, name: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import numpy as np
 
 from vicinal.types import Vector
 
+_TEXT = (str, type(None))
+
 Part = Union[str, bytes, int, None]
 
 
@@ -43,8 +45,19 @@ def of_record(
 
     −1, which is nobody's checksum, for values of kinds that are never written.
     """
-    texts = (document, metadata, uri)
-    if type(position) is not int or type(id) is not str or {*map(type, texts)} - {str, type(None)}:
+    if type(position) is not int or type(id) is not str:
         return -1
-    data = np.ascontiguousarray(vector, dtype="<f4").tobytes()
-    return of((position, id, document, metadata, uri, data))
+    if not (type(document) in _TEXT and type(metadata) in _TEXT and type(uri) in _TEXT):
+        return -1
+    vector = np.ascontiguousarray(vector, dtype="<f4")
+    texts = (_framed(str(position)), _framed(id), _framed(document), _framed(metadata), _framed(uri))
+    # The vector is not copied beside the texts: this runs once for every record that is written.
+    return zlib.crc32(vector.data, zlib.crc32(b"%b%d:" % (b"".join(texts), vector.nbytes)))
+
+
+def _framed(text: str | None) -> bytes:
+    """As `of` sees one text."""
+    if text is None:
+        return b"-"
+    data = text.encode()
+    return b"%d:%b" % (len(data), data)

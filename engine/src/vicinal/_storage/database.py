@@ -109,6 +109,11 @@ class Database:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = WAL")
 
+    def copy_into(self, other: Database) -> None:
+        """Replace the content of another database in memory; this one is in memory, too."""
+        with forks.transaction(), self._writing, self.translated():
+            self._writer.backup(other._writer)
+
     def close(self) -> None:
         """Close every connection; running reads finish first by keeping theirs."""
         with forks.transaction(), self._writing:
@@ -140,12 +145,8 @@ class Database:
     def _connect(self, *, create: bool = False) -> Transaction:
         """A connection; only the first one may make the file."""
         with self.translated():
-            if self.path is None:
-                name = ":memory:"
-            else:
-                name = f"file:{quote(str(self.path.absolute()))}?mode={'rwc' if create else 'rw'}"
             connection = sqlite3.connect(
-                name,
+                self._location(create=create),
                 uri=self.path is not None,
                 timeout=_WAIT_S,
                 isolation_level=None,
@@ -154,6 +155,11 @@ class Database:
             )
             connection.execute("PRAGMA synchronous = FULL")
             return connection
+
+    def _location(self, *, create: bool) -> str:
+        if self.path is None:
+            return ":memory:"
+        return f"file:{quote(str(self.path.absolute()))}?mode={'rwc' if create else 'rw'}"
 
     def _borrow(self) -> Transaction:
         if self._closed:

@@ -40,6 +40,8 @@ class OpenFile:
 class Files:
     """The file system. Raises `StorageError` in place of `OSError`."""
 
+    read_only = False
+
     def step(self, name: str) -> None:
         """A named moment of a durable operation; does nothing. Tests stop the process here."""
 
@@ -56,7 +58,7 @@ class Files:
     def check_writable(self, path: Path) -> None:
         """Raise when files cannot be made in this directory."""
         if not os.access(path, os.W_OK | os.X_OK):
-            raise StorageError(path=str(path), problem="the directory is not writable")
+            raise StorageError(path=str(path), problem="the directory is not writable; read_only=True reads it")
 
     def open(self, path: Path, *, create: bool) -> OpenFile:
         """Open for reading and writing; a missing file is made, or is a `FileNotFoundError`."""

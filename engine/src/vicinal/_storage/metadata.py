@@ -1,7 +1,8 @@
 """How is a record's metadata written down?
 
 As JSON text. Python values that JSON lacks are tagged: `{"#type": "datetime", "value": "2026-01-31T…"}`,
-likewise "date"; an object of the user's that has a "#type" key is wrapped in one of type "object".
+likewise "date", and a sparse vector as Chroma sends it; an object of the user's that has a "#type" key is
+wrapped in one of type "object".
 NaN and the infinities are written as the words that JSON parsers commonly know.
 """
 
@@ -12,6 +13,8 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic_core import from_json, to_json
+
+from vicinal.types import SparseVector
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _TAG = "#type"
@@ -45,6 +48,8 @@ def _tagged(value: Any) -> Any:
         return {_TAG: "datetime", "value": value.isoformat()}
     if isinstance(value, date):
         return {_TAG: "date", "value": value.isoformat()}
+    if isinstance(value, SparseVector):
+        return value.to_dict()
     return value
 
 
@@ -59,6 +64,8 @@ def _untagged(value: Any) -> Any:
         return datetime.fromisoformat(inner)
     if kind == "date":
         return date.fromisoformat(inner)
+    if kind == "sparse_vector":
+        return SparseVector.from_dict(value)
     if kind == "object":
         value = inner
     return {key: _untagged(item) for key, item in value.items()}

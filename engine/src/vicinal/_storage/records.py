@@ -69,9 +69,10 @@ def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple
     return found
 
 
-def scan(tx: Transaction, columns: str, first: int = 0) -> Iterator[tuple[Any, ...]]:
-    """(row, *columns) over all records from a row on, in order of row."""
-    return tx.execute(f"SELECT row, {columns} FROM records WHERE row >= ? ORDER BY row", (first,))
+def scan(tx: Transaction, columns: str, first: int = 0, stop: int = 2**63 - 1) -> Iterator[tuple[Any, ...]]:
+    """(row, *columns) over all records from a row on and before another, in order of row."""
+    statement = f"SELECT row, {columns} FROM records WHERE row >= ? AND row < ? ORDER BY row"
+    return tx.execute(statement, (first, stop))
 
 
 def live_rows(tx: Transaction, first: int = 0) -> tuple[Rows, Rows]:

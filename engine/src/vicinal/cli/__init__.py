@@ -1,16 +1,21 @@
 """What can be done with a database from the command line?
 
-`vicinal check`, `backup`, `compact`, `info`: each opens a directory as any program would.
+`vicinal check`, `backup`, `compact`, `info`: each opens a directory as any program would, and means all of
+its tenants and databases. A directory that cannot be written is opened to read.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vicinal import __version__
+from vicinal._admin import AdminClient
 from vicinal.client import PersistentClient
+from vicinal.collection import Collection
+from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from vicinal.errors import StorageError, VicinalError
 
 
@@ -37,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     backup.set_defaults(command=_backup)
     compact = commands.add_parser("compact", help="give the space of deleted records back to the disk")
     compact.add_argument("--collection", help="this one only", metavar="NAME")
+    compact.add_argument("--tenant", default=DEFAULT_TENANT, help="whose collection that is")
+    compact.add_argument("--database", default=DEFAULT_DATABASE, help="where that collection is")
     compact.set_defaults(command=_compact)
     for command in (check, info, backup, compact):
         command.add_argument("path", help="the directory of the database")
@@ -44,9 +51,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _open(path: str) -> PersistentClient:
-    """A client on a directory that exists: these commands make none."""
-    return PersistentClient(path, must_exist=True)
+def _open(path: str) -> AdminClient:
+    """A directory that exists: these commands make none."""
+    settings = Settings(is_persistent=True, persist_directory=path)
+    return AdminClient(settings, must_exist=True, read_only=_is_sealed(path))
+
+
+def _is_sealed(path: str) -> bool:
+    return os.path.isdir(path) and not os.access(path, os.W_OK)
+
+
+def _collections(path: str) -> Iterator[tuple[str, Collection]]:
+    """(name, collection) of all databases; outside of the default one, a name tells where it is."""
+    with _open(path) as admin:
+        spaces = [
+            (space["tenant"], space["name"])
+            for tenant in admin.list_tenants()
+            for space in admin.list_databases(tenant=tenant["name"])
+        ]
+    for tenant, database in spaces:
+        where = "" if (tenant, database) == (DEFAULT_TENANT, DEFAULT_DATABASE) else f"{tenant}/{database}/"
+        with PersistentClient(
+            path, tenant=tenant, database=database, must_exist=True, read_only=_is_sealed(path)
+        ) as client:
+            for collection in client.list_collections():
+                yield where + collection.name, collection
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -66,13 +95,12 @@ def _check(options: argparse.Namespace) -> int:
 
 def _info(options: argparse.Namespace) -> int:
     damaged = 0
-    with _open(options.path) as client:
-        for collection in client.list_collections():
-            try:
-                print(f"{collection.name}: {collection.count():,} records")
-            except StorageError as error:
-                print(f"{collection.name}: {error}")
-                damaged = 1
+    for name, collection in _collections(options.path):
+        try:
+            print(f"{name}: {collection.count():,} records")
+        except StorageError as error:
+            print(f"{name}: {error}")
+            damaged = 1
     return damaged
 
 
@@ -83,8 +111,11 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _compact(options: argparse.Namespace) -> int:
-    with _open(options.path) as client:
-        one = options.collection
-        for collection in [client.get_collection(one)] if one else client.list_collections():
-            collection.compact()
+    if options.collection:
+        space = (options.tenant, options.database)
+        with PersistentClient(options.path, None, *space, must_exist=True) as client:
+            client.get_collection(options.collection).compact()
+        return 0
+    for _, collection in _collections(options.path):
+        collection.compact()
     return 0

@@ -1,22 +1,33 @@
 """What is an embedding function?
 
-A callable from a list of texts to as many vectors of one length. A subclass of `EmbeddingFunction`
-that also has a name and a configuration is stored with its collection, so that opening the collection
-finds it again; any other callable works, but must be passed at every opening.
+A callable from a list of texts to as many vectors of one length; a multimodal one takes a list of
+pictures (numpy arrays) too. A subclass of `EmbeddingFunction` that also has a name and a configuration
+is stored with its collection, so that opening the collection finds it again; any other callable works,
+but must be passed at every opening. Embedding objects of LangChain and LlamaIndex work as they are
+(`frameworks.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import numpy as np
 
 from vicinal.errors import EmbeddingFunctionError
-from vicinal.types import Space, Vectors
+from vicinal.types import Documents, Image, Space, Vectors
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # a TypeVar's default came with Python 3.13
+
+    Input = TypeVar("Input", default=Documents)
+else:
+    from typing import TypeVar
+
+    Input = TypeVar("Input")
 
 
-class EmbeddingFunction:
+class EmbeddingFunction(Generic[Input]):
     """Base class of embedding functions. Override `__call__`, and the rest to be remembered by name.
 
     Example:
@@ -28,13 +39,28 @@ class EmbeddingFunction:
         [[2.0, 1.0], [1.0, 1.0]]
     """
 
-    def __call__(self, input: Sequence[str]) -> Any:
-        """Embed documents: one vector per text, as lists of floats or numpy arrays."""
+    config_may_differ: ClassVar[frozenset[str]] = frozenset()
+    """Keys of the configuration that do not change the vectors, such as a key's name or an address: a
+    function may be given to an existing collection when it differs in these only."""
+
+    config_paths: ClassVar[frozenset[str]] = frozenset()
+    """Keys of the configuration of which only the last part of the path is compared: a model's directory
+    may have moved."""
+
+    def __call__(self, input: Input) -> Any:
+        """Embed documents: one vector per text or picture, as lists of floats or numpy arrays."""
         raise NotImplementedError(f"{type(self).__name__} must implement __call__(self, input)")
 
-    def embed_query(self, input: Sequence[str]) -> Any:
+    def embed_query(self, input: Input) -> Any:
         """Embed queries; models that treat queries unlike documents override this."""
         return self(input)
+
+    def supports_images(self) -> bool | None:
+        """Whether `input` may hold pictures: True, False (they are refused), or None.
+
+        None, the default, means that the function does not say: pictures are handed to it.
+        """
+        return None
 
     @staticmethod
     def name() -> str:
@@ -46,7 +72,7 @@ class EmbeddingFunction:
         raise NotImplementedError
 
     @staticmethod
-    def build_from_config(config: dict[str, Any]) -> EmbeddingFunction:
+    def build_from_config(config: dict[str, Any]) -> EmbeddingFunction[Any]:
         """Make the function that `get_config` described."""
         raise NotImplementedError
 
@@ -59,23 +85,41 @@ class EmbeddingFunction:
         return ["l2", "cosine", "ip"]
 
 
-Embedder = Callable[[Sequence[str]], Any]
+Embedder = Callable[[Any], Any]
+"""Texts or pictures in, as many vectors out."""
 
 
-def embed(function: Embedder, texts: Sequence[str], *, query: bool) -> Vectors:
-    """Run a function over texts; the answer is float32 of shape (len(texts), dimension)."""
+def embed(function: Embedder, items: Sequence[str] | Sequence[Image], *, query: bool) -> Vectors:
+    """Run a function over texts, or over pictures; the answer is float32 of shape (len(items), dimension).
+
+    Raises `EmbeddingFunctionError` for pictures when the function takes text only, and for an answer
+    that is not one vector per item. What the function itself raises passes through.
+    """
+    pictures = any(not isinstance(item, str) for item in items)
+    if pictures and supports_images(function) is False:
+        raise EmbeddingFunctionError(
+            f"Embedding function {type(function).__name__} embeds text only, and images were given. "
+            "Pass embeddings, or create the collection with a function for both, such as "
+            "OpenCLIPEmbeddingFunction or ColorShapeEmbeddingFunction"
+        )
     embed_query = getattr(function, "embed_query", None) if query else None
-    answer = (embed_query or function)(list(texts))
-    name = type(function).__name__
+    answer = (embed_query or function)(list(items))
+    name, kind = type(function).__name__, "image" if pictures else "text"
     try:
         vectors = np.asarray([np.asarray(vector, dtype=np.float32) for vector in answer], np.float32)
     except (TypeError, ValueError) as error:
         raise EmbeddingFunctionError(
-            f"Embedding function {name} must return one vector per text, all of one length: {error}"
+            f"Embedding function {name} must return one vector per {kind}, all of one length: {error}"
         ) from error
-    if vectors.ndim != 2 or len(vectors) != len(texts):
+    if vectors.ndim != 2 or len(vectors) != len(items):
         raise EmbeddingFunctionError(
-            f"Embedding function {name} returned shape {vectors.shape} for {len(texts)} texts; "
-            f"expected ({len(texts)}, dimension)"
+            f"Embedding function {name} returned shape {vectors.shape} for {len(items)} {kind}s; "
+            f"expected ({len(items)}, dimension)"
         )
     return vectors
+
+
+def supports_images(function: Embedder) -> bool | None:
+    """Whether a function takes pictures; None when it does not say."""
+    says = getattr(function, "supports_images", None)
+    return bool(answer) if callable(says) and (answer := says()) is not None else None

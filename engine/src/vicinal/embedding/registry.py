@@ -3,28 +3,52 @@
 Name + configuration → function, and back. A collection stores `{"type": "known", "name", "config"}`;
 opening it builds the function lazily, on the first text. "default" is whatever this release uses by
 default and never conflicts with a function given explicitly.
+
+What a stored configuration asks for is not trusted blindly: one that would let a model's repository run
+its own code is refused unless the program passes the function itself.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
-from typing import Any, TypeVar
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any, TypeVar, overload
 
+from vicinal.embedding.frameworks import adapted
 from vicinal.embedding.protocol import EmbeddingFunction
 from vicinal.errors import EmbeddingFunctionError
 
-known_embedding_functions: dict[str, type[EmbeddingFunction]] = {}
-"""Every function that can be stored, by name. Classes enter it by `register_embedding_function`."""
+__all__ = [
+    "adapted",
+    "build",
+    "check_agreement",
+    "config_to_embedding_function",
+    "describe",
+    "known_embedding_functions",
+    "register_embedding_function",
+]
+
+known_embedding_functions: dict[str, type[EmbeddingFunction[Any]]] = {}
+"""Every function that can be stored, by name. Classes enter it by `register_embedding_function`; those of
+`vicinal.embedding.providers` when that package is imported or first looked for."""
 
 DEFAULT = "default"
-_Class = TypeVar("_Class", bound=type[EmbeddingFunction])
+_Class = TypeVar("_Class", bound=type[EmbeddingFunction[Any]])
 
 
-def register_embedding_function(cls: _Class) -> _Class:
-    """Class decorator: let collections that name this function find it again.
+@overload
+def register_embedding_function(cls: _Class) -> _Class: ...
+@overload
+def register_embedding_function(cls: None = None) -> Callable[[_Class], _Class]: ...
+def register_embedding_function(cls: _Class | None = None) -> _Class | Callable[[_Class], _Class]:
+    """Class decorator, with or without parentheses: let collections that name this function find it again.
 
     Raises `EmbeddingFunctionError` when another class holds the name.
     """
+    if cls is None:
+        return register_embedding_function
     name = cls.name()
     held = known_embedding_functions.get(name)
     if held is not None and (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -44,13 +68,25 @@ def describe(function: Any) -> dict[str, Any] | None:
         name, config = function.name(), function.get_config()
     except (AttributeError, NotImplementedError, TypeError):
         return {"type": "legacy"}
+    if name is NotImplemented or config is NotImplemented:  # Chroma's base class returns it
+        return {"type": "legacy"}
     if not isinstance(config, dict) or not _is_json(config):
         raise EmbeddingFunctionError(
             f"The configuration of embedding function {name} must be a JSON object, so that a collection can "
             f"remember it; get_config() returned {config!r}"
         )
+    if type(function).__module__.startswith("chromadb.") and _known(name) is not None:
+        # One of Chroma's own objects is remembered by its name, under which ours is found again.
+        return {"type": "known", **of_chroma(name, config)}
     register_embedding_function(type(function))
     return {"type": "known", "name": name, "config": config}
+
+
+def of_chroma(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """What Chroma calls `name`, as name and configuration here: its default is all-MiniLM by ONNX."""
+    if name == DEFAULT:
+        name, config = "onnx_mini_lm_l6_v2", {}
+    return {"name": name, "config": config}
 
 
 def _is_json(config: Any) -> bool:
@@ -60,32 +96,77 @@ def _is_json(config: Any) -> bool:
         return False
 
 
-def build(description: dict[str, Any] | None) -> EmbeddingFunction | None:
+def _known(name: str) -> type[EmbeddingFunction[Any]] | None:
+    if name not in known_embedding_functions:
+        importlib.import_module("vicinal.embedding.providers")  # they import this module
+    return known_embedding_functions.get(name)
+
+
+def build(description: dict[str, Any] | None) -> EmbeddingFunction[Any] | None:
     """The function that a collection's stored description names; None when it names none."""
     if description is None or description.get("type") != "known":
         return None
-    name = description["name"]
-    cls = known_embedding_functions.get(name)
+    name, config = description["name"], description.get("config") or {}
+    cls = _known(name)
     if cls is None:
         raise EmbeddingFunctionError(
             f"Embedding function {name} not found. Import the module that defines it, with "
             "@register_embedding_function on its class, or pass embedding_function=... to get_collection()"
         )
-    return cls.build_from_config(description.get("config") or {})
+    if runs_foreign_code(config):
+        raise EmbeddingFunctionError(
+            f"The stored configuration of embedding function {name} asks to run code that comes with the "
+            "model (trust_remote_code). If you trust it, pass embedding_function=... to get_collection()"
+        )
+    return cls.build_from_config(config)
+
+
+def runs_foreign_code(config: Any) -> bool:
+    """Whether `trust_remote_code` is set anywhere in a stored configuration."""
+    if isinstance(config, dict):
+        return bool(config.get("trust_remote_code")) or any(map(runs_foreign_code, config.values()))
+    return isinstance(config, list) and any(map(runs_foreign_code, config))
+
+
+def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[Any]:
+    """Chroma's name for building a function from `{"name", "config"}`."""
+    if "name" not in config:
+        raise EmbeddingFunctionError("Config must contain a 'name' field.")
+    made = build({**config, "type": "known"})
+    assert made is not None
+    return made
 
 
 def check_agreement(stored: dict[str, Any] | None, given: dict[str, Any] | None) -> None:
-    """Raise when a collection is opened with another function than it was filled with."""
+    """Raise when a collection is opened with another function than it was filled with.
+
+    Two functions are the same when their names are, and all of their configuration that decides about the
+    vectors; a key left out counts as None.
+    """
     if not stored or not given or "known" not in (stored.get("type"), given.get("type")):
         return
     names = [d.get("name", "legacy") for d in (stored, given)]
     if DEFAULT in names or "legacy" in names:
         return
-    same_config = stored.get("config") == given.get("config")
-    if names[0] != names[1] or not same_config:
-        detail = "" if names[0] != names[1] else f" (configurations {given['config']} vs {stored['config']})"
-        raise EmbeddingFunctionError(
-            "An embedding function already exists in the collection configuration, and a new one is "
-            "provided. Open the collection without one, or embed documents separately and pass "
-            f"embeddings. Embedding function conflict: new: {names[1]} vs persisted: {names[0]}{detail}"
-        )
+    if names[0] != names[1]:
+        detail = f"new: {names[1]} vs persisted: {names[0]}"
+    else:
+        old, new = (_deciding(names[0], d.get("config") or {}) for d in (stored, given))
+        if old == new:
+            return
+        detail = f"new: {names[1]} vs persisted: {names[0]} (configurations {new} vs {old})"
+    raise EmbeddingFunctionError(
+        "An embedding function already exists in the collection configuration, and a new one is "
+        "provided. Open the collection without one, or embed documents separately and pass "
+        f"embeddings. Embedding function conflict: {detail}"
+    )
+
+
+def _deciding(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    free: frozenset[str] = getattr(_known(name), "config_may_differ", frozenset())
+    paths: frozenset[str] = getattr(_known(name), "config_paths", frozenset())
+    return {
+        key: PurePath(value).name if key in paths and isinstance(value, str) else value
+        for key, value in config.items()
+        if value is not None and key not in free
+    }

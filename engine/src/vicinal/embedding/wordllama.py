@@ -51,6 +51,9 @@ class WordLlamaEmbeddingFunction(EmbeddingFunction):
     def build_from_config(config: dict[str, Any]) -> EmbeddingFunction:  # noqa: ARG004 - it has none
         return WordLlamaEmbeddingFunction()
 
+    def supports_images(self) -> bool | None:
+        return False
+
     def default_space(self) -> Space:
         return "cosine"
 

@@ -1,19 +1,23 @@
 """What does a `VectorStoreQuery` ask of the collection, and how near is an answer?
 
-Translates a query into the arguments of `Collection.query`, or says what cannot be done. No mode
-ever runs as another one: what the engine cannot do raises by name.
+Translates a query into the engine's words and runs it, or says what cannot be done. No mode ever runs
+as another one: what cannot be done raises by name.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
 from llama_index.vector_stores.vicinal._filters import all_of, to_where
+from llama_index.vector_stores.vicinal._learners import LEARNERS, decisions
 from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID
+from vicinal import Collection
 from vicinal.errors import InvalidArgumentError
 
 MMR_THRESHOLD = 0.5
@@ -26,23 +30,62 @@ SIMILARITY: dict[str, Callable[[float], float]] = {
 }
 """By space, larger is nearer: the cosine, the inner product, 1 / (1 + squared L2 distance)."""
 
-_MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
+_MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR, *LEARNERS)
 _MMR_KEYWORDS = ("mmr_threshold", "mmr_prefetch_factor", "mmr_prefetch_k")
 _KEYWORDS = (*_MMR_KEYWORDS, "where", "where_document")
 
 
 class UnsupportedQueryModeError(InvalidArgumentError, NotImplementedError):
-    """A query mode that needs what the engine does not have. Nothing was searched instead."""
+    """A query mode that needs what is not there. Nothing was searched instead."""
 
     def __init__(self, *, mode: VectorStoreQueryMode) -> None:
         super().__init__(
             f"VicinalVectorStore cannot run the query mode {mode.value!r}; it runs "
-            f"{' and '.join(repr(each.value) for each in _MODES)}, and never one for another.",
+            f"{', '.join(repr(each.value) for each in _MODES)}, and never one for another.",
             mode=mode,
         )
 
 
-def arguments(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Found:
+    """Nodes in order, as columns, with their similarities."""
+
+    ids: list[str]
+    documents: list[str | None]
+    metadatas: list[Mapping[str, Any] | None]
+    similarities: list[float]
+
+
+def answer(collection: Collection, query: VectorStoreQuery, keywords: Mapping[str, Any]) -> Found:
+    """Run the query in its mode; raises as `VicinalVectorStore.query` does."""
+    asked = _arguments(query, keywords)
+    if query.similarity_top_k == 0:
+        return Found([], [], [], [])
+    if query.mode in LEARNERS:
+        return _learned(collection, query, asked)
+    found = collection.query(**asked)
+    similarity = SIMILARITY[collection.configuration_json["hnsw"]["space"]]
+    similarities = [similarity(distance) for distance in found["distances"][0]]
+    return Found(found["ids"][0], found["documents"][0], found["metadatas"][0], similarities)
+
+
+def _learned(collection: Collection, query: VectorStoreQuery, asked: Mapping[str, Any]) -> Found:
+    """Every candidate's vector is read: a classifier has to see them all."""
+    collection.query(**{**asked, "n_results": 1, "include": ()})  # is it a vector of this collection?
+    restriction = {name: asked[name] for name in ("ids", "where", "where_document")}
+    candidates = collection.get(**restriction, include=("embeddings",))
+    if not candidates["ids"] or query.query_embedding is None:
+        return Found([], [], [], [])
+    scores = decisions(VectorStoreQueryMode(query.mode), query.query_embedding, candidates["embeddings"])
+    order = np.argsort(-scores, kind="stable")[: query.similarity_top_k]
+    best = {candidates["ids"][i]: float(scores[i]) for i in order}
+    found = collection.get(ids=list(best))
+    rows = {row[0]: row for row in zip(found["ids"], found["documents"], found["metadatas"])}
+    kept = [id for id in best if id in rows]  # all, unless somebody has deleted in between
+    return Found(kept, [rows[id][1] for id in kept], [rows[id][2] for id in kept], [best[id] for id in kept])
+
+
+def _arguments(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `Collection.query` for this query.
 
     Empty `node_ids`, `doc_ids` and filters restrict nothing: the framework's retriever always sends

@@ -2,8 +2,9 @@
 
 `VicinalVectorStore` is the whole of `BasePydanticVectorStore`, sync and async, over one collection.
 What a node looks like as a record stands in `_nodes.py`, what a filter means in `_filters.py`, what
-a query asks in `_query.py`. The asynchronous methods run the same work in a thread: engine calls
-never hold up the event loop.
+a query asks in `_query.py`, how many nodes become one write in `_batch.py`. The asynchronous methods
+run the same work in threads: neither engine calls nor conversions hold up the event loop
+(`tests/llama_index/test_loop.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import numpy as np
 from llama_index.core.bridge.pydantic import ConfigDict, PrivateAttr
 from llama_index.core.embeddings.utils import EmbedType
 from llama_index.core.indices.vector_store import VectorStoreIndex
@@ -30,13 +30,16 @@ from llama_index.core.vector_stores.types import (
 )
 
 import vicinal
+from llama_index.vector_stores.vicinal._batch import Batch
 from llama_index.vector_stores.vicinal._filters import EVERYTHING, to_where
 from llama_index.vector_stores.vicinal._index import WholeStoreIndex
-from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, document_of, metadata_of, node_from
-from llama_index.vector_stores.vicinal._query import SIMILARITY, arguments
+from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, node_from
+from llama_index.vector_stores.vicinal._query import answer
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError
 
 DEFAULT_COLLECTION = "llama_index"
+
+DONE = object()
 
 _logger = logging.getLogger(__name__)
 
@@ -163,25 +166,15 @@ class VicinalVectorStore(BasePydanticVectorStore):
             InvalidArgumentError: A node without embedding, or a value that cannot be stored.
             InvalidDimensionError: Embeddings of another dimension than the collection's.
         """
-        nodes = list(nodes)
-        for node in nodes:
-            if node.embedding is None:
-                raise InvalidArgumentError(
-                    f'Node "{node.node_id}" has no embedding. A vector store keeps embedded nodes: '
-                    "add through an index or an IngestionPipeline that has an embed_model, or set "
-                    "node.embedding"
-                )
-        unique = list({node.node_id: node for node in nodes}.values())
-        if unique:
-            self._collection.upsert(
-                ids=[node.node_id for node in unique],
-                # Arrays by node: over lists of a whole batch, numpy would hold the GIL for long.
-                embeddings=[np.asarray(node.embedding) for node in unique],
-                metadatas=[metadata_of(node) for node in unique],
-                documents=[document_of(node) for node in unique],
-                merge_metadata=False,
-            )
-        return [node.node_id for node in nodes]
+        batch = Batch(nodes)
+        for _ in batch.convert():
+            pass
+        return self._upsert(batch)
+
+    def _upsert(self, batch: Batch) -> list[str]:
+        self._collection.upsert(**batch.columns(), merge_metadata=False)
+        batch.release()
+        return batch.given_ids
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete a document: the nodes whose source it is, and itself if it was stored as a node.
@@ -240,8 +233,9 @@ class VicinalVectorStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The nodes nearest to `query.query_embedding` among those that every restriction selects.
 
-        Modes `default` and `mmr`; any other raises, none is answered by another. Filters run before
-        the search: when `similarity_top_k` nodes match, so many come back.
+        Modes `default`, `mmr`, and the learners `svm` and `logistic_regression`; any other raises, none
+        is answered by another. Filters run before the search: when `similarity_top_k` nodes match, so
+        many come back. A learner reads the vectors of all that match.
 
         Args:
             query: `node_ids`, `doc_ids` and `filters` restrict; empty ones restrict nothing.
@@ -253,32 +247,32 @@ class VicinalVectorStore(BasePydanticVectorStore):
 
         Returns:
             Nodes without embeddings, ids and similarities, larger is nearer: the cosine, the inner
-            product, or 1 / (1 + squared Euclidean distance), by the collection's space. With MMR
-            they come in the order of selection.
+            product, or 1 / (1 + squared Euclidean distance), by the collection's space; of a learner
+            its decision function. With MMR they come in the order of selection.
 
         Raises:
-            UnsupportedQueryModeError: A mode that needs a text index or a trained classifier. It is
+            UnsupportedQueryModeError: A mode that needs a text index, or `linear_regression`. It is
                 a `NotImplementedError` and a `ValueError`.
             InvalidFilterError: An operator that cannot take its value; the text says where.
             InvalidDimensionError: An embedding of another dimension than the collection's.
         """
-        asked = arguments(query, kwargs)
-        if query.similarity_top_k == 0:
-            return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
-        found = self._collection.query(**asked)
-        rows = zip(found["ids"][0], found["documents"][0], found["metadatas"][0])
-        similarity = SIMILARITY[self._collection.configuration_json["hnsw"]["space"]]
+        found = answer(self._collection, query, kwargs)
+        rows = zip(found.ids, found.documents, found.metadatas)
         return VectorStoreQueryResult(
             nodes=[node_from(*row, output_fields=query.output_fields) for row in rows],
-            similarities=[similarity(distance) for distance in found["distances"][0]],
-            ids=list(found["ids"][0]),
+            similarities=found.similarities,
+            ids=found.ids,
         )
 
     # --- the same, asynchronously --------------------------------------------------------------
 
     async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """`add`, off the event loop."""
-        return await asyncio.to_thread(self.add, nodes, **kwargs)
+        """`add`, off the event loop: nodes are converted piece by piece, then written at once."""
+        batch = await asyncio.to_thread(Batch, nodes)
+        pieces = batch.convert()
+        while await asyncio.to_thread(next, pieces, DONE) is not DONE:
+            pass
+        return await asyncio.to_thread(self._upsert, batch)
 
     async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """`delete`, off the event loop."""

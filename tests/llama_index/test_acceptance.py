@@ -4,15 +4,12 @@ import json
 
 import pytest
 from llama_index.core import StorageContext, VectorStoreIndex
-from llama_index.core.base.llms.types import CompletionResponse, LLMMetadata
 from llama_index.core.indices.vector_store import VectorIndexAutoRetriever
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.llms import ChatMessage, MockLLM
-from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.memory import ChatMemoryBuffer, VectorMemory, VectorMemoryBlock
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.postprocessor import SimilarityPostprocessor
-from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.schema import Document, ImageNode, IndexNode, TextNode
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores.types import (
@@ -79,10 +76,16 @@ def test_a_retriever_takes_mmr_with_its_threshold(film_index):
     assert ask(0) != ask(1)
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "text_search", "sparse", "semantic_hybrid", "svm"])
+@pytest.mark.parametrize("mode", ["hybrid", "text_search", "sparse", "semantic_hybrid"])
 def test_a_retriever_says_what_it_cannot_do(film_index, mode):
     with pytest.raises(NotImplementedError, match=mode):
         found(film_index.as_retriever(vector_store_query_mode=mode))
+
+
+@pytest.mark.parametrize("mode", ["svm", "logistic_regression"])
+def test_a_retriever_learns(film_index, mode):
+    retriever = film_index.as_retriever(vector_store_query_mode=mode, similarity_top_k=2)
+    assert found(retriever, "A desert planet and its spice")[0] == "dune"
 
 
 def test_a_query_engine_answers_from_the_filtered_nodes(film_index):
@@ -110,29 +113,7 @@ def test_a_similarity_cutoff_works_on_the_scores(film_index):
     assert [each.node.ref_doc_id for each in kept] == ["dune"]
 
 
-def test_a_fusion_retriever_works(film_index):
-    parts = [film_index.as_retriever(similarity_top_k=2) for _ in range(2)]
-    fused = QueryFusionRetriever(parts, llm=MockLLM(), num_queries=1, use_async=False)
-    assert found(fused, "A desert planet")[0] == "dune"
-
-
-class CannedLLM(CustomLLM):
-    """Answers every prompt with the same text."""
-
-    answer: str
-
-    @property
-    def metadata(self) -> LLMMetadata:
-        return LLMMetadata()
-
-    def complete(self, prompt, formatted=False, **kwargs):
-        return CompletionResponse(text=self.answer)
-
-    def stream_complete(self, prompt, formatted=False, **kwargs):
-        yield self.complete(prompt)
-
-
-def test_an_auto_retriever_filters_with_what_the_model_says(film_index):
+def test_an_auto_retriever_filters_with_what_the_model_says(film_index, canned):
     chosen = [
         {"key": "tags", "value": ["space", "satire"], "operator": "any"},
         {"key": "year", "value": 1985, "operator": "<"},
@@ -142,7 +123,7 @@ def test_an_auto_retriever_filters_with_what_the_model_says(film_index):
         content_info="films",
         metadata_info=[MetadataInfo(name="year", type="int", description="its year")],
     )
-    llm = CannedLLM(answer=f"```json\n{json.dumps(spec)}\n```")
+    llm = canned(f"```json\n{json.dumps(spec)}\n```")
     retriever = VectorIndexAutoRetriever(film_index, about, llm=llm, max_top_k=5)
     assert sorted(found(retriever)) == ["alien", "dune"]
 

@@ -1,0 +1,101 @@
+"""In which order does a reranker put what a search has found?
+
+A search with `rerank=` fetches more than it is asked for and lets a slower, better judge choose. The
+judge is one of
+
+    a function         (query, texts) -> one number per text, larger is better
+    a cross-encoder    `score(pairs of query and text)`, as LangChain's `BaseCrossEncoder`; likewise
+    a compressor       any `BaseDocumentCompressor`: it returns the documents that it keeps, in its order
+
+A function's and a cross-encoder's numbers become the scores. A compressor's documents have the score
+that it wrote into their metadata, as `relevance_score`, or else the one that they were found with; NaN
+when neither their id nor their text is that of a document that was found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.runnables.config import run_in_executor
+
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+
+Hit = tuple[Document, float]
+Judge = Callable[[str, list[str]], Iterable[float]]
+
+
+@runtime_checkable
+class CrossEncoder(Protocol):
+    """What LangChain's `BaseCrossEncoder` is, which the first releases of langchain-core 1 lack."""
+
+    def score(self, text_pairs: list[tuple[str, str]]) -> Iterable[float]:
+        """One number per pair of query and text, larger is better."""
+
+
+Reranker = Judge | CrossEncoder | BaseDocumentCompressor
+
+
+def check_reranker(rerank: Any) -> Reranker | None:
+    """A reranker or None."""
+    if rerank is None or isinstance(rerank, (CrossEncoder, BaseDocumentCompressor)) or callable(rerank):
+        return rerank  # type: ignore[no-any-return]
+    raise ArgumentTypeError(
+        argument="rerank",
+        expected="a function of query and texts, a cross-encoder or a BaseDocumentCompressor",
+        got=rerank,
+    )
+
+
+def reranked(rerank: Reranker, query: str, hits: list[Hit], *, keep_scores: bool) -> list[Hit]:
+    """The hits in the reranker's order; with its scores, unless the found ones are to be kept."""
+    if not hits:
+        return []
+    if isinstance(rerank, BaseDocumentCompressor):
+        return _compressed(rerank.compress_documents(_documents(hits), query), hits, keep_scores)
+    return _judged(rerank, query, hits, keep_scores)
+
+
+async def areranked(rerank: Reranker, query: str, hits: list[Hit], *, keep_scores: bool) -> list[Hit]:
+    """Async `reranked`: a compressor is awaited, the others run in a thread."""
+    if not hits:
+        return []
+    if isinstance(rerank, BaseDocumentCompressor):
+        kept = await rerank.acompress_documents(_documents(hits), query)
+        return _compressed(kept, hits, keep_scores)
+    return await run_in_executor(None, _judged, rerank, query, hits, keep_scores)
+
+
+def _judged(rerank: Judge | CrossEncoder, query: str, hits: list[Hit], keep_scores: bool) -> list[Hit]:
+    texts = [document.page_content for document, _ in hits]
+    if isinstance(rerank, CrossEncoder):
+        numbers = list(rerank.score([(query, text) for text in texts]))
+    else:
+        numbers = list(rerank(query, texts))
+    if len(numbers) != len(hits):
+        raise InvalidArgumentError(
+            f"rerank: expected one number for each of the {len(hits)} texts, got {len(numbers)}"
+        )
+    scores = [float(number) for number in numbers]
+    best_first = sorted(range(len(hits)), key=lambda i: -scores[i])
+    return [(hits[i][0], hits[i][1] if keep_scores else scores[i]) for i in best_first]
+
+
+def _compressed(kept: Sequence[Document], hits: list[Hit], keep_scores: bool) -> list[Hit]:
+    """Compressors may copy documents, change their texts, and lose their ids."""
+    by_id = {document.id: score for document, score in hits}
+    by_text = {document.page_content: score for document, score in reversed(hits)}
+
+    def score(document: Document) -> float:
+        own = document.metadata.get("relevance_score")
+        if isinstance(own, (int, float)) and not keep_scores:
+            return float(own)
+        return by_id.get(document.id, by_text.get(document.page_content, math.nan))
+
+    return [(document, score(document)) for document in kept]
+
+
+def _documents(hits: list[Hit]) -> list[Document]:
+    return [document for document, _ in hits]

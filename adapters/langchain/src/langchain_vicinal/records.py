@@ -1,0 +1,178 @@
+"""Which documents has LangChain's indexing API written already?
+
+`VicinalRecordManager` keeps its book in the same directory or client as the vectors, so that a backup
+or a copy takes both. Given the vector store, it also looks there: a key *exists* only while its document
+is in the store, so that whatever was deleted, reset or lost behind its back is written again by the next
+run, not skipped for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from langchain_core.indexing import RecordManager
+from langchain_core.runnables.config import run_in_executor
+
+import vicinal
+from langchain_vicinal._connect import Directory
+from langchain_vicinal._filters import to_where
+from langchain_vicinal._keyed import Keyed, present
+from langchain_vicinal.vectorstores import VicinalVectorStore
+from vicinal.errors import InvalidArgumentError
+
+
+class Drift(NamedTuple):
+    """How the book and the store differ; two empty lists when they agree."""
+
+    missing: list[str]
+    """Keys of the book whose documents are not in the store. The next run writes them again."""
+    unrecorded: list[str]
+    """Ids of documents in the store that the book does not know: written by other means, or by a run
+    that was stopped between its two steps."""
+
+
+class VicinalRecordManager(Keyed, RecordManager):
+    """LangChain's `RecordManager`, beside the vectors.
+
+    Args:
+        namespace: Any text; the books of different namespaces know nothing of each other. Left out:
+            the name of the store's collection.
+        store: The vector store that the documents go to. The book is kept with its client, and
+            `exists` looks at it.
+        path, client: Where the book is kept when there is no `store`; with none of the three, in memory.
+    """
+
+    def __init__(
+        self,
+        namespace: str | None = None,
+        *,
+        store: VicinalVectorStore | None = None,
+        path: Directory | None = None,
+        client: vicinal.Client | None = None,
+    ) -> None:
+        """Open or make the book."""
+        if store is not None and (path is not None or client is not None):
+            raise InvalidArgumentError("the book is kept with store=; path= and client= are for one without")
+        if store is None and namespace is None:
+            raise InvalidArgumentError("a record manager needs a namespace, or store= to take its name from")
+        self._store = store
+        self.namespace = store.collection.name if namespace is None and store else str(namespace)
+        name = hashlib.blake2b(self.namespace.encode(), digest_size=16).hexdigest()
+        super().__init__(
+            f"langchain-records-{name}",
+            path,
+            client if store is None else store.client,
+            metadata={"namespace": self.namespace},
+        )
+        self._latest = 0.0
+
+    def create_schema(self) -> None:
+        """Nothing: the constructor has made all that is needed."""
+
+    async def acreate_schema(self) -> None:
+        """Nothing: the constructor has made all that is needed."""
+
+    def get_time(self) -> float:
+        """Seconds since 1970; never less than this object has said before, whatever the clock does."""
+        self._latest = max(self._latest, time.time())
+        return self._latest
+
+    async def aget_time(self) -> float:
+        """Async `get_time`."""
+        return self.get_time()
+
+    def update(
+        self,
+        keys: Sequence[str],
+        *,
+        group_ids: Sequence[str | None] | None = None,
+        time_at_least: float | None = None,
+    ) -> None:
+        """Enter keys with their groups and the time, replacing what the book says of them.
+
+        Raises `InvalidArgumentError` (a ValueError) when lengths differ, or when `time_at_least` has
+        not come yet: the clocks of two machines disagree.
+        """
+        if group_ids and len(keys) != len(group_ids):
+            raise InvalidArgumentError(
+                f"Expected one item of group_ids for each of the {len(keys)} keys, got {len(group_ids)}"
+            )
+        now = self.get_time()
+        if time_at_least is not None and time_at_least > now:
+            raise InvalidArgumentError(f"time_at_least: {time_at_least} has not come yet; it is {now}")
+        groups = dict(zip(keys, group_ids or [None] * len(keys)))
+        self._write(groups, metadatas=[{"group": group, "at": now} for group in groups.values()])
+
+    async def aupdate(
+        self,
+        keys: Sequence[str],
+        *,
+        group_ids: Sequence[str | None] | None = None,
+        time_at_least: float | None = None,
+    ) -> None:
+        """Async `update`."""
+        await run_in_executor(None, self.update, keys, group_ids=group_ids, time_at_least=time_at_least)
+
+    def exists(self, keys: Sequence[str]) -> list[bool]:
+        """For each key, whether it is in the book and, given a store, its document in the store."""
+        known = self._there(keys)
+        if self._store is not None:
+            known = present(self._store.collection, known)
+        return [key in known for key in keys]
+
+    async def aexists(self, keys: Sequence[str]) -> list[bool]:
+        """Async `exists`."""
+        return await run_in_executor(None, self.exists, keys)
+
+    def list_keys(
+        self,
+        *,
+        before: float | None = None,
+        after: float | None = None,
+        group_ids: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[str]:
+        """Keys entered before and after these times, of these groups if any, in order of first entry."""
+        times = {name: time for name, time in (("$lt", before), ("$gt", after)) if time is not None}
+        conditions: dict[str, Any] = {"at": times} if times else {}
+        if group_ids:
+            conditions["group"] = {"$in": list(group_ids)}
+        listed: list[str] = self.collection.get(where=to_where(conditions), limit=limit, include=[])["ids"]
+        return listed
+
+    async def alist_keys(
+        self,
+        *,
+        before: float | None = None,
+        after: float | None = None,
+        group_ids: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[str]:
+        """Async `list_keys`."""
+        listed = partial(self.list_keys, before=before, after=after, group_ids=group_ids, limit=limit)
+        return await run_in_executor(None, listed)
+
+    def delete_keys(self, keys: Sequence[str]) -> None:
+        """Strike keys out; unknown ones are ignored."""
+        self.collection.delete(list(keys))
+
+    async def adelete_keys(self, keys: Sequence[str]) -> None:
+        """Async `delete_keys`."""
+        await run_in_executor(None, self.delete_keys, keys)
+
+    def drift(self) -> Drift:
+        """Compare the book with the store; changes nothing. Reads the ids of both."""
+        if self._store is None:
+            raise InvalidArgumentError("this record manager was given no store= to compare with")
+        recorded = self.list_keys()
+        stored = self._store.collection.get(include=[])["ids"]
+        there, known = set(stored), set(recorded)
+        return Drift([key for key in recorded if key not in there], [id for id in stored if id not in known])
+
+    async def adrift(self) -> Drift:
+        """Async `drift`."""
+        return await run_in_executor(None, self.drift)

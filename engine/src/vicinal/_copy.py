@@ -1,0 +1,166 @@
+"""How is one collection copied while others write to it?
+
+SQLite's own online backup gives one committed state. The vectors of that state are rows that nobody
+changes any more, so they are copied after it. (Hard links would not do: both collections would append to
+one file.) A copy that becomes a collection is made in `forking-<id>/`, and moved to its place, whole, in
+the transaction that enters its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID, uuid4
+
+from vicinal._live import LiveCollection
+from vicinal._opened import OpenCollections
+from vicinal._request import CollectionInfo
+from vicinal._storage import changes, checkpoint
+from vicinal._storage.database import Database
+from vicinal._storage.files import Files
+from vicinal._storage.schema import RECORDS
+from vicinal.errors import CorruptionError, NotFoundError, StorageError
+
+_BLOCK = 8 << 20
+
+
+class Copy(Protocol):
+    """A collection that has everything but a name."""
+
+    def install(self, info: CollectionInfo) -> None:
+        """Put it where it is looked for; the name is entered next."""
+
+    def keep(self) -> None:
+        """The name is entered: it is a collection. Without this, it goes when the block ends."""
+
+
+@contextmanager
+def staged(opened: OpenCollections, source: LiveCollection, id: UUID, files: Files) -> Iterator[Copy]:
+    """A copy of one committed state of a collection; gone again unless it is kept."""
+    made = _Memory(opened, source, id) if opened.path is None else _Files(opened.path, source, id, files)
+    try:
+        made.fill()
+        yield made
+    finally:
+        made.discard()
+
+
+class _Memory:
+    def __init__(self, opened: OpenCollections, source: LiveCollection, id: UUID) -> None:
+        self._opened, self._source, self._id = opened, source, id
+        self._copy = opened.unnamed(source.info)
+        self._kept = False
+
+    def fill(self) -> None:
+        with self._source.read_state() as state:  # in memory, this also keeps writers out
+            self._source.database.copy_into(self._copy.database)
+            if state.dimension is not None and state.rows:
+                store = self._copy.vectors(state.dimension, state.generation)
+                store.append(0, self._source.committed_vectors(state))
+
+    def install(self, info: CollectionInfo) -> None:
+        self._copy.info = info
+        self._opened.adopt(self._copy)
+
+    def keep(self) -> None:
+        self._kept = True
+
+    def discard(self) -> None:
+        if not self._kept:
+            self._opened.forget(self._id)
+            self._copy.close()
+
+
+class _Files:
+    def __init__(self, root: Path, source: LiveCollection, id: UUID, files: Files) -> None:
+        self._source, self._files = source, files
+        self._staged = root / f"forking-{id}"
+        self._final = root / "collections" / str(id)
+        self._kept = False
+
+    def fill(self) -> None:
+        assert self._source.directory is not None
+        self._files.make_directory(self._staged)
+        # Before the records: what the graph hides must be dead in them, too.
+        with suppress(StorageError, OSError):  # replaced or removed just now; it can be rebuilt
+            places = (self._source.directory / "checkpoints", self._staged / "checkpoints")
+            checkpoint.copy(*places, "graph", self._files)
+        copy_collection(
+            self._source.database, self._source.directory, self._staged, self._files, purpose="fork"
+        )
+
+    def install(self, info: CollectionInfo) -> None:  # noqa: ARG002 - files know no names
+        self._files.replace(self._staged, self._final)
+
+    def keep(self) -> None:
+        self._kept = True
+
+    def discard(self) -> None:
+        if not self._kept:
+            for place in (self._staged, self._final):
+                self._files.remove_tree(place)
+
+
+def copy_collection(source: Database, directory: Path, place: Path, files: Files, *, purpose: str) -> None:
+    """Bring a directory to one committed state of a collection; an earlier copy of it saves work."""
+    files.make_directory(place)
+    missing = None
+    while True:
+        copied = copied_database(source, place / "records.sqlite3")
+        with closing(Database(copied, RECORDS, must_exist=True)) as database, database.read() as tx:
+            state = changes.state(tx)
+        if state.dropped:
+            raise NotFoundError(kind="Collection", key=directory.name)
+        name = f"vectors-{state.generation}.f32"
+        try:
+            if state.dimension is not None and state.rows:
+                size = state.rows * state.dimension * 4
+                _copy_bytes(directory / name, place / name, size, files)
+        except FileNotFoundError:
+            if missing == name:
+                raise CorruptionError(path=str(directory / name), problem="is missing") from None
+            missing = name  # compacted in between: copy the state that followed
+            files.remove(copied)
+            continue
+        files.step(f"{purpose}: vectors copied")
+        install_database(copied, place / "records.sqlite3", files)
+        files.step(f"{purpose}: collection replaced")
+        for old in place.glob("vectors-*.f32"):
+            if old.name != name:
+                files.remove(old)
+        return
+
+
+def copied_database(source: Database, target: Path) -> Path:
+    """One committed state of a database, in a file beside its target."""
+    temporary = target.with_name(f"{target.name}-{uuid4().hex}")
+    source.copy(temporary)
+    return temporary
+
+
+def install_database(temporary: Path, target: Path, files: Files) -> None:
+    """Give a copied database its final name, durably; nothing of an earlier one may linger beside it."""
+    files.sync_path(temporary)
+    for suffix in ("-wal", "-shm"):
+        files.remove(target.with_name(target.name + suffix))
+    files.replace(temporary, target)
+
+
+def _copy_bytes(source: Path, target: Path, size: int, files: Files) -> None:
+    """The first `size` bytes; blocks that an earlier copy holds already are compared, not written."""
+    with source.open("rb") as reading:
+        writing = files.open(target, create=True)
+        with target.open("rb") as held:
+            for offset in range(0, size, _BLOCK):
+                block = reading.read(min(_BLOCK, size - offset))
+                if len(block) < min(_BLOCK, size - offset):
+                    raise StorageError(path=str(source), problem=f"ends before byte {size}")
+                found = held.read(len(block))
+                if found != block:
+                    same = len(found) if block.startswith(found) else 0
+                    files.write_at(writing, memoryview(block)[same:], offset + same)
+                    held.seek(offset + len(block))
+        files.sync(writing)
+        writing.close()

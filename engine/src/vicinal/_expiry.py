@@ -1,0 +1,72 @@
+"""When does a record cease to be there?
+
+A collection that is created with an `expiry` in its configuration looks at one metadata key of every
+record: the moment, a datetime or seconds since 1970, from which it is not there any more. Every read, and
+every write that meets its id, leaves such a record out; its row goes for good with the next removal.
+
+The clock is rounded down to whole seconds, so that the mask of what is still there repeats. A record is
+never gone early, and at most a second late. One whose key is missing or null never expires.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vicinal import _request as r
+from vicinal._filter import Node
+from vicinal._filter.ast import Compare, Kind, Not, Operand, Or
+from vicinal._filter.masks import Mask
+from vicinal._filter.values import classify, lookup
+from vicinal._live import Snapshot
+from vicinal._storage.metadata import decode
+from vicinal.config import ExpiryConfiguration
+
+_MICROSECONDS = 1_000_000
+
+
+def allowed(snapshot: Snapshot, ids: Sequence[str] | None, where: Node | None) -> Mask | None:
+    """The rows that ids and filter allow and that have not expired; None allows all."""
+    mask = snapshot.select(ids, where)
+    expiry = snapshot.live.info.configuration.expiry
+    if expiry is None:
+        return mask
+    there = snapshot.select(None, Not(expired(expiry)))
+    assert there is not None
+    return there if mask is None else mask & there
+
+
+def expired(expiry: ExpiryConfiguration) -> Node:
+    """The condition that a record fulfils whose time has come."""
+    now = int(time.time())
+    seconds = Compare(expiry.key, "lte", Operand(Kind.INT, now))
+    moment = Compare(expiry.key, "lte", Operand(Kind.TIME, now * _MICROSECONDS))
+    return Or((seconds, moment))
+
+
+def expired_ids(
+    expiry: ExpiryConfiguration | None, rows: Mapping[str, int], existing: Mapping[int, tuple[Any, ...]]
+) -> dict[str, int]:
+    """id → row of those existing records whose time has come; their metadata stands second to last."""
+    if expiry is None:
+        return {}
+    now = int(time.time())
+    return {id: row for id, row in rows.items() if _is_over(decode(existing[row][-2]), expiry.key, now)}
+
+
+def stamped(expiry: ExpiryConfiguration | None, request: r.Write) -> r.Write:
+    """A write with the collection's time to live on what it adds, unless a record brings its own."""
+    if expiry is None or expiry.ttl_s is None or request.mode == "update":
+        return request
+    end = time.time() + expiry.ttl_s
+    given = request.metadatas or (None,) * len(request.ids)
+    return replace(request, metadatas=tuple({expiry.key: end, **(metadata or {})} for metadata in given))
+
+
+def _is_over(metadata: Mapping[str, Any] | None, key: str, now: int) -> bool:
+    kind, value = classify(lookup(metadata, key, None))
+    if kind in (Kind.INT, Kind.FLOAT):
+        return bool(value <= now)
+    return kind is Kind.TIME and bool(value <= now * _MICROSECONDS)

@@ -1,0 +1,168 @@
+"""Which columns are there, what do they cover, and which rows do they select?
+
+The columns of one open collection. A filter that names a key has its column brought to the view's change;
+in a collection of some size the background does so beforehand, for every key whose values are short, so
+that even the first filter on a key finds it ready. Masks are kept, because filters repeat.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from vicinal import _derived
+from vicinal._filter import Node
+from vicinal._filter.masks import Fields, Mask, evaluate
+from vicinal._filter.values import lookup
+from vicinal._index import columns
+from vicinal._index.columns import Column, Covered
+from vicinal._index.view import Rows, View
+from vicinal._storage import changes, records
+from vicinal._storage.database import Transaction
+from vicinal._storage.files import Files
+from vicinal._storage.metadata import decode
+
+_MASKS_MAX = 64
+_SLICE_ROWS = 2_000  # of the background, while no filter can be prepared: some 15 ms
+_SAMPLE_ROWS = 500
+_KEYS_MAX = 32  # prepared unasked
+_STRING_MAX = 64  # characters; keys with longer values are prepared when somebody filters on them
+
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+_NOTHING = (Covered(0, 0, 0), columns.empty())
+
+
+class LiveColumns:
+    """Every method may be called from any thread."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._changing = Lock()
+        self._held: dict[str, tuple[Covered, Column]] = {}
+        self._masks: OrderedDict[tuple[int, Node], Mask] = OrderedDict()
+        self._unread = directory is not None  # whether the checkpoint may hold something
+
+    def mask(self, change: int, node: Node, fields: Fields) -> Mask:
+        """A boolean per row of the change's view; the caller has prepared the columns."""
+        key = (change, node)
+        with self._changing:
+            mask = self._masks.get(key)
+            if mask is not None:
+                self._masks.move_to_end(key)
+                return mask
+        mask = evaluate(node, fields)
+        mask.flags.writeable = False
+        with self._changing:
+            self._masks[key] = mask
+            while len(self._masks) > _MASKS_MAX:
+                self._masks.popitem(last=False)
+        return mask
+
+    def prepare(self, tx: Transaction, view: View, keys: Sequence[str]) -> dict[str, Column]:
+        """Columns at a view's change, caught up together so that metadata is decoded once."""
+        with self._changing:
+            self._read(view)
+            return self._advance(tx, view, keys, view.rows)
+
+    def refresh(self, tx: Transaction, view: View) -> bool:
+        """Bring the columns a little nearer to the view; whether there is more to do."""
+        with self._changing:
+            self._read(view)
+            if not self._held:
+                self._held = dict.fromkeys(_short_keys(tx), _NOTHING)
+            all_covered = [covered for covered, _ in self._held.values()]
+            known = [covered.rows if covered.generation == view.generation else 0 for covered in all_covered]
+            stop = min(view.rows, min(known, default=0) + _SLICE_ROWS)
+            self._advance(tx, view, list(self._held), stop)
+            return bool(self._held) and stop < view.rows
+
+    def save(self, directory: Path, view: View, files: Files) -> None:
+        """Keep the columns that are at the view's change."""
+        with self._changing:
+            now = Covered(view.change, view.generation, view.rows)
+            held = {key: column for key, (covered, column) in self._held.items() if covered == now}
+            packed = {key: columns.pack(column) for key, column in held.items()}
+        if packed:
+            _derived.save_columns(directory, view, packed, files)
+
+    def _read(self, view: View) -> None:
+        """Take what the checkpoint holds, once."""
+        if self._unread and self._directory is not None:
+            self._unread = False
+            self._held.update(_derived.load_columns(self._directory, view))
+
+    def _advance(self, tx: Transaction, view: View, keys: Sequence[str], stop: int) -> dict[str, Column]:
+        """Columns that cover the view's change up to a row at least."""
+        ready: dict[str, Column] = {}
+        behind: dict[Covered, list[str]] = {}
+        for key in keys:
+            covered, column = self._held.get(key, _NOTHING)
+            current = (covered.change, covered.generation) == (view.change, view.generation)
+            if current and covered.rows >= stop:
+                ready[key] = column
+            else:
+                behind.setdefault(covered, []).append(key)
+        for covered, group in behind.items():
+            ready.update(self._extend(tx, view, group, covered, stop))
+        return ready
+
+    def _extend(
+        self, tx: Transaction, view: View, keys: list[str], covered: Covered, stop: int
+    ) -> dict[str, Column]:
+        """Columns from what they cover, or from nothing, to the view's change and up to a row."""
+        altered: Rows | None = None
+        if covered.rows and covered.generation == view.generation:
+            if covered.change == view.change:
+                altered = _NO_ROWS
+            elif covered.change < view.change:
+                delta = changes.since(tx, covered.change)
+                altered = None if delta is None else np.unique(delta.altered)
+        bases = {key: self._held.get(key, _NOTHING)[1] for key in keys}
+        rows = covered.rows
+        if altered is None:
+            rows, altered, bases = 0, _NO_ROWS, {key: columns.empty() for key in keys}
+        found = _values(tx, keys, rows, stop, altered[altered < rows])
+        altered = altered[altered < stop]
+        extended = {key: columns.extend(bases[key], max(rows, stop), altered, found[key]) for key in keys}
+        if covered.change <= view.change:  # an older view than the columns' gets its own, which are not kept
+            now = Covered(view.change, view.generation, max(rows, stop))
+            self._held.update({key: (now, column) for key, column in extended.items()})
+        return extended
+
+
+def _short_keys(tx: Transaction) -> list[str]:
+    """The commonest keys of the first records that have short values only."""
+    counts: Counter[str] = Counter()
+    long: set[str] = set()
+    for _, text in records.scan(tx, "metadata", 0, _SAMPLE_ROWS):
+        for key, value in (decode(text) or {}).items() if text is not None else ():
+            counts[key] += 1
+            if isinstance(value, dict) or len(str(value)) > _STRING_MAX:
+                long.add(key)
+    return [key for key, _ in counts.most_common() if key not in long][:_KEYS_MAX]
+
+
+def _values(
+    tx: Transaction, keys: list[str], first: int, stop: int, altered: Rows
+) -> dict[str, list[tuple[int, Any]]]:
+    """(row, value) of each key for rows from `first` to `stop` and for those altered before."""
+    found: dict[str, list[tuple[int, Any]]] = {key: [] for key in keys}
+    if "#id" in found:
+        again = records.fetch(tx, altered.tolist(), "id").values()
+        found["#id"] = [*again, *records.scan(tx, "id", first, stop)]
+    inside = [key for key in keys if key != "#id"]
+    if inside:
+        again = records.fetch(tx, altered.tolist(), "metadata").values()
+        pairs: Iterator[tuple[Any, ...]] = chain(again, records.scan(tx, "metadata", first, stop))
+        for row, text in pairs:  # row by row, so that other threads get their turn
+            if text is not None:
+                metadata = decode(text)
+                for key in inside:
+                    found[key].append((row, lookup(metadata, key)))
+    return found

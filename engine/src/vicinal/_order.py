@@ -1,0 +1,111 @@
+"""In which order does `get(order_by=…)` list records, and which values of a key are there?
+
+Works on columns (`_index/columns.py`), never on JSON: a record's place is a number, computed for all rows
+at once. Values of different kinds are ordered by kind: null, false, true, numbers, dates and datetimes,
+strings, lists, objects. Numbers compare mathematically, NaN after all others; strings by code point;
+dates and datetimes by instant; lists and objects by their JSON text. A record without the key has no place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal._filter.ast import Kind
+from vicinal._index.columns import Column
+from vicinal._index.view import Rows
+from vicinal._live import Snapshot
+from vicinal._request import OrderBy
+
+Ranks = NDArray[np.int64]
+_EXACT_AS_FLOAT = 2**53
+_BIG = 255  # how a column marks integers beyond 64 bits
+_LAST = np.iinfo(np.int64).max
+
+
+def ordered(snapshot: Snapshot, rows: Rows, order: Sequence[OrderBy]) -> Rows:
+    """Rows sorted by one key after the other; equal ones stay as they came, those without the key last."""
+    columns = columns_of(snapshot, [by.key for by in order])
+    for by in reversed(order):
+        ranks = ranks_of(columns[by.key], rows)
+        missing = ranks < 0
+        ranks = -ranks if by.descending else ranks
+        ranks[missing] = _LAST
+        rows = rows[np.argsort(ranks, kind="stable")]
+    return rows
+
+
+def columns_of(snapshot: Snapshot, keys: Sequence[str]) -> dict[str, Column]:
+    """The columns of keys at the snapshot's change."""
+    return snapshot.live.columns.prepare(snapshot.tx, snapshot.view, list(dict.fromkeys(keys)))
+
+
+def ranks_of(column: Column, rows: Rows) -> Ranks:
+    """The place of each row's value among all of them: equal values share one, −1 is no value."""
+    kinds, values = column.kinds[rows], column.values[rows]
+    ranks = np.full(len(rows), -1, dtype=np.int64)
+    first = 0
+    for group in _GROUPS:
+        chosen = np.flatnonzero(np.isin(kinds, group))
+        if not len(chosen):
+            continue
+        if Kind.INT in group:
+            within = _rank_numbers(column, rows[chosen], kinds[chosen], values[chosen])
+        elif group[0] in (Kind.STRING, Kind.LIST, Kind.OBJECT):
+            within = _rank_texts(column, values[chosen])
+        else:
+            within = _dense(values[chosen])
+        ranks[chosen] = first + within
+        first += int(within.max()) + 1
+    return ranks
+
+
+_GROUPS: tuple[tuple[int, ...], ...] = (
+    (Kind.NULL,),
+    (Kind.BOOL,),
+    (Kind.INT, Kind.FLOAT, _BIG),
+    (Kind.TIME,),
+    (Kind.STRING,),
+    (Kind.LIST,),
+    (Kind.OBJECT,),
+)
+
+
+def _dense(values: NDArray[Any]) -> Ranks:
+    """0 for the least value, 1 for the next …"""
+    return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _rank_texts(column: Column, codes: Ranks) -> Ranks:
+    """Codes ranked as the texts that they stand for."""
+    present, inverse = np.unique(codes, return_inverse=True)
+    strings = column.dictionary.strings
+    by_text = sorted(range(len(present)), key=lambda i: strings[present[i]])
+    place = np.empty(len(present), dtype=np.int64)
+    place[by_text] = np.arange(len(present))
+    return place[inverse.reshape(-1)]
+
+
+def _rank_numbers(column: Column, rows: Rows, kinds: NDArray[np.uint8], values: Ranks) -> Ranks:
+    """Integers and floats together, exactly."""
+    ints, floats = kinds == Kind.INT, kinds == Kind.FLOAT
+    if ints.all():
+        return _dense(values)
+    inside = np.abs(values[ints].astype(np.float64)) < _EXACT_AS_FLOAT
+    if inside.all() and (ints | floats).all():
+        return _dense(np.where(ints, values.astype(np.float64), values.view(np.float64)))
+    numbers = [_number(column, row, kind, value) for row, kind, value in zip(rows, kinds, values)]
+    places: dict[tuple[bool, Any], int] = {}
+    for number in sorted({(math.isnan(n), 0 if math.isnan(n) else n) for n in numbers}):
+        places[number] = len(places)
+    return np.array([places[math.isnan(n), 0 if math.isnan(n) else n] for n in numbers], dtype=np.int64)
+
+
+def _number(column: Column, row: Any, kind: int, value: Any) -> int | float:
+    if kind == _BIG:
+        return column.big[int(row)]
+    return int(value) if kind == Kind.INT else float(np.int64(value).view(np.float64))

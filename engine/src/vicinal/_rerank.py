@@ -1,0 +1,72 @@
+"""In which order does a reranker put what was found?
+
+A reranker reads the question together with each document, which is slow and good, so it is given only the
+best few of a search. Any callable will do: `(query, documents) -> scores`, larger is better; an object with
+`predict` (a cross-encoder of sentence-transformers) or `rank` methods of that kind; or a registered name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from vicinal import _request as r
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+
+Reranker = Callable[[str, "list[str]"], Sequence[float]]
+
+_REGISTERED: dict[str, Reranker] = {}
+
+
+def register_reranker(name: str, reranker: Reranker) -> None:
+    """Make a reranker known to this process by a name, for `query(rerank=name)`."""
+    _REGISTERED[name] = reranker
+
+
+def reranker_of(given: Any) -> Reranker:
+    """The function behind what the caller gave."""
+    if isinstance(given, str):
+        if given not in _REGISTERED:
+            known = ", ".join(sorted(_REGISTERED)) or "none"
+            raise InvalidArgumentError(
+                f"rerank: no reranker is registered as {given!r} (known: {known}); call "
+                "vicinal.register_reranker(name, function) first, or pass the function itself"
+            )
+        return _REGISTERED[given]
+    predict = getattr(given, "predict", None)
+    if callable(predict):
+        return lambda query, documents: list(predict([(query, document) for document in documents]))
+    if callable(given):
+        return given  # type: ignore[no-any-return]
+    raise ArgumentTypeError(
+        argument="rerank", expected="a function (query, documents) -> scores, or a registered name", got=given
+    )
+
+
+def reranked(part: r.Records, query: str, rerank: Reranker, k: int) -> r.Records:
+    """The best k of what was found, by the reranker; records without a document stand last."""
+    documents = part.documents or []
+    having = [at for at, document in enumerate(documents) if document is not None]
+    given = list(rerank(query, [documents[at] or "" for at in having])) if having else []
+    if len(given) != len(having):
+        raise InvalidArgumentError(
+            f"rerank: the reranker gave {len(given)} scores for {len(having)} documents; it must give one "
+            "for each"
+        )
+    scores = np.full(len(documents), -np.inf)
+    scores[having] = np.asarray(given, dtype=np.float64).reshape(len(having))
+    if np.isnan(scores).any():
+        raise InvalidArgumentError("rerank: the reranker gave a score that is not a number")
+    order = np.argsort(-scores, kind="stable")[:k]
+    chosen: dict[str, Any] = {}
+    for column in fields(part):
+        values = getattr(part, column.name)
+        if values is not None:
+            chosen[column.name] = (
+                values[order] if isinstance(values, np.ndarray) else [values[at] for at in order]
+            )
+    chosen["rerank_scores"] = scores[order].tolist()
+    return replace(part, **chosen)

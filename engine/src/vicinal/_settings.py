@@ -1,0 +1,79 @@
+"""What may a client do, and where does it keep its collections?
+
+Chroma's `Settings`, as far as they mean something without a server. As in Chroma, a setting that is not
+given is taken from the environment, where it has its name in capitals: `ALLOW_RESET`, `IS_PERSISTENT`,
+`PERSIST_DIRECTORY`. No file is read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+
+_OBSOLETE = "chroma_db_impl"
+
+
+class Settings(BaseModel):
+    """How a client behaves. Chroma's other settings are accepted, and have no effect.
+
+    Raises:
+        InvalidArgumentError: A value of the wrong kind, or `chroma_db_impl`, which Chroma gave up.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    is_persistent: bool = False
+    """Whether `Client(settings)` keeps its collections in `persist_directory`, or in memory."""
+    persist_directory: str | Path = "./vicinal"
+    """The directory of `Client(settings)` and `AdminClient(settings)`, when they are persistent."""
+    allow_reset: bool = False
+    """Whether `reset()` may delete everything."""
+    anonymized_telemetry: bool = False
+    """Accepted for Chroma's sake: there is no telemetry to turn off."""
+
+    def __init__(self, **values: Any) -> None:
+        for name in Settings.model_fields:
+            if name not in values and name.upper() in os.environ:
+                values[name] = os.environ[name.upper()]
+        if values.get(_OBSOLETE) is not None:
+            raise InvalidArgumentError(
+                f"Settings({_OBSOLETE}=…) is from before Chroma 0.4. Use PersistentClient(path=…), or "
+                "Settings(is_persistent=True, persist_directory=…)"
+            )
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"][:1]))
+            raise InvalidArgumentError(f"Settings.{where}: {first['msg']}, got {first['input']!r}") from None
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def require(self, name: str) -> Any:
+        """The value of a setting; `InvalidArgumentError` when it has none."""
+        value = getattr(self, name, None)
+        if value is None:
+            raise InvalidArgumentError(f"Settings.{name} is needed, and has no value")
+        return value
+
+
+def directory_of(value: Any, argument: str) -> Path:
+    """A path that the operating system can be given."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise ArgumentTypeError(argument=argument, expected="a str or Path", got=value)
+    if "\0" in str(value):
+        raise InvalidArgumentError(f"{argument}: a NUL character cannot be part of a path, got {value!r}")
+    return Path(value).expanduser()
+
+
+def settings_of(given: Settings | None, **fixed: Any) -> Settings:
+    """A copy of what a client was given, with what its class decides itself."""
+    if given is not None and not isinstance(given, Settings):
+        raise ArgumentTypeError(argument="settings", expected="a vicinal.config.Settings", got=given)
+    return (given or Settings()).model_copy(update=fixed)

@@ -1,0 +1,148 @@
+"""How is a database read without a byte being written beside it?
+
+SQLite in WAL mode needs a `-wal` and a `-shm` file, and makes them even to read. So there are two cases.
+While a writer has the database open, both files are there, and SQLite reads them without writing. When
+nobody has it open, there is no `-wal`, the file is whole by itself, and it is opened as one that never
+changes. Should a writer come or go during that, the reading is void (`UnsettledError`) and is done again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Union
+from urllib.parse import quote
+
+from vicinal._storage import forks
+from vicinal._storage.database import Database, Transaction
+from vicinal._storage.files import Files, OpenFile, translated
+from vicinal._storage.schema import Schema
+from vicinal.errors import FormatVersionError, ReadOnlyError, StorageError
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+Footing = Union[str, "tuple[int, ...]"]
+"""What a reading rests on: a writer's `-wal` file, or a file that has stayed as it was."""
+_SHARED = "shared with writers"
+
+
+class UnsettledError(Exception):
+    """A writer came or went during a reading, which is therefore void."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path, self.problem = path, problem
+
+
+class ReadOnlyFiles(Files):
+    """The file system, as far as nothing is written."""
+
+    read_only = True
+
+    def open(self, path: Path, *, create: bool) -> OpenFile:
+        if create and not path.exists():
+            raise ReadOnlyError(path=str(path), operation="making it")
+        with translated(path, except_missing=True):
+            return OpenFile(os.open(path, os.O_RDONLY | _BINARY), path)
+
+    def make_directory(self, path: Path) -> None:
+        raise ReadOnlyError(path=str(path), operation="making it")
+
+    def replace(self, source: Path, target: Path) -> None:
+        raise ReadOnlyError(path=str(target), operation=f"replacing it by {source.name}")
+
+    def remove(self, path: Path) -> None:
+        raise ReadOnlyError(path=str(path), operation="removing it")
+
+    def remove_tree(self, path: Path) -> None:
+        raise ReadOnlyError(path=str(path), operation="removing it")
+
+
+class ReadOnlyDatabase(Database):
+    """One SQLite file that is only read, whoever writes to it meanwhile."""
+
+    _idle_on: Footing | None = None
+    """What the idle connections rest on."""
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Always refused."""
+        if self.path is not None:
+            raise ReadOnlyError(path=str(self.path), operation="writing")
+        with super().write() as tx:
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A snapshot; `UnsettledError` when it turns out at the end that it was none."""
+        with self._settled(), super().read() as tx:
+            yield tx
+
+    def copy(self, target: Path) -> None:
+        """Write one committed state to another file."""
+        with self._settled():
+            super().copy(target)
+
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Connections in the block rest on one footing, from beginning to end."""
+        before = self._footing()
+        with forks.transaction():
+            if before != self._idle_on:
+                self.disconnect()
+            self._idle_on = before
+        try:
+            yield
+        finally:
+            if before != self._footing():
+                assert self.path is not None
+                raise UnsettledError(self.path, "was changed while it was being read")
+
+    def _give_back(self, connection: Transaction) -> None:
+        """One that shares with writers is not kept: it would keep a writer in this process from opening."""
+        super()._give_back(connection)
+        if self._idle_on == _SHARED:
+            self.disconnect()
+
+    def _footing(self) -> Footing:
+        path = self.path
+        assert path is not None
+        if not self._beside("-wal").exists():
+            with translated(path):
+                found = path.stat()
+            return found.st_ino, found.st_size, found.st_mtime_ns
+        if not self._beside("-shm").exists():
+            raise UnsettledError(path, "has a -wal file and no -shm file; open it once without read_only")
+        return _SHARED
+
+    def _beside(self, suffix: str) -> Path:
+        assert self.path is not None
+        return self.path.with_name(self.path.name + suffix)
+
+    def _location(self, *, create: bool) -> str:  # noqa: ARG002 - nothing is ever made
+        assert self.path is not None
+        how = "readonly_shm=1" if self._footing() == _SHARED else "immutable=1"
+        return f"file:{quote(str(self.path.absolute()))}?mode=ro&{how}"
+
+    def _prepare(self, schema: Schema, must_exist: bool) -> None:  # noqa: ARG002 - it always must
+        with self._settled(), self.translated():
+            found = self._version()
+        assert self.path is not None
+        if not found:
+            raise UnsettledError(self.path, "is being made, or is empty")
+        if found > schema.version:
+            raise FormatVersionError(path=str(self.path), found=found, supported=schema.version)
+        if found < schema.version:
+            raise StorageError(
+                path=str(self.path),
+                problem=f"is in format {found}; this Vicinal reads format {schema.version}. Open it once "
+                "without read_only, which brings it up to date",
+            )
+
+
+def database(path: Path | None, schema: Schema, files: Files, *, must_exist: bool) -> Database:
+    """A database that is read and written, or one that is only read, as its files are."""
+    kind = ReadOnlyDatabase if files.read_only and path is not None else Database
+    return kind(path, schema, must_exist=must_exist)

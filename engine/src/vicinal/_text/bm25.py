@@ -1,0 +1,366 @@
+"""Which rows are most about these words?
+
+BM25 with the statistics of the records that are there now: how many they are, how long on average, how
+many of them have a word. Nothing of it is stored, so deletions and alterations need no second look.
+
+    score(q, d) = Σ_t idf(t) · tf · (k1 + 1) / (tf + k1 · (1 − b + b · |d| / avg))
+    idf(t) = ln(1 + (N − df + 0.5) / (df + 0.5))
+
+N, df and avg are taken over the live rows that have at least one term; |d| counts terms with repetitions. A
+word that stands twice in a question counts twice. idf is Lucene's, never negative; the factor k1 + 1, which
+changes no order, is kept as in Robertson and Zaragoza, The Probabilistic Relevance Framework (2009).
+
+The search is exact. Rare terms come first; once no row that they have not found can still be among the best
+k, the others are only looked up for the rows that can (MaxScore: Turtle and Flood, 1995).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal._text import postings
+from vicinal._text.analysis import Analyser
+from vicinal._text.best import Scores, best, floor
+from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
+
+K1 = 1.2
+B = 0.75
+_BATCH = 4096
+
+
+class Vocabulary:
+    """Terms and their codes. Only ever grows, so that versions of an index can share it."""
+
+    def __init__(self, terms: Iterable[str] = ()) -> None:
+        self.terms = list(terms)
+        self.codes = {term: code for code, term in enumerate(self.terms)}
+
+    def code(self, term: str) -> int:
+        """A term's code, new if need be. For the one thread that extends an index."""
+        code = self.codes.get(term)
+        if code is None:
+            code = len(self.terms)
+            self.terms.append(term)
+            self.codes[term] = code  # last: who finds it may look it up
+        return code
+
+
+@dataclass(frozen=True)
+class TextIndex:
+    """One version of the words of one field; immutable but for the vocabulary, which only grows."""
+
+    vocabulary: Vocabulary
+    postings: Postings
+    lengths: NDArray[np.float32]
+    """By row, how many terms it has, with repetitions."""
+
+    @property
+    def rows(self) -> int:
+        """The index covers rows below this one."""
+        return len(self.lengths)
+
+
+def empty() -> TextIndex:
+    """An index of nothing."""
+    return TextIndex(Vocabulary(), postings.EMPTY, np.empty(0, dtype=np.float32))
+
+
+def extend(
+    old: TextIndex,
+    analyser: Analyser,
+    rows: int,
+    texts: Iterable[tuple[int, str]],
+    forgotten: Rows | None = None,
+) -> TextIndex:
+    """The next version, `rows` long.
+
+    Args:
+        texts: Row and text, each row once: of new rows, and of old ones whose text was altered. A row that is
+            not named keeps what it has, which for a new one is nothing.
+        forgotten: Old rows that have no text any more.
+    """
+    numbers: list[int] = [] if forgotten is None else np.asarray(forgotten).tolist()
+    parts: list[tuple[Rows, Codes, Weights]] = []
+    lengths = np.zeros(rows, dtype=np.float32)
+    lengths[: old.rows] = old.lengths
+    lengths[numbers] = 0
+    for batch in _batches(texts, _BATCH):
+        given = np.array([row for row, _ in batch], dtype=np.int64)
+        numbers.extend(given.tolist())
+        at, codes, counts = _counted(old.vocabulary, analyser, [text for _, text in batch])
+        lengths[given] = np.bincount(at, weights=counts, minlength=len(given))
+        parts.append((given[at], codes, counts))
+    changed = np.array(numbers, dtype=np.int64)
+    none = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    entries = [np.concatenate(column) for column in zip(*(parts or [none]))]
+    return TextIndex(old.vocabulary, postings.extend(old.postings, rows, changed, *entries), lengths)
+
+
+def merged(old: TextIndex, alive: Mask | None = None, *, everything: bool = False) -> TextIndex:
+    """The same in fewer segments; see `postings.merged`."""
+    return replace(old, postings=postings.merged(old.postings, alive, everything=everything))
+
+
+def _batches(texts: Iterable[tuple[int, str]], size: int) -> Iterator[list[tuple[int, str]]]:
+    batch: list[tuple[int, str]] = []
+    for pair in texts:
+        batch.append(pair)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class _Numbered(dict[str, int]):
+    """Distinct words of a batch, numbered as they come."""
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
+
+
+def _counted(vocabulary: Vocabulary, analyser: Analyser, texts: Sequence[str]) -> tuple[Rows, Codes, Weights]:
+    """For every term of every text: the text's position, the term's code, how often it occurs."""
+    numbered = _Numbered()
+    words = [analyser.words(text) for text in texts]
+    sizes = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+    numbers = np.fromiter(
+        map(numbered.__getitem__, chain.from_iterable(words)), dtype=np.int64, count=int(sizes.sum())
+    )
+    cut = [[vocabulary.code(term) for term in analyser.terms(word)] for word in numbered]
+    widths = np.fromiter(map(len, cut), dtype=np.int64, count=len(cut))
+    flat = np.fromiter(chain.from_iterable(cut), dtype=np.int64, count=int(widths.sum()))
+    starts = np.cumsum(widths) - widths
+    # Each word of each text becomes as many entries as it has terms.
+    repeated = widths[numbers]
+    ends = np.cumsum(repeated)
+    within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - repeated, repeated)
+    codes = flat[np.repeat(starts[numbers], repeated) + within]
+    positions = np.repeat(np.repeat(np.arange(len(texts)), sizes), repeated)
+    keys = np.sort((positions << 32) | codes)
+    firsts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else keys
+    counts = np.diff(np.append(firsts, len(keys))).astype(np.float32)
+    distinct = keys[firsts]
+    return distinct >> 32, distinct & 0xFFFFFFFF, counts
+
+
+# --- statistics ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What BM25 must know of the live rows of one version; worth keeping while `alive` is current."""
+
+    alive: Mask | None
+    """None when every row that has terms is live."""
+    records: int
+    damping: NDArray[np.float64]
+    """By row, k1 · (1 − b + b · |d| / avg)."""
+    least: float
+    """The smallest damping of a live row that has terms."""
+    k1: float
+
+
+def statistics(index: TextIndex, alive: Mask, k1: float = K1, b: float = B) -> Statistics:
+    """Of the live rows; `alive` may be longer than the index, whose further rows have no terms.
+
+    One pass over the rows: 0.4 ms for 70,000. The index that is asked must be this one.
+    """
+    living = alive[: index.rows]
+    if len(living) < index.rows:
+        living = np.concatenate([living, np.zeros(index.rows - len(living), dtype=np.bool_)])
+    present = index.lengths > 0
+    counted = present & living
+    records = int(np.count_nonzero(counted))
+    average = float(index.lengths[counted].mean(dtype=np.float64)) if records else 1.0
+    damping = k1 * (1 - b + b * index.lengths.astype(np.float64) / average)
+    least = float(damping.min(where=counted, initial=np.inf)) if records else 0.0
+    everyone = records == int(np.count_nonzero(present))
+    return Statistics(None if everyone else living, records, damping, least, k1)
+
+
+# --- search -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A term's live entries and the weight that the question gives it."""
+
+    rows: NDArray[np.int32]
+    counts: Weights
+    weight: float
+    ceiling: float
+    """No row's share of the score is larger."""
+
+
+def search(
+    index: TextIndex,
+    terms: Iterable[str],
+    k: int,
+    stats: Statistics,
+    allowed: Mask | None = None,
+) -> tuple[Rows, Scores]:
+    """The best k rows and their scores, by descending score, then ascending row.
+
+    Args:
+        terms: The question's, from the analyser that the index was made with; repetitions count.
+        k: At most so many; fewer when fewer have any of the terms.
+        stats: `statistics` of this very index.
+        allowed: By row, whether it may be found; None: all live rows. The statistics are of all
+            live rows even so.
+    """
+    wanted = sorted(_wanted(index, Counter(terms), stats), key=lambda term: len(term.rows))
+    if not wanted or k < 1:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
+    permitted = None if allowed is None else _fit(allowed, index.rows)
+    scores = np.zeros(index.rows, dtype=np.float64)
+    left = sum(term.ceiling for term in wanted)
+    for at, term in enumerate(wanted):
+        if at and len(term.rows) * _WORTH > index.rows:
+            threshold = _kth(scores, k, permitted)
+            if left * (1 + 1e-9) < threshold:
+                return _finish(scores, wanted[at:], left, threshold, k, stats, permitted)
+        rows = term.rows.astype(np.intp)
+        scores[rows] += _shares(term, rows, term.counts, stats)
+        left -= term.ceiling
+    return best(scores, k, permitted)
+
+
+_WORTH = 40  # pruning is considered at terms that one row in so many has
+
+
+def _wanted(index: TextIndex, terms: Counter[str], stats: Statistics) -> Iterator[_Term]:
+    for name, times in terms.items():
+        code = index.vocabulary.codes.get(name)
+        if code is None:
+            continue
+        rows, counts = index.postings.find(code)
+        if stats.alive is not None:
+            living = stats.alive[rows]
+            rows, counts = rows[living], counts[living]
+        if len(rows):
+            weight = times * (stats.k1 + 1) * _idf(len(rows), stats.records)
+            most = float(counts.max())
+            yield _Term(rows, counts, weight, weight * most / (most + stats.least))
+
+
+def _idf(having: int, records: int) -> float:
+    return float(np.log1p((records - having + 0.5) / (having + 0.5)))
+
+
+def _shares(term: _Term, rows: Rows, counts: Weights, stats: Statistics) -> Scores:
+    shares = stats.damping[rows]
+    shares += counts
+    np.divide(counts, shares, out=shares)
+    shares *= term.weight
+    return shares
+
+
+def _kth(scores: Scores, k: int, permitted: Mask | None) -> float:
+    """A lower bound of the k-th best score so far; 0 when there are not so many."""
+    return floor(scores if permitted is None else scores * permitted, k)
+
+
+def _finish(
+    scores: Scores,
+    remaining: Sequence[_Term],
+    left: float,
+    threshold: float,
+    k: int,
+    stats: Statistics,
+    permitted: Mask | None,
+) -> tuple[Rows, Scores]:
+    """Add the remaining terms' shares to the rows that can still be among the best k."""
+    rows = np.flatnonzero(scores * (1 + 1e-9) >= threshold - left)
+    if permitted is not None:
+        rows = rows[permitted[rows]]
+    found = scores[rows]
+    for term in remaining:
+        _add(term, rows, found, stats)
+    positions, ranked = best(found, k, None)
+    return rows[positions], ranked
+
+
+def score(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics) -> Scores:
+    """The scores of given live rows, 0 where none of the terms occurs; the same as `search` gives them."""
+    found = np.zeros(len(rows), dtype=np.float64)
+    for term in sorted(_wanted(index, Counter(terms), stats), key=lambda term: len(term.rows)):
+        _add(term, np.asarray(rows, dtype=np.int64), found, stats)
+    return found
+
+
+def _add(term: _Term, rows: Rows, found: Scores, stats: Statistics) -> None:
+    """Add a term's shares to the scores of these rows."""
+    order = _ascending(term)
+    at = np.minimum(np.searchsorted(order.rows, rows), len(order.rows) - 1)
+    have = order.rows[at] == rows
+    found[have] += _shares(term, rows[have], order.counts[at[have]], stats)
+
+
+def _ascending(term: _Term) -> _Term:
+    """The entries in order of rows, as those of one segment already are."""
+    if (term.rows[1:] > term.rows[:-1]).all():
+        return term
+    order = np.argsort(term.rows)
+    return replace(term, rows=term.rows[order], counts=term.counts[order])
+
+
+def _fit(mask: Mask, rows: int) -> Mask:
+    """A mask of the index's length; rows that it does not know are not allowed."""
+    if len(mask) >= rows:
+        return mask[:rows]
+    return np.concatenate([mask, np.zeros(rows - len(mask), dtype=np.bool_)])
+
+
+def explain(index: TextIndex, terms: Iterable[str], row: int, stats: Statistics) -> dict[str, float]:
+    """Each term's share of a row's score; terms that it lacks are not named."""
+    shares: dict[str, float] = {}
+    for name, times in Counter(terms).items():
+        for term in _wanted(index, Counter({name: times}), stats):
+            at = np.flatnonzero(term.rows == row)
+            if len(at):
+                one = np.array([row], dtype=np.int64)
+                shares[name] = float(_shares(term, one, term.counts[at], stats)[0])
+    return shares
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def save(index: TextIndex, path: Path) -> None:
+    """Write everything to one file."""
+    known = index.vocabulary.terms[: len(index.vocabulary.terms)]
+    encoded = [term.encode("utf-8", "surrogatepass") for term in known]
+    ends = np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
+    arrays = postings.arrays_of(index.postings)
+    arrays |= {
+        "lengths": index.lengths,
+        "terms": np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        "term-ends": ends,
+    }
+    postings.write_arrays(path, arrays)
+
+
+def load(path: Path) -> TextIndex:
+    """What `save` wrote.
+
+    Raises:
+        ValueError: The file is damaged or of another format.
+    """
+    arrays = postings.read_arrays(path)
+    try:
+        text, ends = arrays["terms"].tobytes(), arrays["term-ends"].tolist()
+        lengths = arrays["lengths"].astype(np.float32)
+    except KeyError as error:
+        raise ValueError(f"{path.name} without {error}") from None
+    pieces = zip([0, *ends[:-1]], ends)
+    vocabulary = Vocabulary(text[start:end].decode("utf-8", "surrogatepass") for start, end in pieces)
+    return TextIndex(vocabulary, postings.from_arrays(arrays), lengths)

@@ -1,0 +1,249 @@
+"""Which rows hold this term, and with what weight?
+
+One inverted index for words and for the components of sparse vectors alike: a code (a word's number, a
+component's index) → rows in ascending order, with a weight each. It consists of a few segments, each in
+compressed sparse rows over its distinct codes; new rows make a new segment, and `merged` joins segments
+so that their sizes grow geometrically. Every version is immutable and shares its segments with the next.
+
+* A row's entries are those of one segment, its `home`. A row that is put in again, because its text was
+  altered in place, moves there, and what older segments hold of it no longer counts
+  (test_an_altered_row_loses_its_old_terms).
+* The index does not know which rows still hold a record: whoever asks brings that mask.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int64]
+Rows = NDArray[np.int64]
+Weights = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_NOWHERE = -1
+_GROWTH = 4  # a segment is joined to its younger neighbour unless it is this many times as large
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Entries ordered by code, then row."""
+
+    number: int
+    """Its name in `Postings.home`; never used twice."""
+    codes: Codes
+    """The distinct codes, ascending."""
+    starts: NDArray[np.int64]
+    """Where each code's entries begin, and at the end how many there are."""
+    rows: NDArray[np.int32]
+    weights: Weights
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def slice_of(self, code: int) -> slice:
+        """Where a code's entries stand."""
+        at = int(self.codes.searchsorted(code))
+        if at == len(self.codes) or self.codes[at] != code:
+            return slice(0, 0)
+        return slice(int(self.starts[at]), int(self.starts[at + 1]))
+
+
+@dataclass(frozen=True)
+class Postings:
+    """One version of the index."""
+
+    segments: tuple[Segment, ...]
+    home: NDArray[np.int32]
+    """By row, the number of the segment that holds its entries; −1 for none."""
+    stale: frozenset[int]
+    """Numbers of segments that hold entries of rows that have moved on."""
+    numbered: int
+    """How many segments were ever made."""
+
+    def find(self, code: int) -> tuple[NDArray[np.int32], Weights]:
+        """A code's rows, each once and in no particular order, and their weights."""
+        found = [self._in(segment, code) for segment in self.segments]
+        found = [pair for pair in found if len(pair[0])]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+        return np.concatenate([rows for rows, _ in found]), np.concatenate([weights for _, weights in found])
+
+    def _in(self, segment: Segment, code: int) -> tuple[NDArray[np.int32], Weights]:
+        where = segment.slice_of(code)
+        rows, weights = segment.rows[where], segment.weights[where]
+        if segment.number in self.stale and len(rows):
+            current = self.home[rows] == segment.number
+            return rows[current], weights[current]
+        return rows, weights
+
+    @property
+    def rows(self) -> int:
+        """The index covers rows below this one."""
+        return len(self.home)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        arrays = [array for s in self.segments for array in (s.codes, s.starts, s.rows, s.weights)]
+        return int(self.home.nbytes + sum(array.nbytes for array in arrays))
+
+
+EMPTY = Postings((), np.empty(0, dtype=np.int32), frozenset(), 0)
+
+
+def extend(
+    old: Postings,
+    rows: int,
+    changed: Rows,
+    entry_rows: NDArray[np.integer],
+    codes: Codes,
+    weights: Weights,
+) -> Postings:
+    """The next version, `rows` long. Price: the entries given, and one array as long as the rows.
+
+    Args:
+        rows: At least as many as before.
+        changed: Rows, new or old, whose entries are the ones given; an old one forgets those it had. One
+            that has no entries is empty from now on.
+        entry_rows: For each entry its row, one of `changed`.
+        codes: For each entry its code, 0 or more; no code twice in a row.
+        weights: For each entry its weight.
+    """
+    home = np.full(rows, _NOWHERE, dtype=np.int32)
+    home[: old.rows] = old.home
+    before = np.unique(home[changed])
+    stale = old.stale | frozenset(before[before != _NOWHERE].tolist())
+    home[changed] = old.numbered if len(codes) else _NOWHERE
+    segments = old.segments
+    if len(codes):
+        segments = (*segments, _segment(old.numbered, np.asarray(entry_rows), codes, weights))
+    return Postings(segments, home, stale, old.numbered + bool(len(codes)))
+
+
+def merged(old: Postings, alive: Mask | None = None, *, everything: bool = False) -> Postings:
+    """The same entries in fewer segments: each is then several times as large as the next.
+
+    Entries that no longer count, and those of rows that are not `alive`, are left behind where segments are
+    joined. A version that needs no joining is returned as it is; `everything` makes one segment.
+    """
+    sizes = [len(segment) for segment in old.segments]
+    first = 0 if everything else len(sizes)
+    total = 0
+    for at in range(len(sizes) - 1, 0, -1):
+        total += sizes[at]
+        if not everything and sizes[at - 1] < _GROWTH * total:
+            first = at - 1
+    if first >= len(sizes) or (first == len(sizes) - 1 and old.segments[first].number not in old.stale):
+        return old
+    joined = old.segments[first:]
+    parts = [_current(old, segment, alive) for segment in joined]
+    rows, codes, weights = (np.concatenate(column) for column in zip(*parts))
+    home = old.home.copy()
+    home[np.isin(home, [segment.number for segment in joined])] = _NOWHERE
+    home[rows] = old.numbered
+    segments = old.segments[:first]
+    if len(rows):
+        segments = (*segments, _segment(old.numbered, rows, codes, weights))
+    stale = old.stale & frozenset(segment.number for segment in segments)
+    return Postings(segments, home, stale, old.numbered + 1)
+
+
+def is_due(postings: Postings) -> bool:
+    """Whether `merged` would join segments, without doing it."""
+    sizes = [len(segment) for segment in postings.segments]
+    return any(sizes[at - 1] < _GROWTH * sum(sizes[at:]) for at in range(1, len(sizes)))
+
+
+def _segment(number: int, rows: NDArray[np.integer], codes: Codes, weights: Weights) -> Segment:
+    # Codes and rows together are one integer, if they are small enough: sorting it is several times faster.
+    if int(codes.max()) < 1 << 31:
+        keys = (codes << 32) | rows.astype(np.int64)
+        order = np.argsort(keys) if (np.diff(keys) < 0).any() else np.arange(len(keys))
+    else:
+        order = np.lexsort((rows, codes))
+    ordered = codes[order]
+    firsts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    starts = np.append(firsts, len(ordered)).astype(np.int64)
+    return Segment(
+        number, ordered[firsts], starts, rows[order].astype(np.int32), weights[order].astype(np.float32)
+    )
+
+
+def _current(
+    postings: Postings, segment: Segment, alive: Mask | None
+) -> tuple[NDArray[np.int32], Codes, Weights]:
+    """A segment's entries that count."""
+    codes = np.repeat(segment.codes, np.diff(segment.starts))
+    keep = postings.home[segment.rows] == segment.number
+    if alive is not None:
+        inside = segment.rows < len(alive)
+        keep &= inside
+        keep[inside] &= alive[segment.rows[inside]]
+    return segment.rows[keep], codes[keep], segment.weights[keep]
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def arrays_of(postings: Postings) -> dict[str, NDArray[np.generic]]:
+    """Everything, as a few named arrays."""
+    arrays: dict[str, NDArray[np.generic]] = {
+        "format": np.array([_FORMAT, postings.numbered], dtype=np.int64),
+        "home": postings.home,
+        "stale": np.array(sorted(postings.stale), dtype=np.int64),
+        "numbers": np.array([segment.number for segment in postings.segments], dtype=np.int64),
+    }
+    for segment in postings.segments:
+        for name in ("codes", "starts", "rows", "weights"):
+            arrays[f"{name}-{segment.number}"] = getattr(segment, name)
+    return arrays
+
+
+def from_arrays(arrays: dict[str, NDArray[np.generic]]) -> Postings:
+    """What `arrays_of` was given.
+
+    Raises:
+        ValueError: The arrays are of another format, or incomplete.
+    """
+    try:
+        form, numbered = (int(value) for value in arrays["format"].tolist())
+        if form != _FORMAT:
+            raise ValueError(f"postings of format {form}, known is {_FORMAT}")
+        numbers: list[int] = arrays["numbers"].tolist()
+        names = ("codes", "starts", "rows", "weights")
+        columns = [{name: cast(Any, arrays[f"{name}-{number}"]) for name in names} for number in numbers]
+        segments = [Segment(number, **column) for number, column in zip(numbers, columns)]
+        stale = frozenset(arrays["stale"].tolist())
+        return Postings(tuple(segments), arrays["home"].astype(np.int32), stale, numbered)
+    except KeyError as error:
+        raise ValueError(f"postings without {error}") from None
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Arrays into one file, uncompressed, without pickle; the name is taken as it is."""
+    with path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a file.
+
+    Raises:
+        ValueError: It is no such file, or damaged.
+    """
+    import zipfile
+
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise ValueError(f"{path.name}: {error}") from None

@@ -1,0 +1,93 @@
+"""Which rows have the largest dot product with this sparse vector?
+
+The components of sparse embeddings (SPLADE and its kin, or BM25 weights made by a model) stand in the same
+inverted index as words. Rows that share no component with the question are not found, whatever k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vicinal._text import postings
+from vicinal._text.best import Scores, best
+from vicinal._text.postings import Mask, Postings, Rows
+
+
+def extend(
+    old: Postings,
+    rows: int,
+    vectors: Iterable[tuple[int, ArrayLike, ArrayLike]],
+    forgotten: Rows | None = None,
+) -> Postings:
+    """The next version, `rows` long, with `(row, indices, values)` of new and altered rows, each row once.
+
+    No index twice in a vector. A row that is not named keeps what it has; `forgotten` ones lose it.
+    """
+    given = [(row, np.asarray(i, np.int64), np.asarray(v, np.float32)) for row, i, v in vectors]
+    numbers = np.array([row for row, _, _ in given], dtype=np.int64)
+    changed = numbers if forgotten is None else np.concatenate([numbers, np.asarray(forgotten, np.int64)])
+    entry_rows = np.repeat(numbers, [len(indices) for _, indices, _ in given])
+    codes = np.concatenate([np.empty(0, np.int64), *(indices for _, indices, _ in given)])
+    values = np.concatenate([np.empty(0, np.float32), *(weights for _, _, weights in given)])
+    return postings.extend(old, rows, changed, entry_rows, codes, values)
+
+
+def search(
+    index: Postings,
+    indices: ArrayLike,
+    values: ArrayLike,
+    k: int,
+    alive: Mask,
+    allowed: Mask | None = None,
+    idf: bool = False,
+) -> tuple[Rows, Scores]:
+    """The best k rows that share a component with the question: by descending dot product, then row.
+
+    Args:
+        alive: By row, whether it holds a record.
+        allowed: By row, whether it may be found; None: all live rows.
+        idf: Weight each component by ln(1 + (N − df + 0.5) / (df + 0.5)) over the live rows that have
+            components, as Chroma does for sparse vectors that carry BM25's weights.
+    """
+    living = np.zeros(index.rows, dtype=np.bool_)
+    living[: len(alive)] = alive[: index.rows]
+    records = int(np.count_nonzero(living & (index.home >= 0))) if idf else 0
+    mask = living
+    if allowed is not None:
+        mask = living.copy()
+        mask[: len(allowed)] &= allowed[: index.rows]
+        mask[len(allowed) :] = False
+    scores = np.zeros(index.rows, dtype=np.float64)
+    touched = np.zeros(index.rows, dtype=np.bool_)
+    for code, value in zip(np.asarray(indices, np.int64).tolist(), np.asarray(values, np.float64).tolist()):
+        rows, weights = index.find(code)
+        if idf:
+            having = int(np.count_nonzero(living[rows]))
+            value *= float(np.log1p((records - having + 0.5) / (having + 0.5)))  # noqa: PLW2901
+        at = rows.astype(np.intp)
+        scores[at] += weights * value
+        touched[at] = True
+    touched &= mask
+    if (scores[touched] > 0).sum() >= k:
+        return best(scores, k, touched)
+    found = np.flatnonzero(touched)  # products of 0 and less count too where there is nothing better
+    order = np.lexsort((found, -scores[found]))[: max(k, 0)]
+    return found[order].astype(np.int64), scores[found[order]]
+
+
+def save(index: Postings, path: Path) -> None:
+    """Write everything to one file."""
+    postings.write_arrays(path, postings.arrays_of(index))
+
+
+def load(path: Path) -> Postings:
+    """What `save` wrote.
+
+    Raises:
+        ValueError: The file is damaged or of another format.
+    """
+    return postings.from_arrays(postings.read_arrays(path))

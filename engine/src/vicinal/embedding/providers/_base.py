@@ -1,0 +1,114 @@
+"""What do all providers' embedding functions have in common?
+
+Each names the constructor's arguments that a collection remembers; from them follow `get_config`,
+`build_from_config` and `repr`. A key is read from the environment when the function is made, handed to
+the provider's package, and kept nowhere else: what is stored is the variable's name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vicinal.embedding.protocol import EmbeddingFunction, Input
+from vicinal.errors import EmbeddingFunctionError, MissingDependencyError
+from vicinal.types import Space, Vector
+
+_Item = TypeVar("_Item")
+
+
+class Provider(EmbeddingFunction[Input]):
+    """Base of the functions in this package: the arguments in `remembered` are its configuration."""
+
+    remembered: ClassVar[tuple[str, ...]] = ()
+    """Arguments of the constructor, also attributes, that make an equal function."""
+
+    accepted: ClassVar[tuple[str, ...]] = ()
+    """Arguments that a stored configuration may hold too, and that are not stored by us."""
+
+    config_may_differ = frozenset({"api_key_env_var"})
+
+    def get_config(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.remembered}
+
+    @classmethod
+    def build_from_config(cls, config: dict[str, Any]) -> EmbeddingFunction[Any]:
+        unknown = sorted(config.keys() - {*cls.remembered, *cls.accepted})
+        if unknown:
+            raise EmbeddingFunctionError(
+                f"The stored configuration of embedding function {cls.name()} has {', '.join(unknown)}, "
+                f"which this Vicinal does not know; it knows {', '.join(cls.remembered)}. Upgrade Vicinal, "
+                "or pass embedding_function=... to get_collection()"
+            )
+        return cls(**{name: value for name, value in config.items() if value is not None})
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self.get_config().items() if value is not None)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def supports_images(self) -> bool | None:
+        return False
+
+    def default_space(self) -> Space:
+        return "cosine"
+
+
+def package(module: str, *, name: str, extra: str, feature: str) -> Any:
+    """Import a provider's package, or raise `MissingDependencyError` with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        # A package that is there and lacks one of its own would be told to be installed again.
+        if error.name is not None and error.name.partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise MissingDependencyError(feature=feature, package=name, extra=extra) from None
+
+
+def secret(api_key: str | None, *variables: str) -> str:
+    """The key: as given, or from the first of these environment variables that is set."""
+    key = api_key or next(filter(None, map(os.environ.get, variables)), None)
+    if not key:
+        others = "".join(f" (nor is {name})" for name in variables[1:])
+        raise EmbeddingFunctionError(f"The {variables[0]} environment variable is not set{others}")
+    return key
+
+
+def batches(texts: Sequence[str], items_max: int, size_bytes_max: int | None = None) -> Iterator[list[str]]:
+    """Cut a list into requests that a provider accepts: so many texts, and so many bytes, of UTF-8.
+
+    A text that is larger alone is a request of its own: the provider truncates it, or says its limit.
+    An empty text, which most providers refuse, is sent as a space.
+    """
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        length = len(text.encode(errors="replace"))
+        full = size_bytes_max is not None and size + length > size_bytes_max
+        if batch and (full or len(batch) == items_max):
+            yield batch
+            batch, size = [], 0
+        batch.append(text or " ")
+        size += length
+    if batch:
+        yield batch
+
+
+def embedded(
+    requests: Iterable[_Item], send: Callable[[_Item], Iterable[ArrayLike]], kind: str = "texts"
+) -> list[Vector]:
+    """Send each request and join the answers; each must have as many vectors as its request has items."""
+    vectors: list[Vector] = []
+    for request in requests:
+        answer = [np.asarray(vector, dtype=np.float32) for vector in send(request)]
+        wanted = len(request)  # type: ignore[arg-type]
+        if len(answer) != wanted:
+            raise EmbeddingFunctionError(
+                f"The provider answered a request for {wanted} {kind} with {len(answer)} vectors"
+            )
+        vectors += answer
+    return vectors

@@ -1,0 +1,51 @@
+"""How is a provider reached that has no package of its own?
+
+One POST of JSON through httpx, tried again when the provider asks for it. This is the one file of the
+engine that imports httpx, and only when such a function is made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from vicinal.errors import EmbeddingFunctionError, MissingDependencyError
+
+TRIES = 3
+_AGAIN = {408, 429, 500, 502, 503, 504}
+_WAIT_MAX_S = 20.0
+
+
+class Http:
+    """A connection to one address; `key`, if any, goes into its Authorization header and nowhere else."""
+
+    def __init__(self, url: str, key: str | None, *, extra: str, timeout_s: float = 60) -> None:
+        try:
+            import httpx
+        except ImportError:
+            raise MissingDependencyError(
+                feature="Embedding over HTTP", package="httpx", extra=extra
+            ) from None
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._url = url
+        transport = httpx.HTTPTransport(retries=TRIES - 1)  # of connecting
+        self._client = httpx.Client(headers=headers, timeout=timeout_s, transport=transport)
+
+    def post(self, body: Mapping[str, Any]) -> Any:
+        """The JSON of the answer. Raises `EmbeddingFunctionError` with the provider's words for an error."""
+        for left in reversed(range(TRIES)):
+            answer = self._client.post(self._url, json=body)
+            if answer.status_code not in _AGAIN or not left:
+                break
+            time.sleep(_wait_s(answer.headers.get("retry-after"), TRIES - 1 - left))
+        if not answer.is_success:
+            raise EmbeddingFunctionError(f"{self._url} answered {answer.status_code}: {answer.text[:300]}")
+        return answer.json()
+
+
+def _wait_s(asked: str | None, tried: int) -> float:
+    try:
+        return min(float(asked or ""), _WAIT_MAX_S)
+    except ValueError:  # none, or a date
+        return 0.5 * (1 << tried)

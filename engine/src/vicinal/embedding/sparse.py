@@ -1,0 +1,79 @@
+"""What is a sparse embedding function?
+
+A callable from a list of texts to as many `SparseVector`s: one component per term, most of them 0. Like
+the dense ones it is stored by name and configuration, in a registry of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from vicinal.errors import EmbeddingFunctionError
+from vicinal.types import Documents, SparseVector, Vector
+
+sparse_known_embedding_functions: dict[str, type[SparseEmbeddingFunction]] = {}
+"""Every sparse function that can be stored, by name."""
+
+_Class = TypeVar("_Class", bound="type[SparseEmbeddingFunction]")
+
+
+class SparseEmbeddingFunction:
+    """Base class of sparse embedding functions; override all but `embed_query`."""
+
+    def __call__(self, input: Documents) -> list[SparseVector]:
+        """Embed documents: one sparse vector per text."""
+        raise NotImplementedError(f"{type(self).__name__} must implement __call__(self, input)")
+
+    def embed_query(self, input: Documents) -> list[SparseVector]:
+        """Embed queries; models that treat queries unlike documents override this."""
+        return self(input)
+
+    @staticmethod
+    def name() -> str:
+        """The name under which collections remember this function; must be unique."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """What `build_from_config` needs to make an equal function, as JSON."""
+        raise NotImplementedError
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> SparseEmbeddingFunction:
+        """Make the function that `get_config` described."""
+        raise NotImplementedError
+
+
+@overload
+def register_sparse_embedding_function(cls: _Class) -> _Class: ...
+@overload
+def register_sparse_embedding_function(cls: None = None) -> Callable[[_Class], _Class]: ...
+def register_sparse_embedding_function(cls: _Class | None = None) -> _Class | Callable[[_Class], _Class]:
+    """Class decorator, with or without parentheses: let collections that name this function find it."""
+    if cls is None:
+        return register_sparse_embedding_function
+    sparse_known_embedding_functions[cls.name()] = cls
+    return cls
+
+
+def build_sparse(description: dict[str, Any] | None) -> SparseEmbeddingFunction | None:
+    """The function that a stored description names; None when it names none."""
+    from vicinal.embedding import providers  # noqa: F401 - registers its own
+
+    if description is None or description.get("type") != "known":
+        return None
+    cls = sparse_known_embedding_functions.get(description["name"])
+    if cls is None:
+        raise EmbeddingFunctionError(
+            f"Sparse embedding function {description['name']} not found. Import the module that defines it, "
+            "with @register_sparse_embedding_function on its class"
+        )
+    return cls.build_from_config(description.get("config") or {})
+
+
+def from_dense(vector: Vector) -> SparseVector:
+    """The sparse form of a one-dimensional array."""
+    indices = np.flatnonzero(vector)
+    return SparseVector(indices.tolist(), vector[indices].tolist())

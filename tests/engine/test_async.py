@@ -1,0 +1,360 @@
+"""An async client does what the others do, and the event loop goes on while it does."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal.errors import ClosedError, NotFoundError, ReadOnlyError, StorageError
+from vicinal.testing import HashEmbeddingFunction
+
+TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody")
+PAIRS = [
+    (vicinal.Client, vicinal.AsyncClient),
+    (vicinal.Collection, vicinal.AsyncCollection),
+]
+OPENERS = [
+    (vicinal.EphemeralClient, vicinal.AsyncEphemeralClient),
+    (vicinal.PersistentClient, vicinal.AsyncPersistentClient),
+]
+AT_ONCE = {"get_settings", "clear_system_cache"}
+"""Methods that are not awaited: they wait for nothing, and `get_settings` is not in Chroma either."""
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+def public(cls: type) -> dict[str, Any]:
+    return {name: getattr(cls, name) for name in dir(cls) if not name.startswith("_")}
+
+
+# --- the same methods --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sync", "asynchronous"), PAIRS)
+def test_nothing_is_missing_and_nothing_is_more(sync, asynchronous):
+    assert public(asynchronous).keys() == public(sync).keys()
+
+
+@pytest.mark.parametrize(("sync", "asynchronous"), PAIRS)
+def test_every_method_is_awaited_and_no_property_is(sync, asynchronous):
+    theirs = public(asynchronous)
+    for name, member in public(sync).items():
+        is_method = callable(member)
+        assert inspect.iscoroutinefunction(theirs[name]) == (is_method and name not in AT_ONCE), name
+        assert isinstance(theirs[name], property) == isinstance(member, property), name
+
+
+@pytest.mark.parametrize(("sync", "asynchronous"), PAIRS + OPENERS)
+def test_signatures_and_docstrings_are_the_same(sync, asynchronous):
+    names = public(sync) if (sync, asynchronous) in PAIRS else {"__init__": None}
+    for name in names:
+        ours, theirs = getattr(sync, name), getattr(asynchronous, name)
+        if callable(ours):
+            assert inspect.signature(ours).parameters == inspect.signature(theirs).parameters, name
+        assert theirs.__doc__ or name == "__init__", name
+
+
+# --- the same answers --------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["ephemeral", "persistent"])
+def opener(request, tmp_path) -> Callable[[], vicinal.AsyncClient]:
+    if request.param == "ephemeral":
+        return vicinal.AsyncEphemeralClient
+    return lambda: vicinal.AsyncPersistentClient(tmp_path)
+
+
+def test_a_collection_is_made_filled_and_searched(opener):
+    async def story() -> Any:
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=HashEmbeddingFunction())
+            await things.add(ids=["a", "b"], documents=["one", "two"], metadatas=[{"n": 1}, {"n": 2}])
+            await things.upsert(ids=["c"], documents=["three"])
+            await things.update(ids=["a"], metadatas=[{"n": 9}])
+            await things.delete(ids=["b"])
+            found = await things.query(query_texts="three", n_results=1)
+            return await things.count(), found["ids"], (await things.get(where={"n": 9}))["ids"]
+
+    assert run(story()) == (2, [["c"]], ["a"])
+
+
+def test_collections_are_handed_out_as_async_ones(opener):
+    async def story() -> Any:
+        async with opener() as client:
+            made = await client.create_collection("things", embedding_function=None, metadata={"a": 1})
+            again = await client.get_or_create_collection("things", embedding_function=None)
+            by_id = await client.get_collection_by_id(made.id)
+            (listed,) = await client.list_collections()
+            forked = await made.fork("copied")
+            assert made == again == by_id == listed != forked
+            assert len({made, again, by_id, listed}) == 1
+            await client.delete_collection("copied")
+            return [type(one).__name__ for one in (made, again, by_id, listed, forked)], repr(made)
+
+    assert run(story()) == (["AsyncCollection"] * 5, "AsyncCollection(name=things)")
+
+
+def test_what_a_collection_is_needs_no_awaiting(opener):
+    async def story() -> None:
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=None, metadata={"a": 1})
+            assert (things.name, things.metadata, things.tenant) == ("things", {"a": 1}, client.tenant)
+            assert (things.database, things.embedding_function) == (client.database, None)
+            assert things.configuration == things.configuration_json
+            assert things.schema == (await client.get_collection("things")).schema
+            await things.modify(name="others")
+            assert things.name == "others"
+
+    run(story())
+
+
+def test_tenants_are_managed(opener):
+    async def story() -> Any:
+        async with opener() as client:
+            await client.create_tenant("acme")
+            await client.create_database("one", tenant="acme")
+            await client.set_tenant("acme", "one")
+            await client.create_collection("things", embedding_function=None)
+            names = [space["name"] for space in await client.list_databases()]
+            return client.tenant, client.database, names, await client.count_collections()
+
+    assert run(story()) == ("acme", "one", ["one"], 1)
+
+
+def test_errors_are_the_same(opener):
+    async def story() -> None:
+        async with opener() as client:
+            with pytest.raises(NotFoundError):
+                await client.get_collection("nothing")
+            with pytest.raises(TypeError):
+                await client.get_collection(5)
+
+    run(story())
+
+
+def test_a_persistent_one_shares_its_directory(tmp_path):
+    async def story() -> None:
+        async with vicinal.AsyncPersistentClient(tmp_path) as client:
+            things = await client.create_collection("things", embedding_function=None)
+            await things.add(ids="a", embeddings=[1.0])
+
+    run(story())
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert client.get_collection("things").get()["ids"] == ["a"]
+
+
+def test_it_can_be_opened_to_read(tmp_path):
+    async def story() -> None:
+        with pytest.raises(StorageError, match="holds no Vicinal database"):
+            await vicinal.AsyncPersistentClient(tmp_path, read_only=True)
+        vicinal.PersistentClient(tmp_path).close()
+        async with vicinal.AsyncPersistentClient(tmp_path, read_only=True) as client:
+            with pytest.raises(ReadOnlyError):
+                await client.create_collection("things", embedding_function=None)
+
+    run(story())
+
+
+# --- opening and closing -----------------------------------------------------------------------
+
+
+def test_it_can_be_awaited_entered_or_just_used():
+    async def story() -> list[int]:
+        awaited, used = await vicinal.AsyncEphemeralClient(), vicinal.AsyncEphemeralClient()
+        async with vicinal.AsyncEphemeralClient() as entered:
+            counts = [await client.count_collections() for client in (awaited, entered, used)]
+        await awaited.close()
+        await used.close()
+        return counts
+
+    assert run(story()) == [0, 0, 0]
+
+
+def test_what_goes_wrong_when_opening_is_told_when_it_is_used(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    async def story() -> None:
+        client = vicinal.AsyncPersistentClient(tmp_path / "file")
+        with pytest.raises(StorageError, match="is a file"):
+            await client.count_collections()
+        await client.close()
+        with pytest.raises(StorageError, match="is a file"):
+            async with vicinal.AsyncPersistentClient(tmp_path / "file"):
+                pass
+
+    run(story())
+
+
+def test_a_closed_one_says_so_and_closes_twice():
+    async def story() -> None:
+        client = await vicinal.AsyncEphemeralClient()
+        things = await client.create_collection("things", embedding_function=None)
+        await client.close()
+        await client.close()
+        for call in (client.count_collections, things.count):
+            with pytest.raises(ClosedError):
+                await call()
+
+    run(story())
+
+
+def test_closing_leaves_no_thread():
+    async def story() -> None:
+        async with vicinal.AsyncEphemeralClient() as client:
+            await asyncio.gather(*(client.heartbeat() for _ in range(20)))
+
+    before = set(threading.enumerate())
+    run(story())
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=1)
+    assert set(threading.enumerate()) <= before
+
+
+def test_it_serves_one_event_loop_after_the_other():
+    client = vicinal.AsyncEphemeralClient()
+    run(client.create_collection("things", embedding_function=None))
+    assert run(client.count_collections()) == 1
+    run(client.close())
+
+
+# --- beside the loop ---------------------------------------------------------------------------
+
+
+class Gate:
+    """An embedding function that waits until it is let go, and says that it was reached."""
+
+    def __init__(self) -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, input: Any) -> Any:
+        self.reached.set()
+        assert self.go_on.wait(30)
+        return [[float(len(text)), 1.0] for text in input]
+
+
+def test_the_loop_goes_on_while_a_batch_is_embedded_and_added(opener):
+    async def story() -> Any:
+        gate = Gate()
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=gate)
+            adding = asyncio.create_task(things.add(ids="a", documents="one"))
+            while not gate.reached.is_set():
+                await asyncio.sleep(0)
+            turns = 0
+            for _ in range(100):  # the loop turns, and others are served, while the batch waits
+                await asyncio.sleep(0)
+                turns += 1
+            others = await things.count()
+            gate.go_on.set()
+            return turns, others, (await adding).added
+
+    assert run(story()) == (100, 0, 1)
+
+
+def test_the_loop_is_not_stalled_by_a_large_write_and_search(opener):
+    async def story() -> float:
+        rng = np.random.default_rng(0)
+        vectors = rng.normal(size=(20_000, 64)).astype(np.float32)
+        longest = 0.0
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=None)
+            ids = [str(i) for i in range(len(vectors))]
+            working = asyncio.create_task(things.add(ids=ids, embeddings=vectors))
+            while not working.done():
+                before = time.perf_counter()
+                await asyncio.sleep(0.001)
+                longest = max(longest, time.perf_counter() - before)
+            began = time.perf_counter()
+            await working
+            assert await things.count() == len(vectors)
+            assert time.perf_counter() >= began
+        return longest
+
+    assert run(story()) < 0.5  # the write takes about as long; a stalled loop would take all of it
+
+
+def test_queries_run_at_the_same_time(opener):
+    async def story() -> Any:
+        meeting = threading.Barrier(4, timeout=30)  # all four are inside at once, or it breaks
+
+        class Meeting:
+            def __call__(self, input: Any) -> Any:
+                return HashEmbeddingFunction()(input)
+
+            def embed_query(self, input: Any) -> Any:
+                meeting.wait()
+                return self(input)
+
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=Meeting())
+            await things.add(ids=["a", "b"], documents=["one", "two"])
+            answers = await asyncio.gather(
+                *(things.query(query_texts=text, n_results=1) for text in ("one", "two", "one", "two"))
+            )
+            return [answer["ids"] for answer in answers]
+
+    assert run(story()) == [[["a"]], [["b"]], [["a"]], [["b"]]]
+
+
+def test_writers_take_turns(opener):
+    async def story() -> int:
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=None)
+            await asyncio.gather(
+                *(
+                    things.add(ids=[f"{n}-{i}" for i in range(5)], embeddings=[[n, 1.0]] * 5)
+                    for n in range(20)
+                )
+            )
+            return await things.count()
+
+    assert run(story()) == 100
+
+
+def test_a_cancelled_call_is_left_alone_and_finishes(opener):
+    async def story() -> int:
+        gate = Gate()
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=gate)
+            adding = asyncio.create_task(things.add(ids="a", documents="one"))
+            while not gate.reached.is_set():
+                await asyncio.sleep(0)
+            adding.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await adding
+            gate.go_on.set()
+            while not await things.count():
+                await asyncio.sleep(0)
+            return await things.count()
+
+    assert run(story()) == 1
+
+
+def test_the_callers_context_goes_along(opener):
+    seen = []
+
+    def function(input: Any) -> Any:
+        seen.append(TENANT.get())
+        return [[1.0] for _ in input]
+
+    async def story() -> None:
+        async with opener() as client:
+            things = await client.create_collection("things", embedding_function=function)
+            TENANT.set("acme")
+            await things.add(ids="a", documents="one")
+
+    run(story())
+    assert seen == ["acme"]

@@ -1,0 +1,110 @@
+"""Searching by codes loses nothing: every row that can be among the k nearest is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vicinal._index import codes, kernel
+from vicinal.testing import nearest
+
+SPACES = ("l2", "cosine", "ip")
+
+
+def coded(vectors: Any, space: Any, step: int = 1000) -> codes.Codes:
+    made = codes.empty(space, vectors.shape[1], 0)
+    for stop in range(step, len(vectors) + step, step):
+        made = made.extend(vectors, min(stop, len(vectors)))
+    return made
+
+
+def kinds(rng: np.random.Generator, kind: str, shape: tuple[int, int]) -> Any:
+    vectors = rng.standard_normal(shape)
+    if kind == "spiked":  # rounding takes nearly everything but the spike away
+        vectors = np.full(shape, 0.003) * rng.choice([-1, 1], shape)
+        vectors[np.arange(shape[0]), rng.integers(shape[1], size=shape[0])] = 1.0
+    elif kind == "whole":
+        vectors = rng.integers(-3, 4, shape)
+    elif kind == "far from the origin":
+        vectors = vectors * 0.01 + 5
+    elif kind == "of all lengths":
+        vectors = vectors * 10.0 ** rng.uniform(-20, 18, (shape[0], 1))
+    elif kind == "alike":
+        vectors = np.repeat(vectors[:5], -(-shape[0] // 5), axis=0)[: shape[0]]
+    elif kind == "zero":
+        vectors[::2] = 0
+    return vectors.astype(np.float32)
+
+
+KINDS = ("ordinary", "spiked", "whole", "far from the origin", "of all lengths", "alike", "zero")
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.integers(0, 2**31), st.integers(1, 700), st.integers(1, 70), st.integers(1, 30))
+@settings(max_examples=25, deadline=None)
+def test_no_neighbour_is_ruled_out(
+    space: Any, kind: str, seed: int, count: int, dimension: int, k: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = kinds(rng, kind, (count + 1, dimension))
+    query, vectors = vectors[-1], vectors[:-1]
+    made, mask = coded(vectors, space, step=97), rng.random(count) < 0.6
+    rows = np.flatnonzero(mask)
+    for found, of in (
+        (made.candidates(query, k, None, None), np.arange(count)),
+        (made.candidates(query, k, None, mask), rows),
+        (made.candidates(query, k, rows, None), rows),
+    ):
+        _, distances = nearest(query, vectors[of], min(k, len(of)), space)
+        assert set(found.tolist()) <= set(of.tolist())
+        assert len(found) >= min(k, len(of))
+        ruled_out = set(of.tolist()) - set(found.tolist())
+        if len(distances) and ruled_out:
+            _, others = nearest(query, vectors[sorted(ruled_out)], 1, space)
+            slack = 1e-6 * max(1.0, abs(distances[-1]))  # the oracle computes in float64, the rest in float32
+            assert others[0] >= distances[-1] - slack
+
+
+def test_few_rows_are_left_of_many() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((20_000, 256)).astype(np.float32)
+    made = coded(vectors, "cosine", step=1024)
+    left = [len(made.candidates(query, 10, None, None)) for query in vectors[:20]]
+    assert np.median(left) < 400
+
+
+def test_a_longer_version_leaves_the_shorter_one_as_it_was() -> None:
+    vectors = np.random.default_rng(1).standard_normal((300, 8)).astype(np.float32)
+    short = coded(vectors[:100], "l2")
+    before = short.candidates(vectors[0], 5, None, None).tolist()
+    long = short.extend(vectors, 300)
+    assert (short.rows, long.rows) == (100, 300)
+    assert short.candidates(vectors[0], 5, None, None).tolist() == before
+    assert long.first(100).candidates(vectors[0], 5, None, None).tolist() == before
+
+
+def test_rows_that_hold_anything_are_no_obstacle() -> None:
+    vectors = np.random.default_rng(2).standard_normal((200, 8)).astype(np.float32)
+    vectors[50:60] = np.nan
+    vectors[60:70] = np.inf
+    mask = np.ones(200, dtype=np.bool_)
+    mask[50:70] = False
+    found = coded(vectors, "cosine").candidates(vectors[0], 5, None, mask)
+    assert mask[found].all()
+    assert 0 in found
+
+
+@given(st.integers(0, 2**31), st.integers(0, 1200), st.integers(1, 300))
+@settings(max_examples=50, deadline=None)
+def test_both_kernels_give_the_exact_integer(seed: int, count: int, dimension: int) -> None:
+    pytest.importorskip("simsimd")
+    rng = np.random.default_rng(seed)
+    query, many = (rng.integers(-127, 128, shape, dtype=np.int8) for shape in (dimension, (count, dimension)))
+    exact = many.astype(np.int64) @ query.astype(np.int64)
+    np.testing.assert_array_equal(kernel.dots_simsimd(query, many), exact)
+    np.testing.assert_array_equal(kernel.dots_numpy(query, many), exact)

@@ -1,0 +1,104 @@
+"""Words are found as prose and code write them, and shown where they stand."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vicinal._text.analysis import Analyser, Analysis, register_analysis, s_stem
+from vicinal._text.snippets import snippets
+from vicinal.errors import InvalidArgumentError
+
+DEFAULT = Analyser()
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("The nozzles of a Queen", ["nozzle", "queen"]),
+        ("call copy_file2 now", ["call", "copy_file2", "copy", "file", "2", "now"]),
+        ("HTTPServer", ["httpserver", "http", "server"]),
+        ("DataFrame.groupBy", ["dataframe", "data", "frame", "groupby", "group"]),
+        ("__init__", ["__init__", "init"]),
+        ("ﬁle Ｆｕｌｌ STRASSE straße", ["file", "full", "strasse", "strasse"]),
+        ("東京タワー", ["東京", "京タ", "タワ", "ワー"]),
+        ("猫 and Tokyo東京", ["猫", "tokyo", "東京"]),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("don't", []),
+        ("", []),
+    ],
+)
+def test_default_tokens(text, tokens):
+    found = DEFAULT.tokens(text)
+    assert [token for token in tokens if token != "now"] == [token for token in found if token != "now"]
+
+
+@pytest.mark.parametrize(
+    ("word", "stem"),
+    [
+        ("queries", "query"),
+        ("horses", "horse"),
+        ("glass", "glass"),
+        ("virus", "virus"),
+        ("cats", "cat"),
+        ("goes", "goes"),
+        ("is", "is"),
+        ("eies", "eies"),
+    ],
+)
+def test_the_s_stemmer_follows_its_table(word, stem):
+    assert s_stem(word) == stem
+
+
+def test_snowball_languages_stem():
+    pytest.importorskip("snowballstemmer")
+    german = Analyser(Analysis(language="german", stemmer="snowball"))
+    assert german.tokens("Häuser") == german.tokens("Hause")
+    with pytest.raises(InvalidArgumentError, match="klingon"):
+        Analyser(Analysis(language="klingon", stemmer="snowball"))
+    with pytest.raises(InvalidArgumentError, match="English only"):
+        Analyser(Analysis(language="german"))
+
+
+def test_a_registered_function_replaces_the_analysis():
+    register_analysis("test-lines", str.splitlines)
+    analyser = Analyser(Analysis(function="test-lines"))
+    assert analyser.tokens("The one\nthe two") == ["The one", "the two"]
+    assert [(s.start, s.end) for s in analyser.spans("The one\nthe two")] == [(0, 7), (8, 15)]
+    with pytest.raises(InvalidArgumentError, match="register_analysis"):
+        Analyser(Analysis(function="nobody"))
+
+
+@given(st.text())
+def test_spans_hold_the_same_terms_inside_the_text(text):
+    spans = list(DEFAULT.spans(text))
+    assert all(0 <= span.start < span.end <= len(text) for span in spans)
+    if text.isascii():
+        assert DEFAULT.tokens(text) == [term for span in spans for term in span.terms]
+
+
+DOCUMENT = (
+    "Files are copied by shutil. " + "Nothing of interest stands here. " * 10 + "A copy keeps its metadata. "
+)
+
+
+def test_the_best_snippet_has_most_of_the_question():
+    first, *_ = snippets(DEFAULT, DOCUMENT, DEFAULT.tokens("copy metadata"), chars=60)
+    assert "A copy keeps its metadata" in first.text
+    assert [DOCUMENT[a:b] for a, b in first.highlights] == ["copy", "metadata"]
+    assert DOCUMENT[first.start : first.end] == first.text
+
+
+def test_snippets_do_not_overlap_and_words_are_matched_by_their_stems():
+    found = snippets(DEFAULT, DOCUMENT, DEFAULT.tokens("file interest"), count=3, chars=40)
+    assert len(found) == 3
+    ordered = sorted(found, key=lambda snippet: snippet.start)
+    assert all(a.end <= b.start for a, b in pairwise(ordered))
+    assert any(DOCUMENT[a:b] == "Files" for snippet in found for a, b in snippet.highlights)
+
+
+def test_a_question_without_a_match_has_no_snippets():
+    assert snippets(DEFAULT, DOCUMENT, ["absent"]) == []

@@ -1,0 +1,173 @@
+"""Text search ranks by BM25 over the records that are there now, whatever happened before."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vicinal._text import bm25, postings, sparse
+from vicinal._text.analysis import Analyser, Analysis
+
+PLAIN = Analyser(Analysis(language=None, stemmer=None, split_identifiers=False))
+WORDS = st.lists(st.sampled_from(["ant", "bee", "cat", "dog", "eel"]), max_size=6).map(" ".join)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.lists(WORDS, min_size=1, max_size=4)),
+        st.tuples(st.just("alter"), st.integers(0, 30), st.none() | WORDS),
+        st.tuples(st.just("remove"), st.integers(0, 30)),
+        st.tuples(st.just("merge"), st.booleans()),
+    ),
+    max_size=12,
+)
+
+
+def reference(texts, alive, terms, k, allowed=None, k1=bm25.K1, b=bm25.B):
+    """BM25 as its formula is written."""
+    counts = {row: Counter(text.split()) for row, text in texts.items() if alive[row] and text.split()}
+    if not counts:
+        return []
+    average = sum(c.total() for c in counts.values()) / len(counts)
+    scored = []
+    for row, having in counts.items():
+        score = 0.0
+        for term in terms:
+            df = sum(term in other for other in counts.values())
+            idf = math.log(1 + (len(counts) - df + 0.5) / (df + 0.5))
+            damping = k1 * (1 - b + b * having.total() / average)
+            score += idf * having[term] * (k1 + 1) / (having[term] + damping)
+        if score > 0 and (allowed is None or allowed[row]):
+            scored.append((-score, row))
+    return [(row, -score) for score, row in sorted(scored)[:k]]
+
+
+def made(texts, analyser=PLAIN):
+    return bm25.extend(bm25.empty(), analyser, len(texts), enumerate(texts))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    STEPS,
+    st.lists(st.sampled_from(["ant", "bee", "cat", "dog", "fly"]), max_size=4),
+    st.integers(0, 6),
+    st.data(),
+)
+def test_any_history_ranks_as_the_formula_over_the_live_records(steps, terms, k, data):
+    index, texts, alive = bm25.empty(), {}, []
+    for kind, *step in steps:
+        if kind == "add":
+            new = dict(enumerate(step[0], start=len(alive)))
+            texts |= new
+            alive += [True] * len(new)
+            index = bm25.extend(index, PLAIN, len(alive), new.items())
+        elif kind == "merge":
+            index = bm25.merged(index, np.array(alive, dtype=bool), everything=step[0])
+        elif alive and kind == "remove":
+            alive[step[0] % len(alive)] = False
+        elif alive and alive[step[0] % len(alive)]:
+            row, text = step[0] % len(alive), step[1]
+            texts[row] = text or ""
+            given, gone = ([], [row]) if text is None else ([(row, text)], [])
+            index = bm25.extend(index, PLAIN, len(alive), given, np.array(gone, dtype=np.int64))
+    mask = np.array(alive, dtype=bool)
+    allowed = np.array(
+        data.draw(st.lists(st.booleans(), min_size=len(alive), max_size=len(alive))), dtype=bool
+    )
+    stats = bm25.statistics(index, mask)
+    for permitted in (None, allowed):
+        rows, scores = bm25.search(index, terms, k, stats, permitted)
+        expected = reference(texts, alive, terms, k, permitted)
+        np.testing.assert_allclose(scores, [score for _, score in expected], rtol=1e-9)
+        assert sorted(rows) == sorted(row for row, _ in expected) or len(set(scores.round(9))) < len(scores)
+
+
+def test_pruning_changes_no_result():
+    random = np.random.default_rng(7)
+    words = [f"w{i}" for i in range(200)]
+    shares = 1 / np.arange(1, 201)
+    texts = [" ".join(random.choice(words, 30, p=shares / shares.sum())) for _ in range(3000)]
+    index, alive = made(texts), random.random(3000) < 0.8
+    stats = bm25.statistics(index, alive)
+    for question in (["w0", "w150"], ["w1", "w1", "w99", "w199"], ["w0", "w1", "w2", "w60", "w180"]):
+        expected = reference(dict(enumerate(texts)), alive, question, 10)
+        rows, scores = bm25.search(index, question, 10, stats)
+        assert [row for row, _ in expected] == rows.tolist()
+        np.testing.assert_allclose(scores, [score for _, score in expected])
+
+
+def test_an_altered_row_loses_its_old_terms():
+    index = made(["ant bee", "bee cat"])
+    index = bm25.extend(index, PLAIN, 2, [(0, "dog")])
+    stats = bm25.statistics(index, np.ones(2, dtype=bool))
+    assert bm25.search(index, ["ant"], 5, stats)[0].tolist() == []
+    assert bm25.search(index, ["dog", "bee"], 5, stats)[0].tolist() == [0, 1]
+
+
+def test_equal_scores_stand_in_order_of_rows():
+    index = made(["ant", "ant", "bee", "ant"])
+    rows, _ = bm25.search(index, ["ant"], 2, bm25.statistics(index, np.ones(4, dtype=bool)))
+    assert rows.tolist() == [0, 1]
+
+
+def test_given_rows_score_as_in_the_search():
+    index = made(["ant bee", "bee cat cat", "dog", "ant cat"])
+    stats = bm25.statistics(index, np.ones(4, dtype=bool))
+    rows, scores = bm25.search(index, ["cat", "ant"], 9, stats)
+    np.testing.assert_allclose(bm25.score(index, ["cat", "ant"], rows, stats), scores)
+    assert bm25.score(index, ["cat"], np.array([2]), stats).tolist() == [0.0]
+    shares = bm25.explain(index, ["cat", "ant"], 3, stats)
+    assert sum(shares.values()) == pytest.approx(scores[rows.tolist().index(3)])
+
+
+def test_a_saved_index_answers_as_before(tmp_path):
+    index = bm25.extend(made(["ant é bee", "bee cat"]), PLAIN, 3, [(0, "cat"), (2, "東京 ant")])
+    bm25.save(index, tmp_path / "text")
+    loaded = bm25.load(tmp_path / "text")
+    stats = bm25.statistics(index, np.ones(3, dtype=bool))
+    for term in ("ant", "cat", "東京"):
+        before, after = bm25.search(index, [term], 5, stats), bm25.search(loaded, [term], 5, stats)
+        assert before[0].tolist() == after[0].tolist()
+    assert bm25.extend(loaded, PLAIN, 4, [(3, "ant")]).rows == 4
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:50], lambda data: b"", lambda data: b"x" * 200])
+def test_a_damaged_file_is_a_value_error(tmp_path, damage):
+    bm25.save(made(["ant"]), tmp_path / "text")
+    (tmp_path / "text").write_bytes(damage((tmp_path / "text").read_bytes()))
+    with pytest.raises(ValueError):
+        bm25.load(tmp_path / "text")
+
+
+def test_merging_keeps_segments_few_and_leaves_the_dead_behind():
+    index = bm25.empty()
+    for row in range(200):
+        index = bm25.merged(bm25.extend(index, PLAIN, row + 1, [(row, "ant bee")]))
+    assert len(index.postings.segments) <= 6
+    assert not postings.is_due(index.postings)
+    alive = np.arange(200) % 2 == 0
+    assert len(bm25.merged(index, alive, everything=True).postings.segments[0]) == 200
+
+
+# --- sparse -----------------------------------------------------------------------------------------------
+
+VECTORS = st.dictionaries(st.sampled_from([0, 3, 7, 2**31, 2**40]), st.integers(-3, 3).map(float), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(VECTORS, max_size=8), VECTORS, st.integers(0, 9), st.data())
+def test_sparse_search_is_the_largest_dot_product(vectors, question, k, data):
+    alive = np.array([data.draw(st.booleans()) for _ in vectors], dtype=bool)
+    given_vectors = [(row, list(v), list(v.values())) for row, v in enumerate(vectors)]
+    half = len(vectors) // 2
+    index = sparse.extend(postings.EMPTY, half, given_vectors[:half])
+    index = postings.merged(sparse.extend(index, len(vectors), given_vectors[half:]))
+    rows, scores = sparse.search(index, list(question), list(question.values()), k, alive)
+    dots = {row: sum(v[i] * question[i] for i in v.keys() & question) for row, v in enumerate(vectors)}
+    sharing = [row for row, v in enumerate(vectors) if alive[row] and v.keys() & question]
+    expected = sorted(sharing, key=lambda row: (-dots[row], row))[:k]
+    assert rows.tolist() == expected
+    assert scores.tolist() == [dots[row] for row in expected]
