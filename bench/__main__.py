@@ -1,7 +1,7 @@
 """What is to be measured, and where do the results go?
 
-`python -m bench --quick` gives a first look. The page and the plot are written beside the results:
-`--output docs/benchmarks.json` publishes them.
+`python -m bench --quick` gives a first look; `--scaling` measures how the costs grow. The page and the
+plots are written beside the results: `--output docs/benchmarks.json` publishes them.
 """
 
 from __future__ import annotations
@@ -15,70 +15,113 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import track
+from rich.progress import Progress
 
-from bench import corpus, filters, turns
-from bench.engines import ENGINES, HNSW, THREADS
+from bench import turns
+from bench.corpus import DIMENSION_MAX
+from bench.engines import ENGINES, missing
+from bench.engines.base import HNSW, THREADS
+from bench.filters import RANGES
 from bench.truth import Truth
 from bench.workloads import BATCH_ROWS
 
-_QUICK = {"rows": 8_000, "rounds": 3, "queries": 100, "seconds": 0.2}
+_QUICK = {"rows": 5_000, "rounds": 2, "queries": 60, "seconds": 0.1, "engines": "vicinal,hnswlib,chroma"}
+_SCALING = {
+    "engines": "vicinal,hnswlib",
+    "workloads": "query,filter,count,reopen",
+    "rounds": 2,
+    "output": Path(".benchmarks/scaling.json"),
+}
 
 
 def main(argv: Sequence[str]) -> None:
     """Give several vector stores the same real text in turns; show what was measured."""
     arguments = _parse(argv)
-    from bench.report import Results  # not in the engines' processes, which import this file
+    from bench.report import Report  # not in the engines' processes, which import this file
+    from bench.scaling import Growth
 
     console = Console(width=None if sys.stdout.isatty() else 120)
-    results = Results(arguments.render or _measure(arguments, console))
-    for table in results.tables():
+    path = arguments.render or _measure(arguments, console)
+    report = (Growth if "runs" in json.loads(path.read_text()) else Report)(path)
+    for table in report.tables():
         console.print(Markdown(table))
-    console.print(f"Method, tables and plot: {results.render()}")
+    console.print(f"Method, tables and plots: {report.render()}")
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
     parser.add_argument("--rows", type=int, default=20_000, help="records that the engines hold")
+    parser.add_argument("--dimension", type=int, default=384, help=f"of the vectors, at most {DIMENSION_MAX}")
     parser.add_argument("--queries", type=int, default=200, help="different questions")
     parser.add_argument("--k", type=int, default=10, help="results of a query")
     parser.add_argument("--rounds", type=int, default=6, help="turns of every engine in every workload")
     parser.add_argument("--seconds", type=float, default=1.0, help="of asking in one turn, about")
     parser.add_argument("--engines", default=",".join(ENGINES), help="some of: %(default)s")
+    parser.add_argument("--workloads", default=",".join(turns.WORKLOADS), help="some of: %(default)s")
     parser.add_argument("--quick", action="store_true", help="a first look, in under three minutes")
+    parser.add_argument("--scaling", action="store_true", help="how the costs grow with --sizes")
+    parser.add_argument("--sizes", default="10000,30000,100000,300000", help="rows, for --scaling")
     parser.add_argument("--output", type=Path, default=Path(".benchmarks/results.json"))
     parser.add_argument("--cache", type=Path, default=Path(".benchmarks"), help="where embedded text is kept")
     parser.add_argument("--render", type=Path, metavar="FILE", help="measure nothing, show these results")
-    if "--quick" in argv:
-        parser.set_defaults(**_QUICK)
+    for flag, defaults in (("--quick", _QUICK), ("--scaling", _SCALING)):
+        if flag in argv:
+            parser.set_defaults(**defaults)
     arguments = parser.parse_args(argv)
-    arguments.engines = arguments.engines.split(",")
-    if unknown := set(arguments.engines) - set(ENGINES):
-        parser.error(f"no engine is called {', '.join(unknown)}; there are {', '.join(ENGINES)}")
+    for name, known in (("engines", ENGINES), ("workloads", turns.WORKLOADS)):
+        wanted = getattr(arguments, name).split(",")
+        setattr(arguments, name, wanted)
+        if unknown := set(wanted) - set(known):
+            parser.error(f"no {name[:-1]} is called {', '.join(unknown)}; there are {', '.join(known)}")
+    if not 1 <= arguments.dimension <= DIMENSION_MAX:
+        parser.error(f"--dimension is from 1 to {DIMENSION_MAX}, not {arguments.dimension}")
+    arguments.sizes = [int(size) for size in arguments.sizes.split(",")]
     return arguments
 
 
 def _measure(arguments: argparse.Namespace, console: Console) -> Path:
-    about = _about(arguments.engines)
-    options = turns.Options(**{field.name: getattr(arguments, field.name) for field in fields(turns.Options)})
-    with console.status("reading and embedding text, once"):
-        records = corpus.load(options.cache, options.rows, options.queries)
-        truth = Truth(records, options.k)
-    total = options.rounds * len(options.engines) * (len(filters.ALL) + 3)
-    found = list(track(turns.measure(options, records, truth), "taking turns", total=total, console=console))
-    results: dict[str, Any] = {"about": about, "run": asdict(options) | {"cache": None}, "turns": found}
-    results |= {"corpus": records.describe(), "hnsw": {**HNSW, "threads": THREADS, "batch": BATCH_ROWS}}
-    results["overlap"] = truth.overlap
+    skipped = missing(arguments.engines)
+    engines = [name for name in arguments.engines if name not in skipped]
+    for name, reason in skipped.items():
+        console.print(f"{name} is skipped: {reason}")
+    results: dict[str, Any] = {"about": _about(engines), "skipped": skipped}
+    results["hnsw"] = {**HNSW, "threads": THREADS, "batch": BATCH_ROWS}
+    sizes = arguments.sizes if arguments.scaling else [arguments.rows]
+    runs = [_run(arguments, engines, rows, console) for rows in sizes]
+    results |= {"runs": runs} if arguments.scaling else runs[0]
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")
     return Path(arguments.output)
+
+
+def _run(arguments: argparse.Namespace, engines: list[str], rows: int, console: Console) -> dict[str, Any]:
+    values = {field.name: getattr(arguments, field.name) for field in fields(turns.Options)}
+    options = turns.Options(**(values | {"engines": engines, "rows": rows}))
+    with console.status("reading and embedding text, once"):
+        corpus = options.corpus()
+        truth = Truth(corpus, options.k)
+    found = []
+    with Progress(console=console) as progress:
+        task = progress.add_task(f"{rows:,} rows", total=None)
+        for turn in turns.measure(options, corpus, truth):
+            found.append(turn)
+            label = f"{rows:,} rows, round {turn['round'] + 1} of {options.rounds}: {turn['workload']} {turn['case']}"
+            progress.update(task, description=label, advance=1)
+    described = corpus.describe()
+    passing = {case.name: truth.overlap(case) for case in RANGES}
+    return {
+        "run": asdict(options) | {"cache": None},
+        "turns": found,
+        "corpus": described,
+        "overlap": passing,
+    }
 
 
 def _about(engines: Sequence[str]) -> dict[str, Any]:
@@ -87,7 +130,6 @@ def _about(engines: Sequence[str]) -> dict[str, Any]:
     model = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
     load = psutil.getloadavg()[0]
     caveat = "; other programs ran beside it: trust the ratios more than the times" if load > 0.5 else ""
-    packages = [*(ENGINES[name].package for name in engines), "numpy"]
     return {
         "date": date.today().isoformat(),
         "cpu": model[1] if model else platform.processor(),
@@ -95,9 +137,21 @@ def _about(engines: Sequence[str]) -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": ", ".join(f"{package} {version(package)}" for package in packages),
+        "versions": ", ".join(_version(ENGINES[name].package) for name in engines),
         "load": f"{load:.1f}{caveat}",
     }
+
+
+def _version(package: str) -> str:
+    if package == "sqlite3":
+        import sqlite3
+
+        return f"SQLite {sqlite3.sqlite_version}"
+    distribution = {"qdrant_edge": "qdrant-edge-py"}.get(package, package)
+    try:
+        return f"{distribution} {version(distribution)}"
+    except PackageNotFoundError:
+        return distribution
 
 
 if __name__ == "__main__":

@@ -1,32 +1,31 @@
-"""Who runs when, where, and what does it cost in memory and on disk?
+"""Who runs when, where, and what does it cost on disk?
 
 A round: every engine gets an empty directory and a fresh process; then, workload by workload, they take
 turns, so that what disturbs the machine for a minute disturbs all of them, and one that waits does
-nothing. At last each store is closed, weighed, and opened by another fresh process.
+nothing. Then each store is closed, weighed, opened by another fresh process, and at last written to by a
+third. What an engine does not offer gives no figures; what fails is reported by name.
 """
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from bench import corpus as corpora
-from bench import workloads
-from bench.engines import ENGINES
-from bench.filters import ALL
+from bench.filters import COMPOUNDS, DOCUMENT_QUESTIONS, DOCUMENTS, RANGES, Case, Compound, Range
 from bench.truth import Truth
+from bench.worker import Worker
+from bench.workloads import BATCH_ROWS
 
-_SAMPLE_S = 0.05
+WORKLOADS = ("query", "filter", "compound", "count", "document", "scan", "batch", "threads", "mmr")
+WORKLOADS += ("text", "hybrid", "langchain", "llama_index", "reopen", "write", "busy")
+"""What can be chosen; `ingest` comes before them always."""
 
 Turn = dict[str, Any]
 """Round, engine, workload and case (a filter's name, or empty), and the figures that were measured."""
@@ -37,12 +36,30 @@ class Options:
     """What is measured, and how often; `seconds` of asking a turn."""
 
     engines: Sequence[str]
+    workloads: Sequence[str]
     rows: int
+    dimension: int
     rounds: int
     k: int
     queries: int
     seconds: float
     cache: Path
+
+    def corpus(self) -> corpora.Corpus:
+        """What the engines hold."""
+        return corpora.load(self.cache, self.rows, self.queries, self.dimension)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One workload with its arguments, which every engine runs in its turn."""
+
+    workload: str
+    function: str
+    arguments: tuple[Any, ...]
+    case: Case | None = None
+    numbers: Sequence[int] = ()
+    judged: bool = False
 
 
 def order(engines: Sequence[str], round: int) -> list[str]:
@@ -57,79 +74,106 @@ def measure(options: Options, corpus: corpora.Corpus, truth: Truth) -> Iterator[
     for round in range(options.rounds):
         with tempfile.TemporaryDirectory(dir=options.cache) as directory:
             places = {name: Path(directory, name) for name in order(options.engines, round)}
-            parts = _fill_and_ask(options, truth, round, places), _open_again(options, corpus, places)
-            yield from ({"round": round, **turn} for turn in itertools.chain(*parts))
+            for part in (_fill_and_ask, _open_again, _write_on):
+                for turn in part(options, corpus, truth, round, places):
+                    yield {"round": round, **turn}
 
 
-def _fill_and_ask(options: Options, truth: Truth, round: int, places: dict[str, Path]) -> Iterator[Turn]:
-    numbers = random.Random(round).sample(range(options.queries), options.queries)
+def _fill_and_ask(
+    options: Options, corpus: corpora.Corpus, truth: Truth, round: int, places: dict[str, Path]
+) -> Iterator[Turn]:
     workers = {name: Worker(name, options) for name in places}
     for name, worker in workers.items():
         places[name].mkdir()
-        yield {"engine": name, "workload": "ingest", "case": "", **worker.run("ingest", places[name])}
-    for filter in (None, *ALL):
+        yield from _turn(name, "ingest", "", worker.run("ingest", places[name]))
+    for step in _steps(options, truth, round):
         for name, worker in workers.items():
-            found = worker.run("query", options.k, filter, numbers, options.seconds)
-            recalls = [truth.recall(filter, n, ids) for n, ids in zip(numbers, found.pop("answers"))]
-            p50, p95 = np.percentile(found.pop("times_ms"), (50, 95)).tolist()
-            found |= {"p50_ms": p50, "p95_ms": p95, "recall": float(np.mean(recalls)), "asked": len(recalls)}
-            yield {"engine": name, "workload": "query", "case": filter.name if filter else "", **found}
+            found = worker.run(step.function, *step.arguments)
+            yield from _turn(name, step.workload, step.case.name if step.case else "", found, step, truth)
+    for worker in workers.values():
+        worker.run("settle")
+        worker.close()
+
+
+def _steps(options: Options, truth: Truth, round: int) -> Iterator[Step]:
+    """What is asked between ingestion and closing, in this order."""
+    numbers = random.Random(round).sample(range(options.queries), options.queries)
+    about_text = [number for number in numbers if number < DOCUMENT_QUESTIONS]
+    k, seconds, wanted = options.k, options.seconds, set(options.workloads)
+
+    def asking(workload: str, cases: Sequence[Case | None], questions: list[int] = numbers) -> Iterator[Step]:
+        for case in cases if workload in wanted else ():
+            asked = [(number, truth.condition(case, number)) for number in questions]
+            yield Step(workload, "query", (k, asked, seconds), case, questions, judged=True)
+
+    yield from asking("query", [None])
+    yield from asking("filter", RANGES)
+    yield from asking("compound", COMPOUNDS)
+    for case in COMPOUNDS if "count" in wanted else ():
+        asked = [(number, truth.condition(case, number)) for number in numbers]
+        yield Step("count", "count", (asked, seconds), case)
+    yield from asking("document", DOCUMENTS, about_text)
+    for case in DOCUMENTS if "scan" in wanted else ():
+        yield Step("scan", "scan", ([(n, truth.condition(case, n)) for n in about_text],), case)
+    plain = [(number, truth.condition(None, number)) for number in numbers]
+    rest: dict[str, tuple[str, tuple[Any, ...]]] = {
+        name: (name, (k, seconds)) for name in ("batch", "threads")
+    }
+    rest |= {name: (name, (k, plain, seconds)) for name in ("mmr", "text", "hybrid")}
+    rest |= {name: ("adapter", (k, name, plain, seconds)) for name in ("langchain", "llama_index")}
+    for name, (function, arguments) in rest.items():
+        if name in wanted:
+            yield Step(name, function, arguments)
+
+
+def _open_again(
+    options: Options, corpus: corpora.Corpus, truth: Truth, round: int, places: dict[str, Path]
+) -> Iterator[Turn]:
+    if "reopen" not in options.workloads:
+        return
+    cases = [None, *(case for case in RANGES if case.share >= 0.01)]  # noqa: RUF005
+    conditions = [truth.condition(case, 0) for case in cases]
+    for name, place in places.items():
+        disk_mb = sum(map(_disk_bytes, place.rglob("*"))) / 1e6
+        worker = Worker(name, None)
+        found = worker.run("reopen", place, corpus.questions, conditions, options.k)
+        worker.close()
+        yield from _turn(name, "reopen", "", found | {"disk_mb": disk_mb})
+
+
+def _write_on(
+    options: Options, corpus: corpora.Corpus, truth: Truth, round: int, places: dict[str, Path]
+) -> Iterator[Turn]:
+    names = [name for name in ("write", "busy") if name in options.workloads]
+    workers = {name: Worker(name, options) for name in places} if names else {}
+    share = min(BATCH_ROWS, options.rows // 10) / options.rows
+    gone, counted = Range("random", share), Compound("$and of three", cold=False)
+    asked = truth.condition(gone, 0), truth.condition(counted, 0)
+    for name, worker in workers.items():
+        yield from _turn(name, "write", "", worker.run("write", places[name], *asked))
+    for name, worker in workers.items() if "busy" in names else ():
+        yield from _turn(name, "busy", "", worker.run("busy", options.k, options.seconds))
     for worker in workers.values():
         worker.close()
 
 
-def _open_again(options: Options, corpus: corpora.Corpus, places: dict[str, Path]) -> Iterator[Turn]:
-    for name, place in places.items():
-        disk_mb = sum(map(_disk_bytes, place.rglob("*"))) / 1e6
-        worker = Worker(name, None)
-        found = worker.run("reopen", place, corpus.questions, options.k)
-        worker.close()
-        yield {"engine": name, "workload": "reopen", "case": "", **found, "disk_mb": disk_mb}
+def _turn(
+    engine: str, workload: str, case: str, found: Turn, step: Step | None = None, truth: Truth | None = None
+) -> Iterator[Turn]:
+    """The turn with its figures, judged and summed up; none if the engine does not offer it."""
+    if found.pop("not_offered", False):
+        return
+    answers = found.pop("answers", None)
+    if answers is not None and step is not None and truth is not None:
+        judged = [truth.judge(step.case, number, ids) for number, ids in zip(step.numbers, answers)]
+        found["recall"], found["full"] = (float(np.mean(column)) for column in zip(*judged))
+    if times := found.pop("times_ms", None):
+        found["p50_ms"], found["p95_ms"] = np.percentile(times, (50, 95)).tolist()
+        found["asked"] = len(times)
+    yield {"engine": engine, "workload": workload, "case": case, **found}
 
 
 def _disk_bytes(path: Path) -> int:
     """What a file occupies, where the platform tells: holes are free."""
     stat = path.stat()
     return stat.st_blocks * 512 if hasattr(stat, "st_blocks") else stat.st_size
-
-
-class Worker:
-    """An engine in a process of its own, with the corpus if options are given."""
-
-    def __init__(self, engine: str, options: Options | None) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit this process's memory
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, engine, options), daemon=True)
-        self._process.start()
-        theirs.close()
-        self._usage = psutil.Process(self._process.pid)
-        self._connection.recv()
-
-    def run(self, workload: str, *arguments: Any) -> Turn:
-        """What the workload found, and the most memory that it took beyond what there was before."""
-        before = peak = self._private_bytes()
-        self._connection.send((workload, arguments))
-        while not self._connection.poll(_SAMPLE_S):
-            peak = max(peak, self._private_bytes())
-        found: Turn = self._connection.recv()
-        return {**found, "memory_mb": (max(peak, self._private_bytes()) - before) / 1e6}
-
-    def close(self) -> None:
-        """Close the engine, as its store wants to be left, and end the process."""
-        self._connection.send(None)
-        self._process.join()
-
-    def _private_bytes(self) -> int:
-        """Resident memory, less what is mapped from files and can be dropped, where that is known."""
-        usage = self._usage.memory_info()
-        return int(usage.rss - getattr(usage, "shared", 0))
-
-
-def _serve(connection: Connection, name: str, options: Options | None) -> None:
-    engine = ENGINES[name]()
-    held = [corpora.load(options.cache, options.rows, options.queries)] if options else []
-    connection.send("ready")
-    while (call := connection.recv()) is not None:
-        workload, arguments = call
-        connection.send(getattr(workloads, workload)(engine, *held, *arguments))
-    engine.close()

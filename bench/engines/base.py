@@ -25,7 +25,7 @@ Batch = dict[str, Any]
 """Records to be added: ids, embeddings, documents and metadatas."""
 
 
-class NotOffered(Exception):
+class NotOffered(NotImplementedError):
     """The engine has no call for it."""
 
 
@@ -40,16 +40,16 @@ class Engine:
     package: ClassVar[str]
 
     def open(self, directory: Path, shape: tuple[int, int]) -> None:
-        raise NotImplementedError
+        raise NotOffered
 
     def close(self) -> None:
-        raise NotImplementedError
+        raise NotOffered
 
     def add(self, batch: Batch) -> None:
-        raise NotImplementedError
+        raise NotOffered
 
     def finish(self) -> None:
-        raise NotImplementedError
+        raise NotOffered
 
     def query(self, vector: Any, k: int, condition: Condition = ANY) -> Answer:
         """The k nearest among those that the condition selects."""
@@ -61,9 +61,6 @@ class Engine:
 
     def settle(self) -> None:
         """Return when what a first document filter began in the background is done."""
-
-    def compact(self) -> None:
-        """What a user would call after many deletes, before the store is weighed."""
 
     def mmr(self, vector: Any, k: int, fetch_k: int) -> Answer:
         """k of the fetch_k nearest by maximal marginal relevance, λ = 0.5."""

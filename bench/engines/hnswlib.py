@@ -20,6 +20,7 @@ from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine
 from bench.filters import ANY, Condition
 
 _CORES = THREADS + 1
+_SPARE_ROWS = 200_000  # room to add while others read; it takes no memory until it is used
 _Record = tuple[str, str, dict[str, Any]]
 
 
@@ -33,8 +34,8 @@ class Hnswlib(Engine):
         self.graph = importlib.import_module("hnswlib").Index(space="cosine", dim=shape[1])
         self.records: list[_Record] = []
         if self.files[0].exists():
-            self.graph.load_index(str(self.files[0]), max_elements=0)
             self.records = pickle.loads(self.files[1].read_bytes())
+            self.graph.load_index(str(self.files[0]), max_elements=len(self.records) + _SPARE_ROWS)
         else:
             self.graph.init_index(shape[0], M=HNSW["max_neighbors"], ef_construction=HNSW["ef_construction"])
         self.graph.set_ef(HNSW["ef_search"])
@@ -46,10 +47,8 @@ class Hnswlib(Engine):
 
     def add(self, batch: Batch) -> None:
         first, count = len(self.records), len(batch["ids"])
-        if first + count > self.graph.get_max_elements():
-            self.graph.resize_index(2 * (first + count))
-        self.graph.add_items(batch["embeddings"], np.arange(first, first + count), num_threads=THREADS)
         self.records.extend(zip(batch["ids"], batch["documents"], batch["metadatas"]))
+        self.graph.add_items(batch["embeddings"], np.arange(first, first + count), num_threads=THREADS)
         self.rows = None
 
     def finish(self) -> None:

@@ -52,12 +52,8 @@ class LanceDB(Engine):
             self.table.create_scalar_index(name, index_type="BTREE")
         self.table.create_scalar_index("shade", index_type="BITMAP")
 
-    def compact(self) -> None:
-        zero = importlib.import_module("datetime").timedelta(0)
-        self.table.optimize(cleanup_older_than=zero)
-
     def query(self, vector: Any, k: int, condition: Condition = ANY) -> Answer:
-        search = self.table.search(vector).distance_type("cosine").limit(k).select(_FIELDS)
+        search = self.table.search(vector).distance_type("cosine").limit(k).select([*_FIELDS, "_distance"])
         search = search.ef(HNSW["ef_search"]).nprobes(1).refine_factor(3)
         if tests := sql(condition, "contains(document, '{}')"):
             search = search.where(tests, prefilter=True)

@@ -1,7 +1,7 @@
 """What do plain inserts and SQLite's own full-text index cost? No vectors are searched here.
 
-Records and vectors go into one table, a transaction a batch, write-ahead log and `synchronous=FULL`;
-the index of words, FTS5, is made by `finish`.
+Records without their vectors go into one table, a transaction a batch, write-ahead log and
+`synchronous=FULL`; the index of words, FTS5, is made by `finish`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.engines.base import Answer, Batch, Engine
 
 _WORD = re.compile(r"\w+")
 _TABLE = """CREATE TABLE IF NOT EXISTS records(
-    row INTEGER PRIMARY KEY, id TEXT UNIQUE, document TEXT, metadata TEXT, vector BLOB)"""
+    row INTEGER PRIMARY KEY, id TEXT UNIQUE, document TEXT, metadata TEXT)"""
 _INDEX = "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(document, content=records, content_rowid=row)"
 _FIND = """SELECT id, records.document, metadata FROM words JOIN records ON row = words.rowid
     WHERE words MATCH ? ORDER BY bm25(words) LIMIT ?"""
@@ -36,10 +36,10 @@ class SQLite(Engine):
         self.database.close()
 
     def add(self, batch: Batch) -> None:
-        columns = zip(batch["ids"], batch["documents"], batch["metadatas"], batch["embeddings"])
-        rows = [(id, text, json.dumps(more), vector.tobytes()) for id, text, more, vector in columns]
+        columns = zip(batch["ids"], batch["documents"], batch["metadatas"])
+        rows = [(id, text, json.dumps(more)) for id, text, more in columns]
         self.database.execute("BEGIN")
-        self.database.executemany("INSERT INTO records VALUES (NULL, ?, ?, ?, ?)", rows)
+        self.database.executemany("INSERT INTO records VALUES (NULL, ?, ?, ?)", rows)
         self.database.execute("COMMIT")
 
     def finish(self) -> None:
@@ -49,4 +49,8 @@ class SQLite(Engine):
     def text(self, question: str, k: int) -> Answer:
         words = " OR ".join(f'"{word}"' for word in dict.fromkeys(_WORD.findall(question.lower())))
         found = self.database.execute(_FIND, (words or '""', k)).fetchall()
-        return [id for id, _, _ in found], [text for _, text, _ in found], [json.loads(m) for _, _, m in found]
+        return (
+            [id for id, _, _ in found],
+            [text for _, text, _ in found],
+            [json.loads(m) for _, _, m in found],
+        )

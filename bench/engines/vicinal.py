@@ -69,12 +69,10 @@ class Vicinal(ChromaApi):
 
     settle = finish
 
-    def compact(self) -> None:
-        self.collection.compact()
-        self.finish()
-
     def mmr(self, vector: Any, k: int, fetch_k: int) -> Answer:
-        return self._ask(query_embeddings=[vector], n_results=k, lambda_mult=0.5, fetch_k=fetch_k)[0]
+        wanted = [*_WANTED, "embeddings"]
+        found = self.collection.query([vector], n_results=k, lambda_mult=0.5, fetch_k=fetch_k, include=wanted)
+        return found["ids"][0], found["documents"][0], found["metadatas"][0]
 
     def text(self, question: str, k: int) -> Answer:
         return self._by_mode("text", query_texts=[question], n_results=k)
@@ -122,8 +120,11 @@ class Vicinal(ChromaApi):
 
 
 def _in_turns(collection: Any, vectors: Any, k: int, through: list[Any]) -> list[Callable[[], Any]]:
+    """A direct call, then one through the framework with another vector: none finds a warm cache."""
+    importlib.import_module("vicinal.testing").wait_for_index(collection)
     direct = [lambda v=v: collection.query(v, n_results=k) for v in vectors]
-    return [call for pair in zip(direct, through) for call in pair]
+    half = len(vectors) // 2
+    return [call for pair in zip(direct, through[half:] + through[:half]) for call in pair]
 
 
 def _filters(condition: Condition) -> dict[str, Any]:

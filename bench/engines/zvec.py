@@ -39,7 +39,9 @@ class Zvec(Engine):
             inverted = zvec.InvertIndexParam(enable_range_optimization=True)
             fields.append(zvec.FieldSchema(name, kinds[kind], index_param=inverted))
         graph = zvec.HnswIndexParam(
-            metric_type=zvec.MetricType.COSINE, m=HNSW["max_neighbors"], ef_construction=HNSW["ef_construction"]
+            metric_type=zvec.MetricType.COSINE,
+            m=HNSW["max_neighbors"],
+            ef_construction=HNSW["ef_construction"],
         )
         vector = zvec.VectorSchema("vector", zvec.DataType.VECTOR_FP32, dimension, index_param=graph)
         return zvec.CollectionSchema("bench", fields=fields, vectors=vector)
@@ -52,8 +54,6 @@ class Zvec(Engine):
 
     def finish(self) -> None:
         self.collection.optimize(self.zvec.OptimizeOption(concurrency=THREADS))
-
-    compact = finish
 
     def query(self, vector: Any, k: int, condition: Condition = ANY) -> Answer:
         query = self.zvec.Query("vector", vector=vector, param=self.param)

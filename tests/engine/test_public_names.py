@@ -23,7 +23,7 @@ CLASSES = [
     vicinal.Collection,
     vicinal.AsyncCollection,
 ]
-MODULES_MAX = 350
+MODULES_MAX = 450
 FOREIGN = [
     "langchain",
     "langchain_core",

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vicinal._storage import arrays
 from vicinal._text import bm25, postings, sparse
 from vicinal._text.analysis import Analyser, Analysis
 
@@ -125,8 +126,8 @@ def test_given_rows_score_as_in_the_search():
 
 def test_a_saved_index_answers_as_before(tmp_path):
     index = bm25.extend(made(["ant é bee", "bee cat"]), PLAIN, 3, [(0, "cat"), (2, "東京 ant")])
-    bm25.save(index, tmp_path / "text")
-    loaded = bm25.load(tmp_path / "text")
+    arrays.write(tmp_path / "text", bm25.pack(index))
+    loaded = bm25.unpack(arrays.read(tmp_path / "text"))
     stats = bm25.statistics(index, np.ones(3, dtype=bool))
     for term in ("ant", "cat", "東京"):
         before, after = bm25.search(index, [term], 5, stats), bm25.search(loaded, [term], 5, stats)
@@ -136,10 +137,10 @@ def test_a_saved_index_answers_as_before(tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda data: data[:50], lambda data: b"", lambda data: b"x" * 200])
 def test_a_damaged_file_is_a_value_error(tmp_path, damage):
-    bm25.save(made(["ant"]), tmp_path / "text")
+    arrays.write(tmp_path / "text", bm25.pack(made(["ant"])))
     (tmp_path / "text").write_bytes(damage((tmp_path / "text").read_bytes()))
     with pytest.raises(ValueError):
-        bm25.load(tmp_path / "text")
+        bm25.unpack(arrays.read(tmp_path / "text"))
 
 
 def test_merging_keeps_segments_few_and_leaves_the_dead_behind():

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vicinal._filter import patterns
+from vicinal._storage import arrays
 from vicinal._text import trigrams
 
 TEXTS = st.lists(st.text("abcABC ſsKkİıiΣσςé(.|{}[]\\東京", max_size=12), min_size=1, max_size=12)
@@ -134,6 +135,6 @@ def test_an_altered_row_forgets_what_it_had():
 
 def test_saved_signatures_give_the_same_candidates(tmp_path):
     index = covering(["abc", "xyz"])
-    trigrams.save(index, tmp_path / "signatures")
-    loaded = trigrams.load(tmp_path / "signatures")
+    arrays.write(tmp_path / "signatures", trigrams.pack(index))
+    loaded = trigrams.unpack(arrays.read(tmp_path / "signatures"))
     assert trigrams.candidates(loaded, trigrams.of_substring("xyz"), 2).tolist() == [False, True]

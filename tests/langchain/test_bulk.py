@@ -1,5 +1,6 @@
 """Adding many documents with ready vectors costs little more than the engine's own add."""
 
+import gc
 import statistics
 import time
 
@@ -10,8 +11,8 @@ from langchain_core.documents import Document
 import vicinal
 from langchain_vicinal import VicinalVectorStore
 
-COUNT, ROUNDS = 20_000, 7
-VECTORS = np.random.default_rng(0).standard_normal((COUNT, 64), dtype=np.float32)
+COUNT, ROUNDS = 20_000, 5
+VECTORS = np.random.default_rng(0).standard_normal((COUNT, 256), dtype=np.float32)
 TEXTS = [f"text number {i} " * 10 for i in range(COUNT)]
 METADATAS = [{"year": i % 50, "source": f"s{i % 100}", "topics": ["a", "b"]} for i in range(COUNT)]
 IDS = [f"id{i}" for i in range(COUNT)]
@@ -37,11 +38,22 @@ def adapter(path):
         return seconds(lambda: store.add_documents(iter(listed), embeddings=VECTORS))
 
 
+@pytest.fixture
+def nothing_to_collect():
+    """What other tests left alive is not searched for garbage while the clock runs."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.mark.slow
-def test_the_adapter_adds_at_most_three_tenths(tmp_path):
+def test_the_adapter_adds_at_most_three_tenths(tmp_path, nothing_to_collect):
+    """Whoever comes first in a round pays for what was left behind, so each is first once."""
     ratios = []
     for i in range(ROUNDS):
-        first, second = (engine, adapter) if i % 2 else (adapter, engine)
-        took = {work: work(tmp_path / f"{i}-{work.__name__}") for work in (first, second)}
+        took = {engine: 0.0, adapter: 0.0}
+        for place, work in enumerate((engine, adapter, adapter, engine)):
+            took[work] += work(tmp_path / f"{i}-{place}")
         ratios.append(took[adapter] / took[engine])
     assert statistics.median(ratios) <= 1.3

@@ -76,7 +76,7 @@ def test_a_retriever_takes_mmr_with_its_threshold(film_index):
     assert ask(0) != ask(1)
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "text_search", "sparse", "semantic_hybrid"])
+@pytest.mark.parametrize("mode", ["linear_regression", "semantic_hybrid"])
 def test_a_retriever_says_what_it_cannot_do(film_index, mode):
     with pytest.raises(NotImplementedError, match=mode):
         found(film_index.as_retriever(vector_store_query_mode=mode))

@@ -90,5 +90,5 @@ async def test_keywords_reach_the_query(store, node):
 
 
 async def test_errors_come_through(store):
-    with pytest.raises(NotImplementedError, match="hybrid"):
-        await store.aquery(VectorStoreQuery(query_embedding=[1.0], mode="hybrid"))
+    with pytest.raises(NotImplementedError, match="linear_regression"):
+        await store.aquery(VectorStoreQuery(query_embedding=[1.0], mode="linear_regression"))

@@ -124,6 +124,8 @@ QUERIES = {
     "default": {},
     "mmr": {"mode": VectorStoreQueryMode.MMR, "mmr_threshold": 0.5},
     "many": {"similarity_top_k": 300},
+    "words": {"mode": VectorStoreQueryMode.TEXT_SEARCH, "query_str": "some words"},
+    "both": {"mode": VectorStoreQueryMode.HYBRID, "query_str": "some words"},
 }
 
 

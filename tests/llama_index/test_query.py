@@ -230,11 +230,12 @@ def test_a_learner_refuses_vectors_of_another_dimension(mode):
 # --- errors -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", [m for m in VectorStoreQueryMode if m not in ("default", "mmr", *LEARNED)])
+@pytest.mark.parametrize("mode", ["linear_regression", "semantic_hybrid"])
 def test_a_mode_that_cannot_be_done_raises_by_name(store, mode):
+    asked = VectorStoreQuery(query_embedding=[1.0], query_str="x", mode=VectorStoreQueryMode(mode))
     for error in (NotImplementedError, ValueError):
-        with pytest.raises(error, match=f"query mode '{mode.value}'"):
-            store.query(VectorStoreQuery(query_embedding=[1.0], query_str="x", mode=mode))
+        with pytest.raises(error, match=f"cannot run the query mode '{mode}'"):
+            store.query(asked)
 
 
 REFUSED = [
@@ -245,7 +246,9 @@ REFUSED = [
     ({}, {"mmr_treshold": 0.5}, "unknown keywords: mmr_treshold"),
     ({"embedding_field": "image"}, {}, "embedding_field 'image'"),
     ({"query_embedding": None}, {}, "needs query_embedding"),
-    ({"similarity_top_k": -1}, {}, "at least 1"),
+    ({"similarity_top_k": -1}, {}, "similarity_top_k: expected at least 0, got -1"),
+    ({}, {"fusion": "rrf"}, "'mmr' has no use for the keyword fusion"),
+    ({}, {"rerank": len}, "'mmr' has no use for the keyword rerank"),
     ({"mode": "nearest"}, {}, "nearest"),
 ]
 
@@ -259,4 +262,4 @@ def test_a_query_that_cannot_be_meant_is_refused(store, fields, keywords, text):
 
 def test_errors_are_of_the_engines_tree(store):
     with pytest.raises(InvalidArgumentError):
-        store.query(VectorStoreQuery(query_embedding=[1.0], mode=VectorStoreQueryMode.HYBRID))
+        store.query(VectorStoreQuery([1.0], mode=VectorStoreQueryMode.LINEAR_REGRESSION))

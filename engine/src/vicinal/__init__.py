@@ -11,6 +11,7 @@ from vicinal._admin import AdminClient
 from vicinal._async import AsyncClient, AsyncCollection, AsyncEphemeralClient, AsyncPersistentClient
 from vicinal._remote import AsyncHttpClient, CloudClient, HttpClient
 from vicinal._request import WriteInfo
+from vicinal._rerank import register_reranker
 from vicinal._schema import (
     BoolInvertedIndexConfig,
     FloatInvertedIndexConfig,
@@ -25,8 +26,9 @@ from vicinal._schema import (
 )
 from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
-from vicinal.config import Settings
+from vicinal.config import Analysis, Settings
 from vicinal.embedding import EmbeddingFunction, register_embedding_function
+from vicinal.search import GroupBy, K, Key, Knn, Limit, MaxK, MinK, Rrf, Search, Select, Val
 from vicinal.types import (
     DEFAULT_DATABASE,
     DEFAULT_TENANT,
@@ -37,6 +39,8 @@ from vicinal.types import (
     Metadata,
     QueryResult,
     ReadLevel,
+    SearchResult,
+    Snippet,
     SparseVector,
     Stats,
     Where,
@@ -55,6 +59,7 @@ __all__ = [
     "DEFAULT_TENANT",
     "AdminAPI",
     "AdminClient",
+    "Analysis",
     "AsyncClient",
     "AsyncClientAPI",
     "AsyncCollection",
@@ -72,22 +77,35 @@ __all__ = [
     "FloatInvertedIndexConfig",
     "FtsIndexConfig",
     "GetResult",
+    "GroupBy",
     "HnswIndexConfig",
     "HttpClient",
     "Include",
     "IndexingStatus",
     "IntInvertedIndexConfig",
+    "K",
+    "Key",
+    "Knn",
+    "Limit",
+    "MaxK",
     "Metadata",
+    "MinK",
     "PersistentClient",
     "QueryResult",
     "ReadLevel",
+    "Rrf",
     "Schema",
+    "Search",
+    "SearchResult",
+    "Select",
     "Settings",
+    "Snippet",
     "SpannIndexConfig",
     "SparseVector",
     "SparseVectorIndexConfig",
     "Stats",
     "StringInvertedIndexConfig",
+    "Val",
     "VectorIndexConfig",
     "Where",
     "WhereDocument",
@@ -95,4 +113,5 @@ __all__ = [
     "__version__",
     "errors",
     "register_embedding_function",
+    "register_reranker",
 ]

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from vicinal import _request as r
+from vicinal._filter.values import is_missing, lookup
 from vicinal._inputs import Inputs
-from vicinal.types import GetResult, IndexingStatus, QueryResult, Stats
+from vicinal.search import K
+from vicinal.types import GetResult, IndexingStatus, QueryResult, SearchResult, Stats
 
 _COLUMNS = ("embeddings", "documents", "uris", "metadatas")
 
@@ -27,7 +29,7 @@ def get_result(found: r.Records, include: tuple[str, ...], inputs: Inputs) -> Ge
     return GetResult(ids=found.ids, **columns, data=data, included=list(include))
 
 
-def query_result(answer: r.Answer, include: tuple[str, ...], inputs: Inputs) -> QueryResult:
+def query_result(answer: r.Answer, include: tuple[str, ...], inputs: Inputs, *, explain: bool) -> QueryResult:
     """One list a column, with a list for each query in it."""
     result = QueryResult(ids=[part.ids for part in answer.parts])
     for name in (*_COLUMNS, "distances"):
@@ -41,7 +43,34 @@ def query_result(answer: r.Answer, include: tuple[str, ...], inputs: Inputs) -> 
     loads = "data" in include and inputs.loader is not None
     result["data"] = [inputs.load(part.uris or []) for part in answer.parts] if loads else None
     result["included"] = list(include)
+    if explain:
+        result["explain"] = answer.explanation
     return result
+
+
+def search_result(found: tuple[r.Records, ...], selected: tuple[tuple[str, ...], ...]) -> SearchResult:
+    """One list a column, with a list for each search in it, or None where it was not selected."""
+    result = SearchResult(ids=[part.ids for part in found])
+    for name in ("documents", "embeddings"):
+        result[name] = [getattr(part, name) for part in found]
+    result["metadatas"] = [_metadatas(part, keys) for part, keys in zip(found, selected)]
+    result["scores"] = [
+        (part.scores or [None] * len(part.ids)) if K.SCORE.name in keys else None
+        for part, keys in zip(found, selected)
+    ]
+    result["select"] = [list(keys) for keys in selected]
+    return result
+
+
+def _metadatas(part: r.Records, keys: tuple[str, ...]) -> list[dict[str, Any] | None] | None:
+    """Whole, or of single keys only what was selected."""
+    if part.metadatas is None or K.METADATA.name in keys:
+        return part.metadatas
+    chosen: list[dict[str, Any] | None] = []
+    for metadata in part.metadatas:
+        values = {key: lookup(metadata, key) for key in keys if not key.startswith("#")}
+        chosen.append({key: value for key, value in values.items() if not is_missing(value)} or None)
+    return chosen
 
 
 def stats(summary: r.Summary) -> Stats:

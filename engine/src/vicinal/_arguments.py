@@ -6,6 +6,7 @@ write, and ids and filters that become a selection. The checks of single values 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +14,14 @@ import numpy as np
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._filter import Node
-from vicinal._inputs import Inputs
+from vicinal._inputs import Inputs, checked_sparse
 from vicinal._schema import check_filter
 from vicinal.config import parse_changes
 from vicinal.embedding.images import image_column
-from vicinal.errors import InvalidArgumentError
+from vicinal.embedding.sparse import build_sparse
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.search import K, Knn, Search, resolved
+from vicinal.types import SparseVector
 
 Selection = tuple["tuple[str, ...] | None", "Node | None"]
 """(ids, filter), None for either that was not given."""
@@ -121,23 +125,23 @@ def search(
     n_results: Any,
     fields: frozenset[str],
     *,
-    max_distance: Any,
-    lambda_mult: Any,
-    fetch_k: Any,
-    mode: Any,
-    alpha: Any,
-    fusion: Any,
-    text_key: Any,
-    snippets: Any,
-    rerank: Any,
+    near: tuple[Any, Any, Any],
+    words: tuple[Any, Any, Any, Any, Any],
+    reranks: bool,
 ) -> tuple[r.Search, tuple[str, ...]]:
-    """A query, and its texts when it has any. `given` are embeddings, texts, images and URIs."""
+    """A query, and its texts when it has any.
+
+    `given` are embeddings, texts, images and URIs; `near` is max_distance, lambda_mult and fetch_k; `words`
+    are mode, alpha, fusion, text_key and snippets.
+    """
+    max_distance, lambda_mult, fetch_k = near
+    mode, alpha, fusion, text_key, snippets = words
     k = check.n_results(n_results)
     most = None if max_distance is None else check.distance(max_distance, "max_distance")
     ranking = check.ranking(mode, given[1], alpha, fusion, text_key, fetch_k, k)
-    deeper = None if ranking is not None or rerank is not None else fetch_k
+    deeper = None if ranking is not None or reranks else fetch_k
     mmr = check.mmr(lambda_mult, deeper, k)
-    if rerank is not None:
+    if reranks:
         if given[1] is None:
             raise InvalidArgumentError("rerank: give query_texts, for a reranker reads the question")
         if mmr is not None:
@@ -152,7 +156,7 @@ def search(
         fields = fields - {"distances"}
     else:
         vectors = inputs.of_query(*given)
-    if (ranking is not None or rerank is not None) and len(texts) != len(vectors):
+    if (ranking is not None or reranks) and len(texts) != len(vectors):
         raise InvalidArgumentError(
             f"Unequal lengths: {len(vectors)} query_embeddings and {len(texts)} query_texts; both say the "
             "same questions"
@@ -161,3 +165,76 @@ def search(
     if shown and ranking is None:
         raise InvalidArgumentError('snippets show words that were searched: use mode="text" or "hybrid"')
     return r.Search(info.id, vectors, k, *selected, fields, mmr, most, ranking, shown), tuple(texts)
+
+
+_COLUMNS = {K.ID.name: None, K.DOCUMENT.name: "documents", K.EMBEDDING.name: "embeddings", K.SCORE.name: None}
+
+
+def rank(info: r.CollectionInfo, inputs: Inputs, searches: Any) -> tuple[r.Rank, tuple[tuple[str, ...], ...]]:
+    """Searches of expressions, and what each of them selects."""
+    given = check.one_or_many([searches] if isinstance(searches, (Search, dict)) else searches, "searches")
+    ranked, selected = [], []
+    for i, one in enumerate(given):
+        search = Search.from_dict(one) if isinstance(one, dict) else one
+        if not isinstance(search, Search):
+            raise ArgumentTypeError(argument=f"searches[{i}]", expected="a Search", got=one)
+        if search._group_by.aggregate is not None and search._rank is None:
+            raise InvalidArgumentError(f"searches[{i}]: group_by needs a rank to order each group by")
+        where = None if search._where is None else search._where.to_dict()
+        expression = None
+        if search._rank is not None:
+            expression = resolved(search._rank, lambda knn: _query_of(info, inputs, knn))
+        keys = search._select.keys
+        fields = frozenset(column for key in keys if (column := _COLUMNS.get(key, "metadatas")))
+        limit, condition = search._limit, selection(info, None, where, None)[1]
+        ranked.append(
+            r.Ranked(expression, condition, search._group_by, limit.limit, limit.offset, fields)
+        )
+        selected.append(keys)
+    return r.Rank(info.id, tuple(ranked)), tuple(selected)
+
+
+def _query_of(info: r.CollectionInfo, inputs: Inputs, knn: Knn) -> Knn:
+    """A ranking whose query is what its key holds."""
+    if knn.key == K.DOCUMENT.name:
+        if not isinstance(knn.query, str):
+            raise InvalidArgumentError(f"Knn: {knn.key} is searched by words: give a text as the query")
+        return knn
+    if knn.key == K.EMBEDDING.name:
+        if isinstance(knn.query, SparseVector):
+            raise InvalidArgumentError(
+                f"Knn: {knn.key} holds dense vectors, and the query is a SparseVector; name the metadata key "
+                "that holds the sparse ones, key=…"
+            )
+        texts, embeddings = ([knn.query], None) if isinstance(knn.query, str) else (None, knn.query)
+        vectors = inputs.of_query(embeddings, texts, None, None)
+        if len(vectors) != 1:
+            raise InvalidArgumentError(f"Knn: expected one query vector, got {len(vectors)}")
+        return replace(knn, query=vectors[0])
+    if knn.key.startswith("#"):
+        raise InvalidArgumentError(
+            f"Knn: {knn.key} cannot be searched; #embedding, #document and metadata keys can"
+        )
+    if isinstance(knn.query, str):
+        return replace(knn, query=_sparse_query(info, inputs, knn.key, knn.query))
+    if not isinstance(knn.query, SparseVector):
+        raise InvalidArgumentError(
+            f"Knn: metadata key {knn.key!r} can hold sparse vectors, and the query is a dense one; give a "
+            "SparseVector, or search #embedding"
+        )
+    return knn
+
+
+def _sparse_query(info: r.CollectionInfo, inputs: Inputs, key: str, text: str) -> SparseVector:
+    """A text, by the function that the schema has for a key."""
+    indexes = ((info.configuration.index_schema or {}).get("keys") or {}).get(key) or {}
+    index = (indexes.get("sparse_vector") or {}).get("sparse_vector_index") or {}
+    function = inputs.sparse.get(key) or build_sparse((index.get("config") or {}).get("embedding_function"))
+    if function is None:
+        raise InvalidArgumentError(
+            f"Cannot embed string query for key '{key}': the collection's schema has no sparse embedding "
+            "function for it. Give a SparseVector, or create the collection with "
+            "SparseVectorIndexConfig(embedding_function=…) on this key"
+        )
+    inputs.sparse[key] = function
+    return checked_sparse(function, function.embed_query([text]), 1)[0]

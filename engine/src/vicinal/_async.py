@@ -135,6 +135,7 @@ class AsyncCollection:
     get = _of_collection(Collection.get)
     peek = _of_collection(Collection.peek)
     query = _of_collection(Collection.query)
+    search = _of_collection(Collection.search)
     count = _of_collection(Collection.count)
     modify = _of_collection(Collection.modify)
     compact = _of_collection(Collection.compact)

@@ -24,7 +24,7 @@ from vicinal.types import Space, Vectors
 GROWTH = 1.1
 """A checkpoint is written anew when there are so many times the rows that it covers."""
 
-NAMES = ("graph", "rows", "codes", "columns", "words", "signatures")
+NAMES = ("graph", "rows", "codes", "columns")
 
 _BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError)
 

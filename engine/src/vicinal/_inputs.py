@@ -112,7 +112,7 @@ class Inputs:
                 function = self.sparse.get(key) or build_sparse(description)
                 assert function is not None  # a source needs a function
                 self.sparse[key] = function
-                vectors = _checked(function, function([str(texts[i]) for i in items]), len(items))
+                vectors = checked_sparse(function, function([str(texts[i]) for i in items]), len(items))
                 filled = list(given)
                 for i, vector in zip(items, vectors):
                     filled[i] = {**(given[i] or {}), key: vector}
@@ -152,7 +152,7 @@ def _text(metadata: Mapping[str, Any] | None, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _checked(function: Any, vectors: Any, count: int) -> list[SparseVector]:
+def checked_sparse(function: Any, vectors: Any, count: int) -> list[SparseVector]:
     """What a sparse function returned, when it is one vector per text."""
     listed = list(vectors)
     if len(listed) != count or not all(isinstance(vector, SparseVector) for vector in listed):

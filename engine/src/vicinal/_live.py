@@ -15,7 +15,7 @@ from threading import Lock
 
 import numpy as np
 
-from vicinal import _derived
+from vicinal import _derived, _words
 from vicinal._fields import LiveColumns
 from vicinal._filter import Node, keys_of
 from vicinal._filter.ast import Document
@@ -207,7 +207,7 @@ class LiveCollection:
         except (StorageError, *_NOT_OURS) as error:
             findings.append(f"reading ended early: {error}")
         if self.checkpoints is not None:
-            for name in _derived.NAMES:
+            for name in (*_derived.NAMES, *_words.NAMES):
                 findings += checkpoint.check(self.checkpoints, name)
         return findings
 

@@ -21,6 +21,7 @@ from vicinal import _request as r
 from vicinal._backup import backup
 from vicinal._compact import compact
 from vicinal._expiry import allowed, expired, expired_ids, stamped
+from vicinal._expressions import ranked
 from vicinal._index import planner
 from vicinal._index.view import Rows
 from vicinal._live import LiveCollection, Snapshot
@@ -127,6 +128,10 @@ class LocalBackend:
     def search(self, request: r.Search) -> r.Answer:
         with self._opened.using(request.collection) as live, live.read() as snapshot:
             return answer(snapshot, request)
+
+    def rank(self, request: r.Rank) -> tuple[r.Records, ...]:
+        with self._opened.using(request.collection) as live, live.read() as snapshot:
+            return tuple(ranked(snapshot, search) for search in request.searches)
 
     def status(self, request: r.Status) -> r.StatusInfo:
         with self._opened.using(request.collection) as live, live.read_state() as state:

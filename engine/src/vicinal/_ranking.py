@@ -7,7 +7,7 @@ what a part could give (TM2C2), or by reciprocal ranks (`_rank/fusion.py`; measu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -39,6 +39,10 @@ class Ranked:
     strategy: str
     matches: int
 
+    def at(self, places: NDArray[np.int64]) -> Ranked:
+        """Those at these places."""
+        return replace(self, rows=self.rows[places], scores=self.scores[places], parts=self.parts[places])
+
 
 def ranked(
     snapshot: Snapshot, request: r.Search, ranking: r.Ranking, number: int, mask: Mask | None
@@ -57,11 +61,8 @@ def ranked(
         vectors = snapshot.view.vectors[found.rows]
         space = snapshot.live.hnsw.space
         picked = mmr.select_by(space, found.scores, vectors, request.k, request.mmr.lambda_mult)
-        return Ranked(
-            found.rows[picked], found.scores[picked], found.parts[picked], found.strategy, found.matches
-        )
-    k = request.k
-    return Ranked(found.rows[:k], found.scores[:k], found.parts[:k], found.strategy, found.matches)
+        return found.at(np.array(picked, dtype=np.int64))
+    return found.at(np.arange(min(request.k, len(found.rows))))
 
 
 def text_part(words: Words, terms: list[str], k: int, mask: Mask | None) -> Part:
@@ -72,8 +73,8 @@ def text_part(words: Words, terms: list[str], k: int, mask: Mask | None) -> Part
 def dense_part(snapshot: Snapshot, query: Vector, k: int, mask: Mask | None) -> tuple[Part, planner.Plan]:
     """The k most similar rows."""
     live, view = snapshot.live, snapshot.view
-    rows, distances, plan = planner.search(
-        view, live.graph_of(view), live.codes_of(view), live.hnsw, query, k, mask
+    [(rows, distances)], plan = planner.search(
+        view, live.graph_of(view), live.codes_of(view), live.hnsw, query[np.newaxis], k, mask
     )
     return (rows, similarity(live.hnsw.space, distances)), plan
 
@@ -95,7 +96,8 @@ def _mixed(
 ) -> Ranked:
     space = snapshot.live.hnsw.space
     near, plan = dense_part(snapshot, query, max(request.k, ranking.fetch_k), mask)
-    weights = (ranking.alpha, 1.0 - ranking.alpha)
+    # Words that nobody has decide nothing; without this, all rows would share their part alike.
+    weights = (ranking.alpha, 1.0 - ranking.alpha if len(said[0]) else 0.0)
     if ranking.fusion == "rrf":
         fused = fusion.reciprocal([near, said], weights)
     else:
@@ -107,7 +109,11 @@ def _mixed(
             ],
         )
         fused = fusion.theoretical(parts, [_lowest(space, parts[0][1]), 0.0], weights)
-    return Ranked(fused.rows, fused.scores, fused.contributions, f"{plan.strategy} + words", plan.matches)
+    found = Ranked(fused.rows, fused.scores, fused.contributions, f"{plan.strategy} + words", plan.matches)
+    if request.max_distance is None:
+        return found
+    distances = exact.measure(snapshot.view.vectors, space, query, found.rows)
+    return found.at(np.flatnonzero(distances <= request.max_distance))
 
 
 def _scores(words: Words, terms: list[str], rows: Rows) -> Scores:

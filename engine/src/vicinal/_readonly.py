@@ -56,6 +56,9 @@ class ReadOnlyBackend(LocalBackend):
     def search(self, request: r.Search) -> r.Answer:
         return _settled(lambda: super(ReadOnlyBackend, self).search(request))
 
+    def rank(self, request: r.Rank) -> tuple[r.Records, ...]:
+        return _settled(lambda: super(ReadOnlyBackend, self).rank(request))
+
     def organize(self, request: r.Organize) -> Namespaces:
         if request.task != "list":
             self._refuse(request)

@@ -15,6 +15,8 @@ from uuid import UUID
 
 from vicinal._filter import Node
 from vicinal.config import CollectionConfiguration, ConfigurationChanges
+from vicinal.search import GroupBy
+from vicinal.search import Rank as Expression
 from vicinal.types import Facet, Snippet, Vectors
 
 Mode = Literal["add", "upsert", "update"]
@@ -267,6 +269,27 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """One search of an expression, whose `Knn` queries are float32 vectors, sparse vectors or words."""
+
+    rank: Expression | None
+    """None: every record, in the order of `get`."""
+    where: Node | None
+    group: GroupBy
+    limit: int | None
+    offset: int
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Searches of expressions, all over one state of the collection; one `Records` for each."""
+
+    collection: UUID
+    searches: tuple[Ranked, ...]
+
+
+@dataclass(frozen=True)
 class Records:
     """Records by column, in the order of the answer. Columns that were not asked for are None."""
 
@@ -277,7 +300,7 @@ class Records:
     embeddings: Vectors | None = None
     distances: list[float] | None = None
     scores: list[float] | None = None
-    """For a ranking; larger is better."""
+    """Of a `Search`, larger is better; of a `Rank`, smaller."""
     snippets: list[list[Snippet]] | None = None
     rerank_scores: list[float] | None = None
 

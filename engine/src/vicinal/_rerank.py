@@ -70,3 +70,9 @@ def reranked(part: r.Records, query: str, rerank: Reranker, k: int) -> r.Records
             )
     chosen["rerank_scores"] = scores[order].tolist()
     return replace(part, **chosen)
+
+
+def rerank_answer(answer: r.Answer, queries: Sequence[str], rerank: Reranker, k: int) -> r.Answer:
+    """The best k of what was found for each query."""
+    parts = tuple(reranked(part, query, rerank, k) for part, query in zip(answer.parts, queries))
+    return replace(answer, parts=parts)

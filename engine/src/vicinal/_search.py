@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from vicinal._storage import records
 from vicinal._storage.metadata import decode
 from vicinal._text.snippets import snippets
 from vicinal.errors import InvalidDimensionError
-from vicinal.types import Snippet, Vector
+from vicinal.types import Snippet
 
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
@@ -27,7 +29,10 @@ def answer(snapshot: Snapshot, request: r.Search) -> r.Answer:
     """One part per query."""
     view = snapshot.view
     if not view.rows or not len(request.embeddings):
-        empty = tuple(fetch(snapshot, _NO_ROWS, request.fields) for _ in request.embeddings)
+        none = fetch(snapshot, _NO_ROWS, request.fields)
+        if request.ranking is not None:
+            none = replace(none, scores=[], snippets=[] if request.snippets else None)
+        empty = (none,) * len(request.embeddings)
         nothing = r.Explanation("nothing to search", view.rows, 0, max_distance=request.max_distance)
         return r.Answer(empty, nothing)
     if request.ranking is None or request.ranking.mode != "text":
@@ -36,10 +41,8 @@ def answer(snapshot: Snapshot, request: r.Search) -> r.Answer:
     mask = allowed(snapshot, request.ids, request.where)
     if request.ranking is not None:
         return _by_words(snapshot, request, request.ranking, mask)
-    parts = []
-    for query in request.embeddings:
-        rows, distances, plan = _nearest(snapshot, request, query, mask)
-        parts.append(fetch(snapshot, rows, request.fields, distances))
+    found, plan = _nearest(snapshot, request, mask)
+    parts = fetch_many(snapshot, found, request.fields)
     explanation = r.Explanation(plan.strategy, view.rows, plan.matches, plan.ef, request.max_distance)
     return r.Answer(tuple(parts), explanation)
 
@@ -53,9 +56,6 @@ def _by_words(snapshot: Snapshot, request: r.Search, ranking: r.Ranking, mask: A
         distances = None
         if ranking.mode == "hybrid":
             distances = exact.measure(snapshot.view.vectors, snapshot.live.hnsw.space, query, rows)
-            if request.max_distance is not None:
-                near = distances <= request.max_distance
-                rows, scores, shares, distances = rows[near], scores[near], shares[near], distances[near]
         fetched = fetch(snapshot, rows, request.fields, distances)
         parts.append(
             replace(fetched, scores=scores.tolist(), snippets=_snippets(snapshot, request, rows, number))
@@ -82,44 +82,56 @@ def _snippets(snapshot: Snapshot, request: r.Search, rows: Rows, number: int) ->
     return [snippets(analyser, documents[row][1] or "", terms, request.snippets) for row in rows.tolist()]
 
 
-def _nearest(
-    snapshot: Snapshot, request: r.Search, query: Vector, mask: Any
-) -> tuple[Rows, Any, planner.Plan]:
-    """The k nearest allowed rows within `max_distance`, or MMR's choice of k among the fetch_k nearest."""
+def _nearest(snapshot: Snapshot, request: r.Search, mask: Any) -> tuple[list[tuple[Rows, Any]], planner.Plan]:
+    """For each query the k nearest allowed rows within `max_distance`, or MMR's choice of the nearest."""
     live, view = snapshot.live, snapshot.view
     wanted = request.k if request.mmr is None else request.mmr.fetch_k
-    rows, distances, plan = planner.search(
-        view, live.graph_of(view), live.codes_of(view), live.hnsw, query, wanted, mask
+    found, plan = planner.search(
+        view, live.graph_of(view), live.codes_of(view), live.hnsw, request.embeddings, wanted, mask
     )
-    if request.max_distance is not None:
-        near = distances <= request.max_distance
-        rows, distances = rows[near], distances[near]
-    if request.mmr is not None:
-        vectors = view.vectors[rows]
-        picked = mmr.select(live.hnsw.space, distances, vectors, request.k, request.mmr.lambda_mult)
-        rows, distances = rows[picked], distances[picked]
-    return rows, distances, plan
+    if request.max_distance is None and request.mmr is None:
+        return found, plan
+    chosen = []
+    for rows, distances in found:
+        if request.max_distance is not None:
+            near = distances <= request.max_distance
+            rows, distances = rows[near], distances[near]  # noqa: PLW2901
+        if request.mmr is not None:
+            vectors = view.vectors[rows]
+            picked = mmr.select(live.hnsw.space, distances, vectors, request.k, request.mmr.lambda_mult)
+            rows, distances = rows[picked], distances[picked]  # noqa: PLW2901
+        chosen.append((rows, distances))
+    return chosen, plan
 
 
 def fetch(snapshot: Snapshot, rows: Rows, fields: frozenset[str], distances: Any = None) -> r.Records:
     """The wanted columns of rows, in their order."""
+    return fetch_many(snapshot, [(rows, distances)], fields)[0]
+
+
+def fetch_many(
+    snapshot: Snapshot, parts: Sequence[tuple[Rows, Any]], fields: frozenset[str]
+) -> list[r.Records]:
+    """The wanted columns of several answers, each rows and their distances or None; read together."""
     texts = {"documents": "document", "metadatas": "metadata", "uris": "uri"}
     wanted = [name for name in texts if name in fields]
-    numbers = rows.tolist()
-    found = records.fetch(snapshot.tx, numbers, ", ".join(["id", *(texts[name] for name in wanted)]))
-    entries = [found[row] for row in numbers]
-    columns: dict[str, Any] = {
-        name: [entry[i] for entry in entries] for i, name in enumerate(wanted, start=2)
-    }
-    if "metadatas" in columns:
-        columns["metadatas"] = [decode(text) for text in columns["metadatas"]]
-    if "embeddings" in fields:
-        columns["embeddings"] = snapshot.view.vectors[rows]
-    if distances is not None and "distances" in fields:
-        columns["distances"] = distances.tolist()
-    elif "distances" in fields:
-        columns["distances"] = []
-    return r.Records(ids=[entry[1] for entry in entries], **columns)
+    numbers = [rows.tolist() for rows, _ in parts]
+    every = numbers[0] if len(numbers) == 1 else list(dict.fromkeys(chain.from_iterable(numbers)))
+    found = records.fetch(snapshot.tx, every, ", ".join(["id", *(texts[name] for name in wanted)]))
+    fetched = []
+    for (rows, distances), own in zip(parts, numbers):
+        entries = [found[row] for row in own]
+        columns: dict[str, Any] = {
+            name: [entry[i] for entry in entries] for i, name in enumerate(wanted, start=2)
+        }
+        if "metadatas" in columns:
+            columns["metadatas"] = [decode(text) for text in columns["metadatas"]]
+        if "embeddings" in fields:
+            columns["embeddings"] = snapshot.view.vectors[rows]
+        if "distances" in fields:
+            columns["distances"] = [] if distances is None else distances.tolist()
+        fetched.append(r.Records(ids=[entry[1] for entry in entries], **columns))
+    return fetched
 
 
 def check_dimension(collection: str, expected: int, got: int, item: int | None) -> None:

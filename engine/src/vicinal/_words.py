@@ -21,7 +21,7 @@ import numpy as np
 from vicinal._filter.values import lookup
 from vicinal._index.columns import Covered
 from vicinal._index.view import Mask, Rows, View
-from vicinal._storage import changes, checkpoint, records
+from vicinal._storage import arrays, changes, checkpoint, records
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
@@ -35,6 +35,8 @@ from vicinal.config import Analysis
 from vicinal.types import SparseVector
 
 DOCUMENT = "#document"
+NAMES = ("words", "signatures")
+"""The checkpoints of documents' indexes, made once somebody has asked."""
 
 _SLICE_ROWS = 2_000  # of the background, while no question can be prepared: some 100 ms
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -153,10 +155,12 @@ class LiveWords:
             kept = None if words is None or words.covered != now else words.index
             signed = None if signatures is None or signatures.covered != now else signatures.index
         if kept is not None and due("words"):
-            covers_words = {**covers, "analysis": self.analyser().analysis.model_dump(mode="json")}
-            checkpoint.save(directory, "words", covers_words, lambda path: bm25.save(kept, path), files)
+            how = {**covers, "analysis": self.analyser().analysis.model_dump(mode="json")}
+            packed = bm25.pack(kept)
+            checkpoint.save(directory, "words", how, lambda path: arrays.write(path, packed), files)
         if signed is not None and due("signatures"):
-            checkpoint.save(directory, "signatures", covers, lambda path: trigrams.save(signed, path), files)
+            blocks = trigrams.pack(signed)
+            checkpoint.save(directory, "signatures", covers, lambda path: arrays.write(path, blocks), files)
 
     # --- how -----------------------------------------------------------------------------------
 
@@ -165,7 +169,7 @@ class LiveWords:
         if self._directory is None or "words" in self._looked_for:
             return
         self._looked_for.add("words")
-        found = _load(self._directory, "words", view, bm25.load)
+        found = _load(self._directory, "words", view, bm25.unpack)
         if found is not None and found[1].get("analysis") == self.analyser().analysis.model_dump(mode="json"):
             self._words[DOCUMENT] = found[0]
 
@@ -174,7 +178,7 @@ class LiveWords:
         if self._signatures is None:
             found = None
             if self._directory is not None:
-                found = _load(self._directory, "signatures", view, trigrams.load)
+                found = _load(self._directory, "signatures", view, trigrams.unpack)
             self._signatures = _Held(trigrams.EMPTY) if found is None else found[0]
         return self._signatures
 
@@ -252,7 +256,7 @@ def _values(tx: Transaction, field: str, first: int, stop: int, altered: Rows) -
 
 
 def _load(
-    directory: Path, name: str, view: View, load: Callable[[Path], Index]
+    directory: Path, name: str, view: View, unpack: Callable[[dict[str, arrays.Array]], Index]
 ) -> tuple[_Held[Index], dict[str, Any]] | None:
     """An index from its checkpoint, and what that covers; None when it is not of this view's rows."""
     try:
@@ -265,7 +269,7 @@ def _load(
         covered = Covered(int(covers["change"]), view.generation, int(covers["rows"]))
         if covered.rows > view.rows or covered.change > view.change or covered.rows < 0:
             return None
-        index: Any = load(path)
+        index: Any = unpack(arrays.read(path))
         return None if index.rows != covered.rows else (_Held(index, covered), covers)
     except _BROKEN:
         return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -20,11 +19,13 @@ from vicinal import _validate as check
 from vicinal._backend import Backend
 from vicinal._html import facts_table
 from vicinal._inputs import Inputs, Loader
-from vicinal._rerank import reranked, reranker_of
+from vicinal._progress import Progress, shown
+from vicinal._rerank import rerank_answer, reranker_of
 from vicinal._schema import Schema, schema_of
 from vicinal.embedding import registry
 from vicinal.embedding.protocol import Embedder
 from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
+from vicinal.search import Search
 from vicinal.types import (
     Facet,
     GetResult,
@@ -32,6 +33,7 @@ from vicinal.types import (
     IndexingStatus,
     QueryResult,
     ReadLevel,
+    SearchResult,
     Stats,
     Where,
     WhereDocument,
@@ -405,25 +407,36 @@ class Collection:
             (query_embeddings, query_texts, query_images, query_uris),
             n_results,
             answers.wanted(fields),
-            max_distance=max_distance,
-            lambda_mult=lambda_mult,
-            fetch_k=fetch_k,
-            mode=mode,
-            alpha=alpha,
-            fusion=fusion,
-            text_key=text_key,
-            snippets=snippets,
-            rerank=rerank,
+            near=(max_distance, lambda_mult, fetch_k),
+            words=(mode, alpha, fusion, text_key, snippets),
+            reranks=judge is not None,
         )
         answer = self._backend.search(request)
         if judge is not None:
-            k = check.n_results(n_results)
-            parts = tuple(reranked(part, text, judge, k) for part, text in zip(answer.parts, texts))
-            answer = replace(answer, parts=parts)
-        result = answers.query_result(answer, fields, self._inputs)
-        if explain:
-            result["explain"] = answer.explanation
-        return result
+            answer = rerank_answer(answer, texts, judge, n_results)
+        return answers.query_result(answer, fields, self._inputs, explain=explain)
+
+    def search(
+        self,
+        searches: Search | Sequence[Search],
+        read_level: ReadLevel | str = ReadLevel.INDEX_AND_WAL,
+    ) -> SearchResult:
+        """Records by one `Search` or several, each with a filter, a ranking made of rankings, and columns.
+
+        Several are answered from one state of the collection. Scores ascend, as in Chroma: the lowest is
+        the best, and equal ones come by age. `read_level` is Chroma's; every read sees all that was written.
+
+        Example:
+            >>> from vicinal import EphemeralClient, K, Knn, Search
+            >>> papers = EphemeralClient().create_collection("papers")
+            >>> _ = papers.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], documents=["red ant", "bee"])
+            >>> mixed = 0.5 * Knn([0, 1], default=2) + 0.5 * Knn("ants", key=K.DOCUMENT, default=1)
+            >>> papers.search(Search().rank(mixed).limit(1))["ids"]
+            [['b']]
+        """
+        check.read_level(read_level)
+        request, selected = arguments.rank(self._info, self._inputs, searches)
+        return answers.search_result(self._backend.rank(request), selected)
 
     def facets(
         self,
@@ -486,6 +499,23 @@ class Collection:
         wait; the live vectors and records need their disk space twice while it lasts.
         """
         self._backend.maintain(r.Maintain("compact", self.id))
+
+    def optimize(self, *, progress: Progress = False) -> None:
+        """Return when every row is indexed, and what was derived is on disk; compacts where it is due.
+
+        Nothing needs it: all that was written is found at once. Afterwards queries are as fast as they get.
+
+        Args:
+            progress: True for a bar on the terminal (needs `vicinal[progress]`), or a function that is
+                told a few times a second how many rows are indexed, and of how many.
+        """
+
+        def measure() -> tuple[int, int]:
+            status = self._backend.status(r.Status(self.id))
+            return status.rows - status.rows_waiting, status.rows
+
+        with shown(progress, measure):
+            self._backend.maintain(r.Maintain("index", self.id))
 
     def modify(
         self,

@@ -181,3 +181,24 @@ class QueryResult(dict[str, Any]):
             which = f"query {i + 1} of {queries}: " if queries > 1 else ""
             tables.append(result_table(self, i, caption=which + counted(len(ids), "result")))
         return "".join(tables)
+
+
+class SearchResult(dict[str, Any]):
+    """What `search` returns: per search a list of `ids`, and of each column that it selected, or None.
+
+    `scores` are smaller for better records; `select` says what each search had selected.
+    """
+
+    def rows(self) -> list[list[dict[str, Any]]]:
+        """Per search, a dictionary for each record: `id`, and whatever it has of what was selected."""
+        names = ("document", "embedding", "metadata", "score")
+        found = []
+        for i, ids in enumerate(self["ids"]):
+            columns = {name: self[name + "s"][i] for name in names if self[name + "s"][i] is not None}
+            found.append(
+                [
+                    {"id": id, **{name: v[at] for name, v in columns.items() if v[at] is not None}}
+                    for at, id in enumerate(ids)
+                ]
+            )
+        return found

@@ -179,6 +179,7 @@ _OPERATORS: dict[str, Callable[[str, Any, str], Node]] = {
     "$ilike": lambda key, value, path: Like(key, _text(value, path, "$ilike"), ignore_case=True),
     "$startswith": _startswith,
     "$regex": _regex,
+    "$not_regex": _negated(_regex),
 }
 
 

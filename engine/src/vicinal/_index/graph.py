@@ -20,7 +20,7 @@ import numpy as np
 
 from vicinal._index.view import Mask, Rows
 from vicinal.config import HnswConfiguration
-from vicinal.types import Vector, Vectors
+from vicinal.types import Vectors
 
 _SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances are float32
 _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
@@ -82,16 +82,22 @@ class Graph:
             yield stop
         if self._reviewing_all:
             self._all_reviewed_at = self.rows
+            self._remember(self._lost(vectors, self._strays))  # later rows may have led to them
         self._reviewing = None
 
     def _note_strays(self, vectors: Vectors, rows: Rows) -> None:
         """Remember rows that a search for their own vector does not find: `nearest` adds them always.
 
-        hnswlib leaves a few rows without links that lead to them, outliers above all.
+        hnswlib leaves a few rows without links that lead to them, outliers above all. (Linking them a second
+        time mends nine of ten, but can cut other outliers off, so that all would have to be looked for again.)
         """
+        self._remember(np.union1d(self._strays, self._lost(vectors, rows)))
+
+    def _lost(self, vectors: Vectors, rows: Rows) -> Rows:
+        """Those of the rows that a search for their own vector does not find."""
         for k in (*_STRAY_TRIES, max(_STRAY_TRIES[-1], self._configuration.ef_search)):
             if not len(rows):
-                return
+                return rows
             own = vectors[rows]
             lengths = np.einsum("ij,ij->i", own, own)
             nothing = 1 - lengths if self._configuration.space == "ip" else np.zeros(len(rows))
@@ -104,7 +110,7 @@ class Graph:
             # Among many equals a row need not be one of the k; it is no stray for that.
             tied = distances[:, -1] <= nothing + 1e-5 * (1 + lengths)
             rows = rows[~((labels == rows[:, np.newaxis]).any(axis=1) | tied)]
-        self._remember(np.union1d(self._strays, rows))
+        return rows
 
     def _remember(self, strays: Rows) -> None:
         self._strays, self._known_strays = strays, frozenset(strays.tolist())
@@ -118,8 +124,11 @@ class Graph:
                 self._hidden[row] = True
                 self.hidden += 1
 
-    def nearest(self, query: Vector, k: int, ef: int, alive: Mask, wanted: Mask) -> tuple[Rows, int] | None:
-        """Somewhat more than the k nearest wanted rows, unordered, of the covered ones, and their count.
+    def nearest(
+        self, queries: Vectors, k: int, ef: int, alive: Mask, wanted: Mask
+    ) -> tuple[list[Rows], int] | None:
+        """For each query somewhat more than its k nearest wanted rows of the covered ones, unordered; and
+        how many are covered.
 
         Covered are the rows that have been inserted and looked for, up to the view's.
 
@@ -137,24 +146,28 @@ class Graph:
             if self.hidden > dead:
                 return None
             if not reachable:
-                return np.empty(0, dtype=np.int64), covered
+                return [np.empty(0, dtype=np.int64) for _ in queries], covered
             # hnswlib asks about every candidate: it is spared the question where all answers are yes.
             all_wanted = reachable + dead == inserted == self.rows and self.hidden == dead
             accept: Any = None if all_wanted else _padded(wanted, self.rows).__getitem__
+            threads = 1 if len(queries) == 1 or accept is not None else os.cpu_count() or 1
             try:
-                labels, _ = self._index.knn_query(query, k=min(ef, reachable), num_threads=1, filter=accept)
+                labels, _ = self._index.knn_query(
+                    queries, k=min(ef, reachable), num_threads=threads, filter=accept
+                )
             except RuntimeError:
                 return None  # fewer are reachable; the caller scans instead
             strays, known = self._strays, self._known_strays
-        found = labels[0, : k + _SPARE].tolist()
-        if covered < inserted:
-            found = [row for row in found if row < covered]
-        if len(strays):
-            found = [row for row in found if row not in known]
-            if dead or not all_wanted:
-                strays = strays[strays < covered]
-                strays = strays[wanted[strays]]
-        return np.concatenate([np.array(found, dtype=np.int64), strays]), covered
+        if len(strays) and (dead or not all_wanted):
+            strays = strays[strays < covered]
+            strays = strays[wanted[strays]]
+        found = []
+        for own in labels[:, : k + _SPARE].tolist():
+            rows = [row for row in own if row not in known] if known else own
+            if covered < inserted:
+                rows = [row for row in rows if row < covered]
+            found.append(np.concatenate([np.array(rows, dtype=np.int64), strays]))
+        return found, covered
 
     def save(self, path: Path) -> None:
         """Write the graph to a file, while queries go on."""

@@ -9,6 +9,8 @@ graph cannot reach enough matches, they are measured too.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +21,7 @@ from vicinal._index.exact import Distances
 from vicinal._index.graph import Graph
 from vicinal._index.view import Mask, Rows, View
 from vicinal.config import HnswConfiguration
-from vicinal.types import Vector
+from vicinal.types import Vector, Vectors
 
 GRAPH_BYTES_MIN = 16 << 20
 """Collections with fewer bytes of vectors are scanned in some 0.2 ms by their codes and get no graph."""
@@ -35,6 +37,7 @@ _CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
 _WALK_S_PER_CANDIDATE = 1.8e-6  # one unit of ef, at 384 dimensions
 _IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
 _ASTRAY = 4  # how much longer a walk may take among neighbours that the filter refuses
+_BATCH_MIN = 8  # queries that are worth starting threads for
 _WALKED_MAX = 64  # candidates of a walk that are measured without asking their codes
 _MASKED_SHARE_MIN = 0.3  # below it, refused neighbours lead the walk astray for good
 
@@ -50,7 +53,8 @@ class Plan:
 
 def wants_graph(view: View) -> bool:
     """Whether a collection is large enough for a graph to pay."""
-    return view.records * 4 * int(view.vectors.shape[1]) > GRAPH_BYTES_MIN
+    dimension = int(view.vectors.shape[1])
+    return dimension > 1 and view.records * 4 * dimension > GRAPH_BYTES_MIN  # a line needs no graph
 
 
 def wants_codes(view: View) -> bool:
@@ -87,23 +91,39 @@ def search(
     graph: Graph | None,
     codes: Codes | None,
     hnsw: HnswConfiguration,
-    query: Vector,
+    queries: Vectors,
     k: int,
     allowed: Mask | None,
-) -> tuple[Rows, Distances, Plan]:
-    """The k nearest rows among those allowed (and alive), with their distances."""
+) -> tuple[list[tuple[Rows, Distances]], Plan]:
+    """For each query the k nearest rows among those allowed (and alive), with their distances."""
     mask = view.alive if allowed is None else view.alive & allowed
     matches = view.records if allowed is None else int(np.count_nonzero(mask))
     codes = None if codes is None else codes.first(view.rows)
     plan = choose(view, graph, codes, k, matches, hnsw)
-    rows = None
+    walked = None
     if plan.ef is not None and graph is not None:
-        rows = _walk(view, graph, codes, query, k, plan.ef, mask)
-        if rows is None:
+        walked = _walk(view, graph, codes, queries, k, plan.ef, mask)
+        if walked is None:
             plan = Plan("scan after graph", matches)
-    if rows is None:
-        rows = _scan(view, codes, query, k, mask, matches)
-    return *exact.nearest(view, hnsw.space, query, k, rows), plan
+    if walked is not None:
+        return [exact.nearest(view, hnsw.space, query, k, rows) for query, rows in zip(queries, walked)], plan
+
+    def scanned(query: Vector) -> tuple[Rows, Distances]:
+        return exact.nearest(view, hnsw.space, query, k, _scan(view, codes, query, k, mask, matches))
+
+    return _for_each(queries, scanned), plan
+
+
+def _for_each(
+    queries: Vectors, search: Callable[[Vector], tuple[Rows, Distances]]
+) -> list[tuple[Rows, Distances]]:
+    """One after the other; many of them on all cores, for the kernels let go of the GIL."""
+    if len(queries) < _BATCH_MIN:
+        return [search(query) for query in queries]
+    from concurrent.futures import ThreadPoolExecutor  # not needed for one question
+
+    with ThreadPoolExecutor(os.cpu_count() or 1, "vicinal-batch") as threads:
+        return list(threads.map(search, queries))
 
 
 def _scan(view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, matches: int) -> Rows:
@@ -138,15 +158,21 @@ def _seconds(cost: tuple[float, float], size_bytes: int) -> float:
 
 
 def _walk(
-    view: View, graph: Graph, codes: Codes | None, query: Vector, k: int, ef: int, mask: Mask
-) -> Rows | None:
-    """Candidates from the graph, and every match that the graph does not cover; ascending."""
-    found = graph.nearest(query, k, ef, view.alive, mask)
+    view: View, graph: Graph, codes: Codes | None, queries: Vectors, k: int, ef: int, mask: Mask
+) -> list[Rows] | None:
+    """For each query candidates from the graph, and every match that it does not cover; ascending."""
+    found = graph.nearest(queries, k, ef, view.alive, mask)
     if found is None:
         return None
-    rows, covered = found
-    if covered < view.rows:
-        rows = np.concatenate([rows, covered + np.flatnonzero(mask[covered:])])
+    walked, covered = found
+    tail = covered + np.flatnonzero(mask[covered:]) if covered < view.rows else None
+    return [_narrowed(codes, query, k, rows, tail) for query, rows in zip(queries, walked)]
+
+
+def _narrowed(codes: Codes | None, query: Vector, k: int, rows: Rows, tail: Rows | None) -> Rows:
+    """Candidates, fewer where codes rule some out."""
+    if tail is not None:
+        rows = np.concatenate([rows, tail])
     rows.sort()
     if codes is None or len(rows) <= _WALKED_MAX:
         return rows

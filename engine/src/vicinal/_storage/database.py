@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -231,19 +231,40 @@ class Database:
             raise StorageError(path=str(self.path), problem="is a database of another program")
         return int(version)
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self) -> AbstractContextManager[None]:
         """Turn SQLite's errors in the block into ours."""
-        where = str(self.path or ":memory:")
-        try:
-            yield
-        except sqlite3.ProgrammingError as error:
-            if "closed" in str(error):  # another thread closed the client; there is no code to ask for
-                raise ClosedError from error
-            raise
-        except UnicodeDecodeError as error:  # SQLite hands damaged text, or damaged SQL, to Python
-            raise CorruptionError(path=where, problem=f"damaged: {error}") from error
-        except sqlite3.DatabaseError as error:
-            if type(error) is sqlite3.DatabaseError:  # SQLite's CORRUPT and NOTADB
-                raise CorruptionError(path=where, problem=f"damaged, SQLite says: {error}") from error
-            raise StorageError(path=where, problem=f"SQLite says: {error}") from error
+        return _translated(str(self.path or ":memory:"))
+
+
+@contextmanager
+def foreign(path: Path) -> Iterator[Transaction]:
+    """A snapshot of another program's database, which is only read; a file beside it is neither made nor
+    changed unless that program has it open."""
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    with path.open("rb") as file:
+        in_wal_mode = file.read(20)[18:20] == b"\x02\x02"
+    if in_wal_mode and not path.with_name(path.name + "-wal").exists():
+        uri += "&immutable=1"  # else SQLite would make a -wal, even to read
+    with (
+        forks.transaction(),
+        _translated(str(path)),
+        closing(sqlite3.connect(uri, uri=True, timeout=_SWITCH_S, isolation_level=None)) as connection,
+    ):
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        if "closed" in str(error):  # another thread closed the client; there is no code to ask for
+            raise ClosedError from error
+        raise
+    except UnicodeDecodeError as error:  # SQLite hands damaged text, or damaged SQL, to Python
+        raise CorruptionError(path=where, problem=f"damaged: {error}") from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is sqlite3.DatabaseError:  # SQLite's CORRUPT and NOTADB
+            raise CorruptionError(path=where, problem=f"damaged, SQLite says: {error}") from error
+        raise StorageError(path=where, problem=f"SQLite says: {error}") from error

@@ -58,7 +58,8 @@ class Files:
     def check_writable(self, path: Path) -> None:
         """Raise when files cannot be made in this directory."""
         if not os.access(path, os.W_OK | os.X_OK):
-            raise StorageError(path=str(path), problem="the directory is not writable; read_only=True reads it")
+            problem = "the directory is not writable; read_only=True opens it to read"
+            raise StorageError(path=str(path), problem=problem)
 
     def open(self, path: Path, *, create: bool) -> OpenFile:
         """Open for reading and writing; a missing file is made, or is a `FileNotFoundError`."""

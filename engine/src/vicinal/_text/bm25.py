@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -335,32 +334,30 @@ def explain(index: TextIndex, terms: Iterable[str], row: int, stats: Statistics)
 # --- files ------------------------------------------------------------------------------------------------
 
 
-def save(index: TextIndex, path: Path) -> None:
-    """Write everything to one file."""
+def pack(index: TextIndex) -> dict[str, NDArray[np.generic]]:
+    """Everything as arrays of numbers, for a file."""
     known = index.vocabulary.terms[: len(index.vocabulary.terms)]
     encoded = [term.encode("utf-8", "surrogatepass") for term in known]
     ends = np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
-    arrays = postings.arrays_of(index.postings)
-    arrays |= {
+    return {
+        **postings.arrays_of(index.postings),
         "lengths": index.lengths,
         "terms": np.frombuffer(b"".join(encoded), dtype=np.uint8),
         "term-ends": ends,
     }
-    postings.write_arrays(path, arrays)
 
 
-def load(path: Path) -> TextIndex:
-    """What `save` wrote.
+def unpack(arrays: dict[str, NDArray[np.generic]]) -> TextIndex:
+    """What `pack` packed.
 
     Raises:
-        ValueError: The file is damaged or of another format.
+        ValueError: The arrays are damaged or of another format.
     """
-    arrays = postings.read_arrays(path)
     try:
         text, ends = arrays["terms"].tobytes(), arrays["term-ends"].tolist()
-        lengths = arrays["lengths"].astype(np.float32)
+        lengths = arrays["lengths"].astype(np.float32, copy=False)
     except KeyError as error:
-        raise ValueError(f"{path.name} without {error}") from None
+        raise ValueError(f"words without {error}") from None
     pieces = zip([0, *ends[:-1]], ends)
     vocabulary = Vocabulary(text[start:end].decode("utf-8", "surrogatepass") for start, end in pieces)
     return TextIndex(vocabulary, postings.from_arrays(arrays), lengths)

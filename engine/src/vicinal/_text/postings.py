@@ -13,9 +13,7 @@ so that their sizes grow geometrically. Every version is immutable and shares it
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -226,24 +224,3 @@ def from_arrays(arrays: dict[str, NDArray[np.generic]]) -> Postings:
         return Postings(tuple(segments), arrays["home"].astype(np.int32), stale, numbered)
     except KeyError as error:
         raise ValueError(f"postings without {error}") from None
-
-
-def write_arrays(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Arrays into one file, uncompressed, without pickle; the name is taken as it is."""
-    with path.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays of a file.
-
-    Raises:
-        ValueError: It is no such file, or damaged.
-    """
-    import zipfile
-
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise ValueError(f"{path.name}: {error}") from None

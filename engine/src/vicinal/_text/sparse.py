@@ -7,7 +7,6 @@ inverted index as words. Rows that share no component with the question are not 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -77,17 +76,3 @@ def search(
     found = np.flatnonzero(touched)  # products of 0 and less count too where there is nothing better
     order = np.lexsort((found, -scores[found]))[: max(k, 0)]
     return found[order].astype(np.int64), scores[found[order]]
-
-
-def save(index: Postings, path: Path) -> None:
-    """Write everything to one file."""
-    postings.write_arrays(path, postings.arrays_of(index))
-
-
-def load(path: Path) -> Postings:
-    """What `save` wrote.
-
-    Raises:
-        ValueError: The file is damaged or of another format.
-    """
-    return postings.from_arrays(postings.read_arrays(path))

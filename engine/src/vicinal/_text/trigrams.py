@@ -17,14 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._text import literals
 from vicinal._text.literals import Requirement
-from vicinal._text.postings import Mask, Rows, read_arrays, write_arrays
+from vicinal._text.postings import Mask, Rows
 
 BITS = 4096
 BLOCK_ROWS = 8192
@@ -186,25 +185,24 @@ of_regex = literals.of_regex
 # --- files ------------------------------------------------------------------------------------------------
 
 
-def save(index: Signatures, path: Path) -> None:
-    """Write everything to one file."""
+def pack(index: Signatures) -> dict[str, NDArray[np.generic]]:
+    """Everything as arrays of numbers, for a file."""
     form = np.array([_FORMAT, index.rows], dtype=np.int64)
     blocks = np.stack(index.blocks) if index.blocks else np.zeros((0, BITS, BLOCK_ROWS // 8), np.uint8)
-    write_arrays(path, {"format": form, "blocks": blocks})
+    return {"format": form, "blocks": blocks}
 
 
-def load(path: Path) -> Signatures:
-    """What `save` wrote.
+def unpack(arrays: dict[str, NDArray[np.generic]]) -> Signatures:
+    """What `pack` packed.
 
     Raises:
-        ValueError: The file is damaged or of another format.
+        ValueError: The arrays are damaged or of another format.
     """
-    arrays = read_arrays(path)
     try:
         form, rows = (int(value) for value in arrays["format"].tolist())
         blocks = arrays["blocks"].astype(np.uint8, copy=False)
     except KeyError as error:
-        raise ValueError(f"{path.name} without {error}") from None
+        raise ValueError(f"signatures without {error}") from None
     if form != _FORMAT or blocks.shape[1:] != (BITS, BLOCK_ROWS // 8):
-        raise ValueError(f"{path.name}: signatures of another format")
+        raise ValueError("signatures of another format")
     return Signatures(tuple(blocks), rows)

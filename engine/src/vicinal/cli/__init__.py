@@ -1,7 +1,8 @@
 """What can be done with a database from the command line?
 
-`vicinal check`, `backup`, `compact`, `info`: each opens a directory as any program would, and means all of
-its tenants and databases. A directory that cannot be written is opened to read.
+`vicinal import` brings a Chroma directory in. `check`, `backup`, `compact`, `info`: each opens a directory as
+any program would, and means all of its tenants and databases. A directory that cannot be written is opened to
+read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from vicinal import __version__
 from vicinal._admin import AdminClient
+from vicinal.cli import moving
 from vicinal.client import PersistentClient
 from vicinal.collection import Collection
 from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -47,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     compact.set_defaults(command=_compact)
     for command in (check, info, backup, compact):
         command.add_argument("path", help="the directory of the database")
+    moving.add_command(commands)
     backup.add_argument("target", help="a new directory, or an earlier backup to bring up to date")
     return parser
 

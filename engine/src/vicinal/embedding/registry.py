@@ -49,7 +49,11 @@ def register_embedding_function(cls: _Class | None = None) -> _Class | Callable[
     """
     if cls is None:
         return register_embedding_function
-    name = cls.name()
+    _enter(cls.name(), cls)
+    return cls
+
+
+def _enter(name: str, cls: type[EmbeddingFunction[Any]]) -> None:
     held = known_embedding_functions.get(name)
     if held is not None and (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
         raise EmbeddingFunctionError(
@@ -57,7 +61,6 @@ def register_embedding_function(cls: _Class | None = None) -> _Class | Callable[
             f"{cls.__module__}.{cls.__qualname__} needs a name of its own"
         )
     known_embedding_functions[name] = cls
-    return cls
 
 
 def describe(function: Any) -> dict[str, Any] | None:
@@ -78,7 +81,7 @@ def describe(function: Any) -> dict[str, Any] | None:
     if type(function).__module__.startswith("chromadb.") and _known(name) is not None:
         # One of Chroma's own objects is remembered by its name, under which ours is found again.
         return {"type": "known", **of_chroma(name, config)}
-    register_embedding_function(type(function))
+    _enter(name, type(function))  # its name may be an instance's
     return {"type": "known", "name": name, "config": config}
 
 

@@ -1,4 +1,4 @@
-"""What does a `VectorStoreQuery` ask of the collection, and how near is an answer?
+"""What does a `VectorStoreQuery` ask of the collection?
 
 Translates a query into the engine's words and runs it, or says what cannot be done. No mode ever runs
 as another one: what cannot be done raises by name.
@@ -7,66 +7,70 @@ as another one: what cannot be done raises by name.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
 from llama_index.vector_stores.vicinal._filters import all_of, to_where
+from llama_index.vector_stores.vicinal._found import NOTHING, Found, found_by
 from llama_index.vector_stores.vicinal._learners import LEARNERS, decisions
-from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID
+from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, stored_key
+from llama_index.vector_stores.vicinal._words import HYBRID_MODES, TEXT_MODES, by_both, by_words, size
 from vicinal import Collection
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 MMR_THRESHOLD = 0.5
 """LlamaIndex's own default."""
 
-SIMILARITY: dict[str, Callable[[float], float]] = {
-    "cosine": lambda distance: 1.0 - distance,
-    "ip": lambda distance: 1.0 - distance,
-    "l2": lambda distance: 1.0 / (1.0 + distance),
-}
-"""By space, larger is nearer: the cosine, the inner product, 1 / (1 + squared L2 distance)."""
-
-_MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR, *LEARNERS)
+_Mode = VectorStoreQueryMode
+_MODES = (_Mode.DEFAULT, _Mode.MMR, *TEXT_MODES, *HYBRID_MODES, *LEARNERS)
+_RERANKED = (_Mode.DEFAULT, *TEXT_MODES, *HYBRID_MODES)
 _MMR_KEYWORDS = ("mmr_threshold", "mmr_prefetch_factor", "mmr_prefetch_k")
-_KEYWORDS = (*_MMR_KEYWORDS, "where", "where_document")
+_OWN_KEYWORDS = {"rerank": _RERANKED, "text_key": (*TEXT_MODES, *HYBRID_MODES), "fusion": HYBRID_MODES}
+"""Keywords that mean something in these modes alone."""
+_KEYWORDS = (*_MMR_KEYWORDS, "where", "where_document", *_OWN_KEYWORDS)
+_COUNTS = ("similarity_top_k", "sparse_top_k", "hybrid_top_k")
 
 
 class UnsupportedQueryModeError(InvalidArgumentError, NotImplementedError):
     """A query mode that needs what is not there. Nothing was searched instead."""
 
     def __init__(self, *, mode: VectorStoreQueryMode) -> None:
-        super().__init__(
-            f"VicinalVectorStore cannot run the query mode {mode.value!r}; it runs "
-            f"{', '.join(repr(each.value) for each in _MODES)}, and never one for another.",
-            mode=mode,
-        )
+        way_out = f"it runs {_listed(_MODES)}, and never one for another."
+        if mode is _Mode.SEMANTIC_HYBRID:
+            way_out = (
+                "it has no reranker. Give VicinalVectorStore(rerank=…), or the query's keyword rerank, a "
+                "function (question, texts) -> scores, a cross-encoder, or the name of a registered "
+                "reranker; the mode 'hybrid' needs none."
+            )
+        super().__init__(f"VicinalVectorStore cannot run the query mode {mode.value!r}; {way_out}", mode=mode)
 
 
-@dataclass(frozen=True)
-class Found:
-    """Nodes in order, as columns, with their similarities."""
+def answer(
+    collection: Collection, query: VectorStoreQuery, keywords: Mapping[str, Any], rerank: Any = None
+) -> Found:
+    """Run the query in its mode; raises as `VicinalVectorStore.query` does.
 
-    ids: list[str]
-    documents: list[str | None]
-    metadatas: list[Mapping[str, Any] | None]
-    similarities: list[float]
-
-
-def answer(collection: Collection, query: VectorStoreQuery, keywords: Mapping[str, Any]) -> Found:
-    """Run the query in its mode; raises as `VicinalVectorStore.query` does."""
-    asked = _arguments(query, keywords)
-    if query.similarity_top_k == 0:
-        return Found([], [], [], [])
-    if query.mode in LEARNERS:
+    Args:
+        rerank: The store's reranker, for `semantic_hybrid`; one among the keywords goes before it.
+    """
+    mode = _Mode(query.mode)
+    judge = keywords.get("rerank")
+    if judge is None and mode is _Mode.SEMANTIC_HYBRID:
+        judge = rerank
+    _refuse(mode, query, keywords, judge)
+    asked = _arguments(mode, query, keywords, judge)
+    if asked["n_results"] == 0:
+        return NOTHING
+    if mode in LEARNERS:
         return _learned(collection, query, asked)
-    found = collection.query(**asked)
-    similarity = SIMILARITY[collection.configuration_json["hnsw"]["space"]]
-    similarities = [similarity(distance) for distance in found["distances"][0]]
-    return Found(found["ids"][0], found["documents"][0], found["metadatas"][0], similarities)
+    if mode in TEXT_MODES:
+        return by_words(collection, asked)
+    if mode in HYBRID_MODES:
+        return by_both(collection, query, asked)
+    return found_by(collection, asked)
 
 
 def _learned(collection: Collection, query: VectorStoreQuery, asked: Mapping[str, Any]) -> Found:
@@ -75,8 +79,8 @@ def _learned(collection: Collection, query: VectorStoreQuery, asked: Mapping[str
     restriction = {name: asked[name] for name in ("ids", "where", "where_document")}
     candidates = collection.get(**restriction, include=("embeddings",))
     if not candidates["ids"] or query.query_embedding is None:
-        return Found([], [], [], [])
-    scores = decisions(VectorStoreQueryMode(query.mode), query.query_embedding, candidates["embeddings"])
+        return NOTHING
+    scores = decisions(_Mode(query.mode), query.query_embedding, candidates["embeddings"])
     order = np.argsort(-scores, kind="stable")[: query.similarity_top_k]
     best = {candidates["ids"][i]: float(scores[i]) for i in order}
     found = collection.get(ids=list(best))
@@ -85,43 +89,85 @@ def _learned(collection: Collection, query: VectorStoreQuery, asked: Mapping[str
     return Found(kept, [rows[id][1] for id in kept], [rows[id][2] for id in kept], [best[id] for id in kept])
 
 
-def _arguments(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(
+    mode: VectorStoreQueryMode, query: VectorStoreQuery, keywords: Mapping[str, Any], judge: Any
+) -> dict[str, Any]:
     """The keyword arguments of `Collection.query` for this query.
 
     Empty `node_ids`, `doc_ids` and filters restrict nothing: the framework's retriever always sends
     a list of node ids, empty for an index of text nodes.
     """
-    mode = VectorStoreQueryMode(query.mode)
-    if mode not in _MODES:
-        raise UnsupportedQueryModeError(mode=mode)
-    _refuse(query, keywords)
     source = {REF_DOC_ID: {"$in": list(query.doc_ids)}} if query.doc_ids else None
     asked: dict[str, Any] = {
         "query_embeddings": query.query_embedding,
-        "n_results": query.similarity_top_k,
+        "n_results": size(query),
         "where": all_of([to_where(query.filters), source, keywords.get("where")]),
         "where_document": keywords.get("where_document"),
         "ids": query.node_ids or None,
     }
-    return {**asked, **_mmr(query, keywords)} if mode is VectorStoreQueryMode.MMR else asked
+    if mode is _Mode.MMR:
+        asked |= _mmr(query, keywords)
+    if judge is not None:
+        asked |= {"query_texts": query.query_str, "rerank": judge}
+    if mode in TEXT_MODES or mode in HYBRID_MODES:
+        key = keywords.get("text_key")
+        asked |= {
+            "query_texts": query.query_str,
+            "text_key": stored_key(key) if isinstance(key, str) else key,
+        }
+    if keywords.get("fusion") is not None:
+        asked["fusion"] = keywords["fusion"]
+    return asked
 
 
-def _refuse(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> None:
+def _refuse(
+    mode: VectorStoreQueryMode, query: VectorStoreQuery, keywords: Mapping[str, Any], judge: Any
+) -> None:
+    """Raise for what cannot be done or meant."""
+    if mode not in _MODES or (mode is _Mode.SEMANTIC_HYBRID and judge is None):
+        raise UnsupportedQueryModeError(mode=mode)
+    _refuse_keywords(mode, keywords)
+    if query.embedding_field is not None:
+        raise InvalidArgumentError(
+            f"embedding_field {query.embedding_field!r}: a Vicinal record has one embedding; leave "
+            "embedding_field at None, or keep each kind of embedding in a collection of its own"
+        )
+    if query.query_embedding is None and mode not in TEXT_MODES:
+        raise InvalidArgumentError(
+            f"The query mode {mode.value!r} needs query_embedding; got None. The retriever of an index with "
+            f"an embed_model sets it, unless the question is empty; {_listed(TEXT_MODES)} need none"
+        )
+    if query.query_str is None and (judge is not None or mode in TEXT_MODES or mode in HYBRID_MODES):
+        who = f"The query mode {mode.value!r}" if judge is None else "A reranker"
+        raise InvalidArgumentError(
+            f"{who} reads words and needs query_str; got None. Set VectorStoreQuery.query_str to the "
+            "question; an index's retriever does"
+        )
+    if not isinstance(query.query_str, (str, type(None))):
+        raise ArgumentTypeError(argument="query_str", expected="a str", got=query.query_str)
+    for name in _COUNTS:
+        count = getattr(query, name)
+        if isinstance(count, int) and count < 0:
+            raise InvalidArgumentError(f"{name}: expected at least 0, got {count}")
+
+
+def _refuse_keywords(mode: VectorStoreQueryMode, keywords: Mapping[str, Any]) -> None:
     unknown = sorted(keywords.keys() - set(_KEYWORDS))
     if unknown:
         raise InvalidArgumentError(
             f"VicinalVectorStore.query got unknown keywords: {', '.join(unknown)}; "
             f"it knows {', '.join(_KEYWORDS)}"
         )
-    if query.embedding_field is not None:
-        raise InvalidArgumentError(
-            f"embedding_field {query.embedding_field!r}: a Vicinal record has one embedding; leave "
-            "embedding_field at None, or keep each kind of embedding in a collection of its own"
-        )
-    if query.query_embedding is None:
-        raise InvalidArgumentError(
-            "A query needs query_embedding; got None. The retriever of an index with an embed_model sets it"
-        )
+    for name, modes in _OWN_KEYWORDS.items():
+        if keywords.get(name) is not None and mode not in modes:
+            raise InvalidArgumentError(
+                f"The query mode {mode.value!r} has no use for the keyword {name}; it belongs to "
+                f"{_listed(modes)}"
+            )
+
+
+def _listed(modes: tuple[VectorStoreQueryMode, ...]) -> str:
+    return ", ".join(repr(each.value) for each in modes)
 
 
 def _mmr(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-from llama_index.core.bridge.pydantic import ConfigDict, PrivateAttr
+from llama_index.core.bridge.pydantic import ConfigDict, PrivateAttr, field_serializer
 from llama_index.core.embeddings.utils import EmbedType
 from llama_index.core.indices.vector_store import VectorStoreIndex
 from llama_index.core.schema import BaseNode
@@ -59,6 +59,9 @@ class VicinalVectorStore(BasePydanticVectorStore):
             `create_collection` takes it, e.g. `{"hnsw": {"space": "ip"}}`. The space is cosine
             unless given: embedding models are trained for it, and its similarities, from -1 to 1,
             mean the same whatever a model's scale. An existing collection keeps its own.
+        rerank: What orders the nodes of the query mode `semantic_hybrid`: a function
+            `(question, texts) -> scores`, larger is better, an object with such a `predict` over pairs, as
+            sentence-transformers' `CrossEncoder`, or the name of a `vicinal.register_reranker`.
 
     Example:
         >>> from llama_index.core.schema import TextNode
@@ -76,6 +79,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
     collection_name: str = DEFAULT_COLLECTION
     path: str | None = None
     collection_configuration: dict[str, Any] | None = None
+    rerank: Any = None
 
     _client: vicinal.Client | None = PrivateAttr(default=None)
     _owns_client: bool = PrivateAttr(default=False)
@@ -89,13 +93,16 @@ class VicinalVectorStore(BasePydanticVectorStore):
         client: vicinal.Client | None = None,
         collection: vicinal.Collection | None = None,
         collection_configuration: dict[str, Any] | None = None,
+        rerank: Any = None,
         **fields: Any,
     ) -> None:
         _check_sources(path, client, collection, collection_configuration)
+        _check_reranker(rerank)
         fields |= {
             "collection_name": collection_name if collection is None else collection.name,
             "path": None if path is None else os.fspath(path),
             "collection_configuration": collection_configuration,
+            "rerank": rerank,
         }
         super().__init__(**fields)
         if collection is not None:
@@ -231,32 +238,42 @@ class VicinalVectorStore(BasePydanticVectorStore):
         return [node_from(*row) for row in rows]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """The nodes nearest to `query.query_embedding` among those that every restriction selects.
+        """The best nodes for the question among those that every restriction selects.
 
-        Modes `default`, `mmr`, and the learners `svm` and `logistic_regression`; any other raises, none
-        is answered by another. Filters run before the search: when `similarity_top_k` nodes match, so
-        many come back. A learner reads the vectors of all that match.
+        Modes: `default`, nearest to `query_embedding`; `mmr`; `sparse` and `text_search`, BM25 of
+        `query_str` over the nodes' texts, without embedding; `hybrid`, both mixed; `semantic_hybrid`, that
+        reranked; the learners `svm` and `logistic_regression`, which read the vectors of all that match.
+        Any other raises, none is answered by another. Filters run before the search: when
+        `similarity_top_k` nodes match, so many come back, but words find only nodes that have them.
 
         Args:
             query: `node_ids`, `doc_ids` and `filters` restrict; empty ones restrict nothing.
-                `output_fields` names the metadata keys that the nodes shall have.
+                `output_fields` names the metadata keys that the nodes shall have. `alpha` is the weight of
+                nearness in a mixture, from 0 (words alone) to 1, 0.5 unless given. `sparse_top_k` is how
+                many nodes words find, `hybrid_top_k` how many a mixture answers, both
+                `similarity_top_k` unless given. A mixture is of the best `similarity_top_k` by nearness and
+                `sparse_top_k` by words when one of these two is given, of 100 each or more when none is.
             **kwargs: `mmr_threshold` from 1 (nearness alone) to 0 (variety alone), 0.5 unless given
                 here or in the query; `mmr_prefetch_k` or `mmr_prefetch_factor` (times top k), how
                 many of the nearest MMR picks from; `where` and `where_document`, filters in the
-                engine's words, for what `MetadataFilters` cannot say.
+                engine's words, for what `MetadataFilters` cannot say; `fusion`, "relative" or "rrf", of
+                mixtures; `text_key`, the metadata key whose words are searched in place of the texts';
+                `rerank`, for any mode but `mmr` and the learners.
 
         Returns:
             Nodes without embeddings, ids and similarities, larger is nearer: the cosine, the inner
-            product, or 1 / (1 + squared Euclidean distance), by the collection's space; of a learner
-            its decision function. With MMR they come in the order of selection.
+            product, or 1 / (1 + squared Euclidean distance), by the collection's space; with words BM25
+            or the mixture's score, of a learner its decision function, of a reranker what it gave. With
+            MMR they come in the order of selection.
 
         Raises:
-            UnsupportedQueryModeError: A mode that needs a text index, or `linear_regression`. It is
-                a `NotImplementedError` and a `ValueError`.
+            UnsupportedQueryModeError: `semantic_hybrid` without a reranker, or `linear_regression`. It
+                is a `NotImplementedError` and a `ValueError`.
+            InvalidArgumentError: `query_str` or `query_embedding` is None, and the mode needs it.
             InvalidFilterError: An operator that cannot take its value; the text says where.
             InvalidDimensionError: An embedding of another dimension than the collection's.
         """
-        found = answer(self._collection, query, kwargs)
+        found = answer(self._collection, query, kwargs, self.rerank)
         rows = zip(found.ids, found.documents, found.metadatas)
         return VectorStoreQueryResult(
             nodes=[node_from(*row, output_fields=query.output_fields) for row in rows],
@@ -309,6 +326,11 @@ class VicinalVectorStore(BasePydanticVectorStore):
 
     # --- the framework around it ---------------------------------------------------------------
 
+    @field_serializer("rerank")
+    def _reranker_name(self, rerank: Any) -> str | None:
+        """A dictionary of the store has a registered reranker's name; a function is not written down."""
+        return rerank if isinstance(rerank, str) else None
+
     def __getstate__(self) -> dict[Any, Any]:
         """A store pickles as its place, a directory; without one it would come back empty."""
         if self.path is None:
@@ -353,6 +375,20 @@ def _check_sources(
         raise InvalidArgumentError(
             "collection_configuration is for a collection that the store creates; this one exists"
         )
+
+
+def _check_reranker(given: object) -> None:
+    if (
+        given is None
+        or isinstance(given, str)
+        or callable(given)
+        or callable(getattr(given, "predict", None))
+    ):
+        return
+    expected = "a function (question, texts) -> scores, a cross-encoder, or a registered name"
+    if hasattr(given, "postprocess_nodes"):
+        expected += " (a postprocessor belongs among a query engine's node_postprocessors)"
+    raise ArgumentTypeError(argument="rerank", expected=expected, got=given)
 
 
 def _configuration(given: dict[str, Any] | None) -> dict[str, Any]:

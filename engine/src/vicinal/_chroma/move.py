@@ -1,0 +1,175 @@
+"""How does a whole Chroma directory move in, and what if the machine stops half-way?
+
+Collection by collection. Each is written under a name of its own (`importing-…`) and gets its real name when
+the last record is there, so under that name it is whole or absent. What an earlier attempt left unfinished
+is deleted first. Several imports into one directory at once are not meant.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vicinal import _request as r
+from vicinal._admin import backend_at
+from vicinal._backend import Backend
+from vicinal._chroma import catalog, segment
+from vicinal._chroma.records import Records
+from vicinal._settings import directory_of
+from vicinal._storage.database import Transaction
+from vicinal.collection import Collection
+from vicinal.errors import NotFoundError, StorageError, UniqueConstraintError
+
+_SCHEME = "chroma://"
+BATCH_ROWS = 2_000
+
+Progress = Callable[[str, int, int], None]
+"""Called with a collection's name, the records written so far and about how many there are."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of one collection."""
+
+    name: str
+    tenant: str
+    database: str
+    records: int
+    lost: tuple[str, ...] = ()
+    """The ids of records whose vectors the source does not hold; they were left out."""
+    skipped: bool = False
+    """There was a collection of that name already."""
+
+
+def import_directory(
+    source: str | os.PathLike[str],
+    into: str | os.PathLike[str],
+    *,
+    collections: Iterable[str] | None = None,
+    skip_existing: bool = False,
+    progress: Progress | None = None,
+) -> list[Moved]:
+    """Copy the collections of a Chroma directory (0.4.15 or later) to a Vicinal one, made if need be.
+
+    Tenants, databases, names, metadata, configurations and all records are kept; a collection gets a new id.
+    No program may write to the source meanwhile.
+
+    Args:
+        source: The directory that holds `chroma.sqlite3`, or `chroma://` and that.
+        into: The directory of the Vicinal database.
+        collections: Only those of these names, in every tenant and database.
+        skip_existing: Leave collections alone whose names are taken in `into`, instead of refusing.
+        progress: Called after every batch.
+
+    Raises:
+        StorageError: There is no Chroma database, it cannot be read, or was written to meanwhile.
+        NotFoundError: One of `collections` is not there. Nothing was written.
+        UniqueConstraintError: A name is taken in `into`. Nothing was written.
+    """
+    path = directory_of(os.fspath(source).removeprefix(_SCHEME), "source")
+    with catalog.opened(path) as tx:
+        chosen = _chosen(catalog.collections(tx, path), collections)
+        with closing(backend_at(directory_of(into, "into"))) as target:
+            taken = {_place(s) for s in chosen if _find(target, s, s.name) is not None}
+            if taken and not skip_existing:
+                raise UniqueConstraintError(
+                    kind="Collection",
+                    key=", ".join(sorted(name for *_, name in taken)),
+                    hint="Import into another directory, name other collections, or skip those that exist",
+                )
+            if collections is None:
+                _organize(target, catalog.tenants(tx), catalog.databases(tx))
+            return [
+                Moved(s.name, s.tenant, s.database, 0, skipped=True)
+                if _place(s) in taken
+                else _move(tx, path, s, target, progress)
+                for s in chosen
+            ]
+
+
+def _place(source: catalog.Source) -> tuple[str, str, str]:
+    return source.tenant, source.database, source.name
+
+
+def _chosen(found: list[catalog.Source], names: Iterable[str] | None) -> list[catalog.Source]:
+    if names is None:
+        return found
+    wanted = {names} if isinstance(names, str) else set(names)
+    if missing := wanted - {source.name for source in found}:
+        hint = "The source has " + (", ".join(sorted({source.name for source in found})) or "none")
+        raise NotFoundError(kind="Collection", key=", ".join(sorted(missing)), hint=hint)
+    return [source for source in found if source.name in wanted]
+
+
+def _organize(target: Backend, tenants: Iterable[str], databases: Iterable[tuple[str, str]]) -> None:
+    """Make the tenants and databases that the target lacks."""
+    for tenant in tenants:
+        if not target.organize(r.Organize("list", "tenant", name=tenant)):
+            target.organize(r.Organize("create", "tenant", name=tenant))
+    for tenant, database in databases:
+        if not target.organize(r.Organize("list", "database", tenant, database)):
+            target.organize(r.Organize("create", "database", tenant, database))
+
+
+def _find(target: Backend, source: catalog.Source, name: str) -> r.CollectionInfo | None:
+    if not target.organize(r.Organize("list", "tenant", name=source.tenant)):
+        return None
+    if not target.organize(r.Organize("list", "database", source.tenant, source.database)):
+        return None
+    found = target.list(r.List(r.Namespace(source.tenant, source.database), name=name))
+    return found[0] if found else None
+
+
+def _move(
+    tx: Transaction, path: Path, source: catalog.Source, target: Backend, progress: Progress | None
+) -> Moved:
+    name = f"importing-{source.id}"
+    _organize(target, [source.tenant], [(source.tenant, source.database)])
+    if (unfinished := _find(target, source, name)) is not None:
+        target.drop(r.Drop(unfinished.id))
+    space = r.Namespace(source.tenant, source.database)
+    request = r.Create(space, name, source.metadata, source.configuration, get_or_create=False)
+    collection = Collection(target, target.create(request), None)
+    try:
+        moved = _fill(tx, path, source, collection, progress)
+        target.modify(r.Modify(collection.id, name=source.name))
+    except BaseException:
+        target.drop(r.Drop(collection.id))
+        raise
+    return moved
+
+
+def _fill(
+    tx: Transaction, path: Path, source: catalog.Source, collection: Collection, progress: Progress | None
+) -> Moved:
+    before = dict(_files(path, source))
+    records = Records(tx, path, source)
+    expected = records.count()
+    written, lost = 0, []
+    for batch in records.batches(BATCH_ROWS):
+        lost += batch.lost
+        if batch.ids:
+            columns: dict[str, Any] = {"documents": batch.documents, "metadatas": batch.metadatas}
+            collection.add(batch.ids, batch.embeddings, **columns, uris=batch.uris)
+            written += len(batch.ids)
+        if progress is not None:
+            progress(source.name, written, max(expected, written))
+    if before != dict(_files(path, source)):
+        raise StorageError(
+            path=str(path),
+            problem=f'was written to while collection "{source.name}" was read. Stop what uses it',
+        )
+    return Moved(source.name, source.tenant, source.database, written, tuple(lost))
+
+
+def _files(path: Path, source: catalog.Source) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The state of the files that Chroma replaces without asking SQLite."""
+    for name in segment.FILES if source.vector_segment else ():
+        file = path / str(source.vector_segment) / name
+        if file.exists():
+            found = file.stat()
+            yield name, (found.st_size, found.st_mtime_ns)

@@ -1,0 +1,64 @@
+"""How does `vicinal import` bring a Chroma directory in?
+
+What was done is printed on stdout, one line a collection; how far it has come on stderr, if that is a
+terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT
+from vicinal.errors import InvalidArgumentError
+
+_SCHEME = "chroma://"
+_SHOWN_MAX = 5
+
+
+def add_command(commands: Any) -> None:
+    """Let the parser know the command."""
+    moving = commands.add_parser("import", help="copy the collections of a Chroma directory")
+    moving.add_argument(
+        "source", help="chroma://PATH, the directory that holds chroma.sqlite3; it is only read"
+    )
+    moving.add_argument(
+        "--into", required=True, metavar="DIRECTORY", help="a Vicinal database, made if need be"
+    )
+    moving.add_argument(
+        "--collection", action="append", metavar="NAME", help="this one only; may be given several times"
+    )
+    moving.add_argument(
+        "--skip-existing", action="store_true", help="leave collections alone whose names are taken"
+    )
+    moving.set_defaults(command=_import)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from vicinal._chroma.move import import_directory  # which the other commands need not load
+
+    if not options.source.startswith(_SCHEME):
+        raise InvalidArgumentError(f"source: expected chroma://PATH, got {options.source!r}")
+    moved = import_directory(
+        options.source,
+        options.into,
+        collections=options.collection,
+        skip_existing=options.skip_existing,
+        progress=_show if sys.stderr.isatty() else None,
+    )
+    lost = 0
+    for one in moved:
+        home = (one.tenant, one.database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
+        name = one.name if home else f"{one.tenant}/{one.database}/{one.name}"
+        print(f"{name}: " + ("exists, skipped" if one.skipped else f"{one.records:,} records"))
+        if one.lost:
+            some = ", ".join(one.lost[:_SHOWN_MAX]) + (", …" if len(one.lost) > _SHOWN_MAX else "")
+            print(f"{name}: {len(one.lost):,} records left out, whose vectors Chroma has lost: {some}")
+            lost += len(one.lost)
+    return int(lost > 0)
+
+
+def _show(name: str, written: int, expected: int) -> None:
+    end = "\n" if written == expected else ""
+    print(f"\r{name}: {written:,} of {expected:,} records", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,160 @@
+"""How do Chroma's own tests come to test Vicinal?
+
+They ship inside Chroma's wheel. `python -m tests.chroma` copies them to a temporary directory with this file as their
+`conftest.py`; nothing of theirs is kept here. The overlay puts Vicinal's clients, errors and schema in the place
+of Chroma's under the names by which the tests import them, and gives them Vicinal's clients as fixtures. What is
+left out, and why, is listed in `left_out.py`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+for _server in ("chromadb.server", "chromadb.server.fastapi"):  # which needs a web framework, and is not tested
+    sys.modules[_server] = ModuleType(_server)
+
+import chromadb
+import chromadb.api
+import chromadb.api.client
+import chromadb.api.segment
+import chromadb.api.types
+import chromadb.config
+import chromadb.errors
+import chromadb.segment.impl.manager.local
+import chromadb.test.conftest as theirs
+import pytest
+from chromadb.api.models import Collection as models
+
+import vicinal
+from tests.chroma.left_out import LEFT_OUT
+from vicinal import errors
+
+CLIENTS = ("Client", "EphemeralClient", "PersistentClient", "AdminClient", "ClientAPI", "AdminAPI")
+SCHEMA = (
+    "Schema",
+    "VectorIndexConfig",
+    "HnswIndexConfig",
+    "SpannIndexConfig",
+    "FtsIndexConfig",
+    "SparseVectorIndexConfig",
+    "StringInvertedIndexConfig",
+    "IntInvertedIndexConfig",
+    "FloatInvertedIndexConfig",
+    "BoolInvertedIndexConfig",
+    "SparseVector",
+    "ReadLevel",
+    "IndexingStatus",
+)
+
+
+def _put() -> None:
+    """Vicinal under Chroma's names."""
+    for name in CLIENTS:
+        setattr(chromadb, name, getattr(vicinal, name))
+    for module in (chromadb.api, chromadb.api.client):
+        for name in set(CLIENTS) & set(vars(module)):
+            setattr(module, name, getattr(vicinal, name))
+    for name in SCHEMA:
+        ours = getattr(vicinal, name, None) or getattr(vicinal.types, name)
+        setattr(chromadb, name, ours)
+        setattr(chromadb.api.types, name, ours)
+    for name in vars(errors):
+        if hasattr(chromadb.errors, name) and not name.startswith("_"):
+            setattr(chromadb.errors, name, getattr(errors, name))
+    chromadb.Settings = chromadb.config.Settings = vicinal.Settings
+    models.Collection = chromadb.Collection = vicinal.Collection
+    theirs.ClientCreator = theirs.ClientAPI = vicinal.Client
+
+
+_put()
+RESETTABLE = {"allow_reset": True}
+
+
+class Factories:
+    """Clients of one directory; ephemeral ones of Vicinal's would share nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._made = path, []
+
+    def create_client(self, *_: Any, tenant: str | None = None, database: str | None = None, **__: Any) -> Any:
+        place = {"tenant": tenant, "database": database}
+        given = {key: value for key, value in place.items() if value is not None}
+        client = vicinal.PersistentClient(self._path, vicinal.Settings(**RESETTABLE), **given)
+        self._made.append(client)
+        return client
+
+    def create_admin_client(self, *_: Any, **__: Any) -> Any:
+        settings = vicinal.Settings(is_persistent=True, persist_directory=str(self._path))
+        self._made.append(vicinal.AdminClient(settings))
+        return self._made[-1]
+
+    create_client_from_system = create_client
+    create_admin_client_from_system = create_admin_client
+
+    def close(self) -> None:
+        for client in self._made:
+            client.close()
+
+
+@pytest.fixture(params=["ephemeral", "persistent"])
+def client(request: Any, tmp_path: Path) -> Iterator[Any]:
+    """What every test of the suite that needs a client takes."""
+    settings = vicinal.Settings(**RESETTABLE)
+    if request.param == "ephemeral":
+        made: Any = vicinal.EphemeralClient(settings)
+    else:
+        made = vicinal.PersistentClient(tmp_path / "client", settings)
+    with made:
+        yield made
+        assert made.check() == []
+
+
+@pytest.fixture
+def api(client: Any) -> Any:
+    """In Chroma the layer below the client, with the same methods."""
+    return client
+
+
+@pytest.fixture
+def http_client(client: Any) -> Any:
+    """A client like any other."""
+    return client
+
+
+@pytest.fixture
+def client_factories(tmp_path: Path) -> Iterator[Factories]:
+    """Several clients of one store."""
+    made = Factories(tmp_path / "factories")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def database_name() -> str:
+    """Chroma's suite runs in several databases; here one does."""
+    return "default_database"
+
+
+mock_embeddings, mock_common_deps = theirs.mock_embeddings, theirs.mock_common_deps
+
+
+@functools.cache
+def reason(test: str) -> str | None:
+    """Why a test is left out."""
+    return next((why for why, patterns in LEFT_OUT.items() for one in patterns if fnmatch.fnmatch(test, one)), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is listed."""
+    root = config.rootpath
+    names = [f"{item.path.relative_to(root)}::{item.nodeid.split('::', 1)[1]}" for item in items]
+    out = [item for item, name in zip(items, names) if reason(name) is not None]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item, name in zip(items, names) if reason(name) is None]
+

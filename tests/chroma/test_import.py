@@ -1,0 +1,278 @@
+"""`vicinal import` brings in what any Chroma since 0.4 has written, record by record, without chromadb."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal._chroma.move import import_directory
+from vicinal.cli import main
+from vicinal.errors import CorruptionError, NotFoundError, StorageError, UniqueConstraintError
+
+MUSEUM = Path(__file__).parent / "museum"
+VERSIONS = ("0.4.24", "0.6.3", "1.0.4", "1.5.9")
+COLUMNS = ("documents", "metadatas", "uris")
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Callable[[str], tuple[Path, dict[str, Any]]]:
+    """`unpacked(version)` is a directory that Chroma wrote, and what that Chroma said is in it."""
+
+    def unpack(version: str) -> tuple[Path, dict[str, Any]]:
+        place = tmp_path / version
+        with zipfile.ZipFile(MUSEUM / f"chroma-{version}.zip") as packed:
+            packed.extractall(place)
+        answers = json.loads((place / "answers.json").read_text())
+        (place / "answers.json").unlink()
+        return place, answers
+
+    return unpack
+
+
+@pytest.fixture
+def old(unpacked: Callable[[str], tuple[Path, dict[str, Any]]]) -> Path:
+    """A directory that Chroma 1.5.9 wrote."""
+    return unpacked("1.5.9")[0]
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Iterator[Path]:
+    """Where to import to; checked at the end."""
+    yield tmp_path / "vicinal"
+    if (tmp_path / "vicinal" / "catalog.sqlite3").exists():
+        with vicinal.PersistentClient(tmp_path / "vicinal") as client:
+            assert client.check() == []
+
+
+def state(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def records(collection: Any) -> dict[str, Any]:
+    """Id → (vector, document, metadata, URI)."""
+    got = collection.get(include=["embeddings", *COLUMNS])
+    got["metadatas"] = [metadata or None for metadata in got["metadatas"]]  # Chroma: {} beside a URI
+    return dict(zip(got["ids"], zip(got["embeddings"], *(got[column] for column in COLUMNS))))
+
+
+def assert_same(expected: dict[str, Any], actual: dict[str, Any]) -> None:
+    assert expected.keys() == actual.keys()
+    for id, (vector, *rest) in expected.items():
+        assert rest == list(actual[id][1:]), id
+        np.testing.assert_allclose(vector, actual[id][0], rtol=1e-6, atol=1e-6)
+
+
+class Said:
+    """One collection's answers, in place of the collection."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+
+    def get(self, include: list[str]) -> dict[str, Any]:
+        return {column: list(self.answers[column]) for column in ("ids", *include)}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_record_is_what_that_chroma_said(unpacked: Any, into: Path, version: str) -> None:
+    directory, answers = unpacked(version)
+    import_directory(f"chroma://{directory}", into)
+    for place, said in answers.items():
+        tenant, database = place.split("/")
+        with vicinal.PersistentClient(into, tenant=tenant, database=database) as client:
+            assert sorted(said) == [collection.name for collection in client.list_collections()]
+            for name, expected in said.items():
+                collection = client.get_collection(name)
+                assert_same(records(Said(expected)), records(collection))
+                assert (expected["metadata"] or None) == collection.metadata
+
+
+@pytest.mark.parametrize("version", ["1.0.4", "1.5.9"])
+def test_records_keep_their_order(unpacked: Any, into: Path, version: str) -> None:
+    directory, answers = unpacked(version)
+    import_directory(directory, into)
+    with vicinal.PersistentClient(into) as client:
+        for name, said in answers["default_tenant/default_database"].items():
+            assert said["ids"] == client.get_collection(name).get()["ids"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_configuration_is_kept(unpacked: Any, into: Path, version: str) -> None:
+    directory, answers = unpacked(version)
+    import_directory(directory, into)
+    with vicinal.PersistentClient(into) as client:
+        hnsw = client.get_collection("books").configuration_json["hnsw"]
+        assert (hnsw["space"], hnsw["ef_search"], hnsw["sync_threshold"]) == ("cosine", 50, 10)
+        assert client.get_collection("dots").configuration_json["hnsw"]["space"] == "ip"
+        for name, said in answers["default_tenant/default_database"].items():
+            if said["configuration"] is not None:
+                ours = client.get_collection(name).configuration_json["hnsw"]
+                assert ours == {key: said["configuration"]["hnsw"][key] for key in ours}
+
+
+def test_chromas_default_function_is_the_minilm(old: Path, into: Path) -> None:
+    import_directory(old, into)
+    with vicinal.PersistentClient(into) as client:
+        function = client.get_collection("default").configuration_json["embedding_function"]
+    assert function == {"type": "known", "name": "onnx_mini_lm_l6_v2", "config": {}}
+
+
+def test_a_schema_that_turns_an_index_off_is_kept(old: Path, into: Path) -> None:
+    import_directory(old, into)
+    with vicinal.PersistentClient(into) as client:
+        with pytest.raises(vicinal.errors.InvalidArgumentError, match=r"'body'.* disabled"):
+            client.get_collection("schema").get(where={"body": "x"})
+        assert client.get_collection("books").get(where={"body": "x"})["ids"] == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_source_stays_as_it_is(unpacked: Any, into: Path, version: str) -> None:
+    directory, _ = unpacked(version)
+    before = state(directory)
+    import_directory(directory, into)
+    assert before == state(directory)
+
+
+def test_some_collections_can_be_named(old: Path, into: Path) -> None:
+    import_directory(old, into, collections=["dots"])
+    with vicinal.PersistentClient(into) as client:
+        assert [collection.name for collection in client.list_collections()] == ["dots"]
+        assert [tenant["name"] for tenant in client.list_tenants()] == ["default_tenant"]
+
+
+def test_a_collection_that_is_not_there_is_an_error_and_nothing_is_made(old: Path, into: Path) -> None:
+    with pytest.raises(NotFoundError, match="The source has books, default"):
+        import_directory(old, into, collections=["dots", "nowhere"])
+    assert not into.exists()
+
+
+def test_a_name_that_is_taken_is_refused_and_nothing_is_written(old: Path, into: Path) -> None:
+    with vicinal.PersistentClient(into) as client:
+        client.create_collection("dots", embedding_function=None).add(["mine"], [[1]])
+    with pytest.raises(UniqueConstraintError, match="dots"):
+        import_directory(old, into)
+    with vicinal.PersistentClient(into) as client:
+        assert [(each.name, each.count()) for each in client.list_collections()] == [("dots", 1)]
+
+
+def test_what_is_there_already_can_be_skipped(old: Path, into: Path) -> None:
+    import_directory(old, into, collections=["dots"])
+    moved = import_directory(old, into, skip_existing=True)
+    assert {one.name for one in moved if one.skipped} == {"dots"}
+    with vicinal.PersistentClient(into) as client:
+        assert client.get_collection("dots").count() == 2
+        assert client.get_collection("books").count() == 25
+
+
+KILLED = """
+import os, sys
+from vicinal._chroma import move
+
+move.BATCH_ROWS = 10
+move.import_directory(*sys.argv[1:], progress=lambda name, written, of: written > 10 and os._exit(9))
+"""
+
+
+def test_an_import_that_was_killed_left_half_a_collection_which_is_not_there_and_the_next_starts_again(
+    old: Path, into: Path
+) -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED, old, into], check=False).returncode == 9
+    with vicinal.PersistentClient(into) as client, pytest.raises(NotFoundError):
+        client.get_collection("books")
+    import_directory(old, into, skip_existing=True)
+    with vicinal.PersistentClient(into) as client:
+        counts = [(each.name, each.count()) for each in client.list_collections()]
+    assert counts == [("books", 25), ("default", 0), ("dots", 2), ("empty", 0), ("schema", 0)]
+
+
+def test_a_source_that_is_written_to_meanwhile_is_an_error_and_leaves_nothing(old: Path, into: Path) -> None:
+    def interfere(name: str, written: int, expected: int) -> None:
+        for file in old.glob("*/index_metadata.pickle"):
+            file.write_bytes(file.read_bytes() + b" ")
+
+    with pytest.raises(StorageError, match=r'"books" was read\. Stop'):
+        import_directory(old, into, collections=["books"], progress=interfere)
+    with vicinal.PersistentClient(into) as client:
+        assert client.count_collections() == 0
+
+
+def test_records_whose_vectors_are_lost_are_left_out_and_named(old: Path, into: Path) -> None:
+    for directory in old.glob("*-*-*"):
+        shutil.rmtree(directory)
+    (books,) = import_directory(old, into, collections=["books"])
+    assert books.records + len(books.lost) == 25
+    assert "b0" in books.lost
+    with vicinal.PersistentClient(into) as client:
+        assert set(client.get_collection("books").get()["ids"]).isdisjoint(books.lost)
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return print, ("owned",)
+
+
+def test_a_pickle_that_would_run_code_is_refused(old: Path, into: Path, capsys: Any) -> None:
+    (file,) = old.glob("*/index_metadata.pickle")
+    file.write_bytes(pickle.dumps({"id_to_label": Evil()}))
+    with pytest.raises(CorruptionError, match=r"it names builtins\.print"):
+        import_directory(old, into, collections=["books"])
+    assert "owned" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["header.bin", "data_level0.bin", "length.bin", "index_metadata.pickle"])
+def test_a_truncated_index_is_corruption(old: Path, into: Path, name: str) -> None:
+    (pickled,) = old.glob("*/index_metadata.pickle")
+    file = pickled.with_name(name)
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(CorruptionError):
+        import_directory(old, into, collections=["books"])
+
+
+def test_a_directory_without_a_chroma_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"there is no chroma\.sqlite3"):
+        import_directory(tmp_path, tmp_path / "into")
+
+
+def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "chroma.sqlite3").write_bytes(b"not a database at all, whatever its name" * 100)
+    with pytest.raises(CorruptionError):
+        import_directory(tmp_path, tmp_path / "into")
+
+
+def test_the_database_of_another_program_is_an_error(tmp_path: Path) -> None:
+    vicinal.PersistentClient(tmp_path / "v").close()
+    (tmp_path / "v" / "catalog.sqlite3").rename(tmp_path / "chroma.sqlite3")
+    with pytest.raises(StorageError, match=r"lacks tables"):
+        import_directory(tmp_path, tmp_path / "into")
+
+
+def test_the_command_says_what_it_did(old: Path, into: Path, capsys: Any) -> None:
+    assert main(["import", f"chroma://{old}", "--into", str(into), "--collection", "notes"]) == 0
+    assert capsys.readouterr().out == "acme/library/notes: 1 records\n"
+    assert main(["import", f"chroma://{old}", "--into", str(into), "--skip-existing"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "acme/library/notes: exists, skipped",
+        "books: 25 records",
+    ]
+
+
+def test_the_command_tells_lost_records_by_its_exit_code(old: Path, into: Path, capsys: Any) -> None:
+    for directory in old.glob("*-*-*"):
+        shutil.rmtree(directory)
+    assert main(["import", f"chroma://{old}", "--into", str(into), "--collection", "books"]) == 1
+    assert "whose vectors Chroma has lost: b0, b1, b2" in capsys.readouterr().out
+
+
+def test_the_command_wants_a_scheme(old: Path, into: Path, capsys: Any) -> None:
+    assert main(["import", str(old), "--into", str(into)]) == 2
+    assert "expected chroma://PATH" in capsys.readouterr().err

@@ -1,0 +1,169 @@
+"""A search is written with K, Knn, Rrf and arithmetic, and its JSON is Chroma's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal import GroupBy, K, Knn, Limit, MaxK, MinK, Rrf, Search, Select, SparseVector, Val
+from vicinal.errors import InvalidArgumentError, InvalidFilterError
+from vicinal.search import Rank, Where
+
+NEAR = Knn([1.0, 0.0])
+WRITTEN = {"$knn": {"query": [1.0, 0.0], "key": "#embedding", "limit": 16}}
+
+FILTERS = [
+    (K("year") == 2000, {"year": {"$eq": 2000}}),
+    (K("year") != 2000, {"year": {"$ne": 2000}}),
+    (K("year") > 2000, {"year": {"$gt": 2000}}),
+    (K("year") >= 2000, {"year": {"$gte": 2000}}),
+    (K("year") < 2000, {"year": {"$lt": 2000}}),
+    (K("year") <= 2000, {"year": {"$lte": 2000}}),
+    (K.ID.is_in(("a", "b")), {"#id": {"$in": ["a", "b"]}}),
+    (K("year").not_in({1}), {"year": {"$nin": [1]}}),
+    (K.DOCUMENT.contains("ant"), {"#document": {"$contains": "ant"}}),
+    (K.DOCUMENT.not_contains("ant"), {"#document": {"$not_contains": "ant"}}),
+    (K.DOCUMENT.regex("^a"), {"#document": {"$regex": "^a"}}),
+    (K("name").not_regex("^a"), {"name": {"$not_regex": "^a"}}),
+    ((K("a") == 1) & (K("b") == 2) & (K("c") == 3), {"$and": [{k: {"$eq": n}} for n, k in enumerate("abc", 1)]}),
+    ((K("a") == 1) | ((K("b") == 2) | (K("c") == 3)), {"$or": [{k: {"$eq": n}} for n, k in enumerate("abc", 1)]}),
+    (~(K("a") == 1), {"$not": {"a": {"$eq": 1}}}),
+]  # fmt: skip
+
+RANKS = [
+    (NEAR, WRITTEN),
+    (Knn(np.array([1.0, 0.0])), WRITTEN),
+    (Knn("words", K("sparse"), 5, 0.5, True), {"$knn": {"query": "words", "key": "sparse", "limit": 5, "default": 0.5, "return_rank": True}}),
+    (Knn(SparseVector([1], [0.5]), "sparse"), {"$knn": {"query": {"#type": "sparse_vector", "indices": [1], "values": [0.5]}, "key": "sparse", "limit": 16}}),
+    (NEAR + 1 + NEAR, {"$sum": [WRITTEN, {"$val": 1}, WRITTEN]}),
+    (1 + (NEAR + 2), {"$sum": [{"$val": 1}, WRITTEN, {"$val": 2}]}),
+    (NEAR - 1, {"$sub": {"left": WRITTEN, "right": {"$val": 1}}}),
+    (1 - NEAR, {"$sub": {"left": {"$val": 1}, "right": WRITTEN}}),
+    (0.5 * NEAR * 2, {"$mul": [{"$val": 0.5}, WRITTEN, {"$val": 2}]}),
+    (np.float64(0.5) * NEAR, {"$mul": [{"$val": 0.5}, WRITTEN]}),
+    (NEAR / 2, {"$div": {"left": WRITTEN, "right": {"$val": 2}}}),
+    (1 / NEAR, {"$div": {"left": {"$val": 1}, "right": WRITTEN}}),
+    (-NEAR, {"$mul": [{"$val": -1}, WRITTEN]}),
+    (abs(NEAR), {"$abs": WRITTEN}),
+    (NEAR.abs(), {"$abs": WRITTEN}),
+    (NEAR.exp(), {"$exp": WRITTEN}),
+    (NEAR.log(), {"$log": WRITTEN}),
+    (NEAR.max(0).max(1), {"$max": [WRITTEN, {"$val": 0}, {"$val": 1}]}),
+    (NEAR.min(Val(2)), {"$min": [WRITTEN, {"$val": 2}]}),
+    (
+        Rrf([NEAR, NEAR], k=10, weights=[3.0, 1.0], normalize=True),
+        {"$mul": [{"$val": -1}, {"$sum": [{"$div": {"left": {"$val": w}, "right": {"$sum": [{"$val": 10}, WRITTEN]}}} for w in (0.75, 0.25)]}]},
+    ),
+    (Rrf([NEAR]), {"$mul": [{"$val": -1}, {"$div": {"left": {"$val": 1.0}, "right": {"$sum": [{"$val": 60}, WRITTEN]}}}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "written"), FILTERS, ids=lambda value: str(value)[:40])
+def test_a_filter_is_the_dictionary_that_where_takes(made, written):
+    assert made.to_dict() == written
+    assert Where.from_dict(written) == made
+
+
+@pytest.mark.parametrize(("made", "written"), RANKS, ids=lambda value: str(value)[:40])
+def test_a_ranking_is_chromas_json(made, written):
+    assert made.to_dict() == written
+    assert Rank.from_dict(written) == made
+
+
+def test_a_search_is_chromas_json():
+    group = GroupBy([K("topic")], MaxK([K("year"), K.SCORE], 2))
+    search = Search().where(K("a") == 1).rank(NEAR).group_by(group).limit(5, offset=2).select(K.SCORE, "a")
+    written = {
+        "filter": {"a": {"$eq": 1}},
+        "rank": WRITTEN,
+        "group_by": {"keys": ["topic"], "aggregate": {"$max_k": {"keys": ["year", "#score"], "k": 2}}},
+        "limit": {"offset": 2, "limit": 5},
+        "select": {"keys": ["#score", "a"]},
+    }
+    assert search.to_dict() == written
+    assert Search.from_dict(written) == search
+    empty = {"filter": None, "rank": None, "group_by": {}, "limit": {"offset": 0}, "select": {"keys": []}}
+    assert Search().to_dict() == empty
+
+
+def test_the_parts_of_a_search_may_be_dictionaries_lists_and_numbers():
+    given = Search(
+        {"a": 1}, WRITTEN, {"keys": ["t"], "aggregate": {"$min_k": {"keys": ["#score"], "k": 1}}}, 3, {"a"}
+    )
+    made = Search(K("a") == 1, NEAR, GroupBy(K("t"), MinK(K.SCORE, 1)), Limit(limit=3), Select([K("a")]))
+    assert {**given.to_dict(), "filter": None} == {**made.to_dict(), "filter": None}
+    assert given.to_dict()["filter"] == {"a": 1}
+
+
+def test_a_search_does_not_change():
+    search = Search()
+    search.limit(3).select_all().where({"a": 1})
+    assert search == Search()
+
+
+def test_and_and_or_may_have_one_child_in_a_search():
+    assert Where.from_dict({"$and": [{"$or": [{"a": 1}]}]}).to_dict() == {"a": 1}
+
+
+def test_chroma_itself_writes_the_same():
+    expression = pytest.importorskip("chromadb.execution.expression")
+    theirs = expression.Knn(query=[1.0, 0.0], return_rank=True, limit=9)
+    ours = Knn(query=[1.0, 0.0], return_rank=True, limit=9)
+    for one, other in ((expression, theirs), (vicinal, ours)):
+        fused = one.Rrf([other, other * 2 - 1], k=7, weights=[1, 2]) if one is vicinal else None
+        fused = fused or expression.Rrf(ranks=[other, other * 2 - 1], k=7, weights=[1, 2])
+        mixed = (0.3 * other + other.exp() / 2).max(0.5).min(other.log())
+        assert fused.to_dict() == Rrf([ours, ours * 2 - 1], k=7, weights=[1, 2]).to_dict()
+        assert mixed.to_dict() == (0.3 * ours + ours.exp() / 2).max(0.5).min(ours.log()).to_dict()
+
+
+INVALID = [
+    (lambda: Knn(5), TypeError, "Knn query"),
+    (lambda: Knn([1.0], limit=0), ValueError, "Knn limit: expected at least 1, got 0"),
+    (lambda: Knn([1.0], key=5), TypeError, "Knn key"),
+    (lambda: Knn([1.0], default=float("nan")), ValueError, "Knn default"),
+    (lambda: Knn([1.0], return_rank="yes"), TypeError, "Knn return_rank"),
+    (lambda: Val("1"), TypeError, "Val"),
+    (lambda: NEAR.max("1"), TypeError, "rank expression or a number"),
+    (lambda: NEAR + "1", TypeError, "unsupported operand"),
+    (lambda: Rrf([]), ValueError, "RRF requires at least one rank"),
+    (lambda: Rrf([NEAR], k=0), ValueError, "k must be positive, got 0"),
+    (lambda: Rrf([NEAR], weights=[1, 2]), ValueError, r"Number of weights \(2\) must match number of ranks \(1\)"),
+    (lambda: Rrf([NEAR], weights=[-1]), ValueError, "non-negative"),
+    (lambda: Rrf([NEAR], weights=[0], normalize=True), ValueError, "must be positive when normalize=True"),
+    (lambda: Rank.from_dict({}), ValueError, "exactly one operator"),
+    (lambda: Rank.from_dict({"$pow": 2}), ValueError, r"expected one of \$val, \$knn"),
+    (lambda: Rank.from_dict({"$sum": [WRITTEN]}), ValueError, "at least 2 ranks"),
+    (lambda: Rank.from_dict({"$sub": {"left": WRITTEN}}), ValueError, "left and right"),
+    (lambda: Rank.from_dict({"$knn": {"key": "x"}}), ValueError, "with a query"),
+    (lambda: Rank.from_dict({"$sum": [WRITTEN, 5]}), TypeError, r'rank\["\$sum"\]\[1\]'),
+    (lambda: Search(rank=5), TypeError, "rank expression or a dict"),
+    (lambda: Search(where=5), TypeError, "where"),
+    (lambda: Search(where={}), InvalidFilterError, "exactly one operator or key"),
+    (lambda: Search(limit=0), ValueError, "limit: expected at least 1, got 0"),
+    (lambda: Search(limit="5"), TypeError, "limit"),
+    (lambda: Search().limit(5, offset=-1), ValueError, "limit offset"),
+    (lambda: Search(select=["#nonsense"]), ValueError, "select: expected one of"),
+    (lambda: GroupBy(["a"]), ValueError, "needs both keys and an aggregate"),
+    (lambda: GroupBy([K.SCORE], MinK("a", 1)), ValueError, "expected metadata keys, got '#score'"),
+    (lambda: GroupBy(["a"], MinK([K.DOCUMENT], 1)), ValueError, "metadata keys or #score"),
+    (lambda: MinK([], 1), ValueError, "cannot be empty"),
+    (lambda: MinK(["a"], 0), ValueError, "MinK k: expected at least 1"),
+    (lambda: Search.from_dict({"rankk": None}), ValueError, "got rankk"),
+    (lambda: K(""), ValueError, "metadata key"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "kind", "text"), INVALID, ids=[text for _, _, text in INVALID])
+def test_what_cannot_be_meant_is_refused(make, kind, text):
+    with pytest.raises(kind, match=text):
+        make()
+
+
+def test_an_expression_that_nests_too_deep_is_refused():
+    deep = WRITTEN
+    for _ in range(2000):
+        deep = {"$abs": deep}
+    with pytest.raises(InvalidArgumentError, match="at most 100 deep"):
+        Rank.from_dict(deep)
