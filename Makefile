@@ -38,7 +38,7 @@ types: $(VENV)/.lint
 contracts: $(VENV)/.lint
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench  ## Ingest, query and filtered query beside raw hnswlib and Chroma; ARGS='--quick'
+bench: $(VENV)/.bench  ## Every bar of speed and size beside five other engines; ARGS='--quick' or '--scaling'
 	$(BIN)/python -m bench $(ARGS)
 
 bench-quality: $(VENV)/.bench  ## How well dense, text and hybrid search rank; writes docs/quality.md

@@ -112,8 +112,8 @@ def _run(arguments: argparse.Namespace, engines: list[str], rows: int, console: 
         task = progress.add_task(f"{rows:,} rows", total=None)
         for turn in turns.measure(options, corpus, truth):
             found.append(turn)
-            label = f"{rows:,} rows, round {turn['round'] + 1} of {options.rounds}: {turn['workload']} {turn['case']}"
-            progress.update(task, description=label, advance=1)
+            where = f"{rows:,} rows, round {turn['round'] + 1} of {options.rounds}"
+            progress.update(task, description=f"{where}: {turn['workload']} {turn['case']}", advance=1)
     described = corpus.describe()
     passing = {case.name: truth.overlap(case) for case in RANGES}
     return {

@@ -139,7 +139,7 @@ DOCUMENTS = (Document("$contains"), Document("$regex"))
 
 
 def fields_of(vectors: Vectors, questions: Vectors) -> tuple[list[dict[str, Any]], list[bool]]:
-    """What is filtered by, for every record, and for every question whether it lies on the axis' upper side."""
+    """What every record is filtered by; for every question, whether it lies on the axis' upper side."""
     mean = vectors.mean(axis=0)
     axis = np.linalg.eigh(np.cov(vectors, rowvar=False))[1][:, -1]
     along = (vectors - mean) @ axis

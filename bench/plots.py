@@ -29,15 +29,15 @@ _MEASURES: Sequence[tuple[str, str, str, str]] = (
     ("filter: far 11 %", "filter", "far 11%", "p50_ms"),
     ("filter: random 1.5 %", "filter", "random 1.5%", "p50_ms"),
     ("$contains", "document", "$contains", "p50_ms"),
-    ("time per row acknowledged", "ingest", "rows_per_s", ""),
-    ("until all is indexed", "ingest", "indexed_s", "s"),
-    ("time per query of a batch", "batch", "queries_per_s", ""),
-    ("p95 during ingestion", "busy", "busy_p95_ms", ""),
-    ("upsert of 1,000", "write", "upsert_ms", ""),
-    ("delete of 1,000", "write", "delete_ms", ""),
-    ("open to first answer", "reopen", "answer_ms", ""),
-    ("own memory", "reopen", "own_mb", ""),
-    ("disk", "reopen", "disk_mb", ""),
+    ("time per row acknowledged", "ingest", "", "rows_per_s"),
+    ("until all is indexed", "ingest", "", "indexed_s"),
+    ("time per query of a batch", "batch", "", "queries_per_s"),
+    ("p95 during ingestion", "busy", "", "busy_p95_ms"),
+    ("upsert of 1,000", "write", "", "upsert_ms"),
+    ("delete of 1,000", "write", "", "delete_ms"),
+    ("open to first answer", "reopen", "", "answer_ms"),
+    ("own memory", "reopen", "", "own_mb"),
+    ("disk", "reopen", "", "disk_mb"),
 )
 
 
@@ -111,7 +111,7 @@ def growth(series: dict[str, dict[str, list[tuple[int, float]]]], path: Path) ->
     figure.savefig(path, dpi=110)
 
 
-def _times(figures: Figures, workload: str, case: str, name: str, _unit: str) -> dict[str, float]:
+def _times(figures: Figures, workload: str, case: str, name: str) -> dict[str, float]:
     """By engine, how many times ours; of a speed, how many times slower."""
     found = {}
     for engine in figures.run["engines"]:

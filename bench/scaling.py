@@ -7,6 +7,7 @@ that the page states.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -121,7 +122,7 @@ class Growth:
         pairs = list(zip(self.sizes, values))
         return [
             math.log(after / before) / math.log(more / fewer) if before > 0 and after > 0 else math.nan
-            for (fewer, before), (more, after) in zip(pairs, pairs[1:])
+            for (fewer, before), (more, after) in itertools.pairwise(pairs)
         ]
 
     def _memory(self) -> str:

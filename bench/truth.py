@@ -7,8 +7,10 @@ What the filter does not select never counts, nor does anything twice.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from bench.filters import ANY, Case, Condition, Document, Vectors
 
 _TIE = 1e-6  # engines measure in float32
 _CHUNK = 16
+_TESTS = {"$lt": operator.gt, "$gte": operator.le}  # of the operand, then the value
 
 
 class Truth:
@@ -74,16 +77,15 @@ class Truth:
 
     def _select(self, condition: Condition) -> NDArray[np.bool_]:
         mask = np.ones(len(self._rows), np.bool_)
-        for key, operator, operand in condition.parts():
+        for key, name, operand in condition.parts():
             if key in self._numbers:
                 column = self._numbers[key]
-                mask &= column < operand if operator == "$lt" else column >= operand
+                mask &= column < operand if name == "$lt" else column >= operand
                 continue
-            values, wanted = self._columns[key], frozenset(operand) if operator == "$in" else operand
-            tests = {"$in": wanted.__contains__, "$lt": lambda v: v < wanted, "$gte": lambda v: v >= wanted}
-            mask &= np.fromiter(map(tests[operator], values), np.bool_, len(values))
-        for operator, needle in (condition.document or {}).items():
-            search = re.compile(re.escape(needle) if operator == "$contains" else needle).search
+            selected = frozenset(operand).__contains__ if name == "$in" else partial(_TESTS[name], operand)
+            mask &= np.fromiter(map(selected, self._columns[key]), np.bool_, len(mask))
+        for name, needle in (condition.document or {}).items():
+            search = re.compile(re.escape(needle) if name == "$contains" else needle).search
             mask &= np.fromiter((bool(search(text)) for text in self._documents), np.bool_, len(mask))
         return mask
 

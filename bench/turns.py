@@ -8,6 +8,7 @@ third. What an engine does not offer gives no figures; what fails is reported by
 
 from __future__ import annotations
 
+import itertools
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from bench.worker import Worker
 from bench.workloads import BATCH_ROWS
 
 WORKLOADS = ("query", "filter", "compound", "count", "document", "scan", "batch", "threads", "mmr")
-WORKLOADS += ("text", "hybrid", "langchain", "llama_index", "reopen", "write", "busy")
+WORKLOADS += ("text", "hybrid", "langchain", "llama_index", "reopen", "write", "append", "busy")
 """What can be chosen; `ingest` comes before them always."""
 
 Turn = dict[str, Any]
@@ -74,14 +75,15 @@ def measure(options: Options, corpus: corpora.Corpus, truth: Truth) -> Iterator[
     for round in range(options.rounds):
         with tempfile.TemporaryDirectory(dir=options.cache) as directory:
             places = {name: Path(directory, name) for name in order(options.engines, round)}
-            for part in (_fill_and_ask, _open_again, _write_on):
-                for turn in part(options, corpus, truth, round, places):
-                    yield {"round": round, **turn}
+            parts = (
+                _fill_and_ask(options, truth, round, places),
+                _open_again(options, corpus, truth, places),
+                _write_on(options, truth, places),
+            )
+            yield from ({"round": round, **turn} for turn in itertools.chain(*parts))
 
 
-def _fill_and_ask(
-    options: Options, corpus: corpora.Corpus, truth: Truth, round: int, places: dict[str, Path]
-) -> Iterator[Turn]:
+def _fill_and_ask(options: Options, truth: Truth, round: int, places: dict[str, Path]) -> Iterator[Turn]:
     workers = {name: Worker(name, options) for name in places}
     for name, worker in workers.items():
         places[name].mkdir()
@@ -127,11 +129,11 @@ def _steps(options: Options, truth: Truth, round: int) -> Iterator[Step]:
 
 
 def _open_again(
-    options: Options, corpus: corpora.Corpus, truth: Truth, round: int, places: dict[str, Path]
+    options: Options, corpus: corpora.Corpus, truth: Truth, places: dict[str, Path]
 ) -> Iterator[Turn]:
     if "reopen" not in options.workloads:
         return
-    cases = [None, *(case for case in RANGES if case.share >= 0.01)]  # noqa: RUF005
+    cases = [None, *(case for case in RANGES if case.share >= 0.01)]
     conditions = [truth.condition(case, 0) for case in cases]
     for name, place in places.items():
         disk_mb = sum(map(_disk_bytes, place.rglob("*"))) / 1e6
@@ -141,18 +143,19 @@ def _open_again(
         yield from _turn(name, "reopen", "", found | {"disk_mb": disk_mb})
 
 
-def _write_on(
-    options: Options, corpus: corpora.Corpus, truth: Truth, round: int, places: dict[str, Path]
-) -> Iterator[Turn]:
-    names = [name for name in ("write", "busy") if name in options.workloads]
+def _write_on(options: Options, truth: Truth, places: dict[str, Path]) -> Iterator[Turn]:
+    names = {"write", "append", "busy"}.intersection(options.workloads)
     workers = {name: Worker(name, options) for name in places} if names else {}
     share = min(BATCH_ROWS, options.rows // 10) / options.rows
     gone, counted = Range("random", share), Compound("$and of three", cold=False)
-    asked = truth.condition(gone, 0), truth.condition(counted, 0)
     for name, worker in workers.items():
-        yield from _turn(name, "write", "", worker.run("write", places[name], *asked))
-    for name, worker in workers.items() if "busy" in names else ():
-        yield from _turn(name, "busy", "", worker.run("busy", options.k, options.seconds))
+        found = worker.run("write", places[name], truth.condition(gone, 0))
+        yield from _turn(name, "write", "", found)
+    last: dict[str, tuple[Any, ...]] = {"append": (truth.condition(counted, 0),)}
+    last["busy"] = options.k, options.seconds
+    for workload, arguments in last.items():
+        for name, worker in workers.items() if workload in names else ():
+            yield from _turn(name, workload, "", worker.run(workload, *arguments))
     for worker in workers.values():
         worker.close()
 

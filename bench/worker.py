@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from bench import workloads
 from bench.corpus import Corpus
 from bench.engines import ENGINES
-from bench.engines.base import NotOffered
+from bench.engines.base import NotOfferedError
 from bench.memory import resident
 
 _SAMPLE_S = 0.05
@@ -53,10 +54,8 @@ class Worker:
 
     def close(self) -> None:
         """Close the engine, as its store wants to be left, and end the process."""
-        try:
+        with contextlib.suppress(OSError):  # it may have ended
             self._connection.send(None)
-        except OSError:
-            pass  # it has ended
         self._process.join()
 
 
@@ -74,7 +73,7 @@ def _serve(connection: Connection, name: str, options: Held | None) -> None:
 def _tried(work: Callable[..., Any], *arguments: Any) -> Found:
     try:
         return work(*arguments) or {}
-    except NotOffered:
+    except NotOfferedError:
         return {"not_offered": True}
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:200]}

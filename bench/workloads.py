@@ -6,19 +6,21 @@ report; the answers are judged elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.corpus import Corpus
-from bench.engines.base import Batch, Engine, NotOffered
+from bench.engines.base import Batch, Engine, NotOfferedError
 from bench.filters import Condition
 from bench.memory import resident
 
@@ -32,6 +34,8 @@ MIXED_QUERIES = 1000
 MMR_FETCH_K = 50
 _ADAPTER_ROWS = 2000
 _ANSWERS_MIN = 20
+_APPENDED_ROWS = 100
+_APPENDS = 15
 _SCANS = 5
 _WARM_UP = 5
 
@@ -134,32 +138,43 @@ def reopen(engine: Engine, directory: Path, vectors: Any, conditions: Sequence[C
     return {"import_ms": 1e3 * (imported - began), "answer_ms": 1e3 * (answered - imported), **memory}
 
 
-def write(engine: Engine, corpus: Corpus, directory: Path, condition: Condition, counted: Condition) -> Found:
+def write(engine: Engine, corpus: Corpus, directory: Path, condition: Condition) -> Found:
     """Add, replace and delete as many rows each, one batch a time, in a store that is there."""
     engine.open(directory, corpus.vectors.shape)
     engine.query(corpus.questions[0], 1)
     rows = min(BATCH_ROWS, len(corpus.ids) // 10)
-    seed = np.random.default_rng(3)
-    chosen = seed.permutation(len(corpus.ids))
-    found: Found = {}
-    _count(engine, counted)
-    added, replaced = next(_fresh(corpus, rows)), _rows(corpus, chosen[:rows])
+    chosen = np.random.default_rng(3).permutation(len(corpus.ids))
+    replaced = _rows(corpus, chosen[:rows])
     replaced["embeddings"] = np.roll(replaced["embeddings"], 1, axis=0)
     gone = [corpus.ids[row] for row in chosen[rows : 2 * rows]]
-    steps = {"add": (engine.add, added), "upsert": (engine.upsert, replaced), "delete": (engine.delete, gone)}
-    for name, (step, argument) in (steps | {"delete_where": (engine.delete_where, condition)}).items():
-        try:
-            found[f"{name}_ms"], _ = _timed(lambda: step(argument))  # noqa: B023 - called at once
-        except NotOffered:
-            continue
-        if name == "add":
-            found |= _count(engine, counted)
+    steps: dict[str, tuple[Callable[[Any], Any], Any]] = {
+        "add": (engine.add, next(_fresh(corpus, rows))),
+        "upsert": (engine.upsert, replaced),
+        "delete": (engine.delete, gone),
+        "delete_where": (engine.delete_where, condition),
+    }
+    found: Found = {}
+    for name, (step, argument) in steps.items():
+        with contextlib.suppress(NotOfferedError):
+            found[f"{name}_ms"], _ = _timed(partial(step, argument))
+        engine.settle()
     return found
+
+
+def append(engine: Engine, corpus: Corpus, condition: Condition) -> Found:
+    """The first count after an append, of a condition that was counted before."""
+    times = []
+    engine.count(condition)
+    for more in itertools.islice(_fresh(corpus, _APPENDED_ROWS, round=2), _APPENDS):
+        engine.add(more)
+        times.append(_timed(lambda: engine.count(condition))[0])
+    return {"times_ms": times}
 
 
 def busy(engine: Engine, corpus: Corpus, k: int, seconds: float) -> Found:
     """Queries alone, and while another thread adds batches as fast as they are taken."""
     calls = [lambda v=v: engine.query(v, k) for v in corpus.questions]
+    engine.settle()
     for call in calls[:_WARM_UP]:
         call()
     idle, _ = _ask(calls, seconds)
@@ -249,14 +264,6 @@ def _beside(pairs: list[tuple[Callable[[], Any], Callable[[], Any]]], seconds: f
     whole = len(times) // 2 * 2
     direct, through = np.median(times[:whole:2]), times[1:whole:2]
     return {"times_ms": through, "direct_ms": float(direct), "above_ms": float(np.median(through) - direct)}
-
-
-def _count(engine: Engine, condition: Condition) -> Found:
-    """How long a count takes, where an engine has one: of a filter that was counted before."""
-    try:
-        return {"extended_ms": _timed(lambda: engine.count(condition))[0]}
-    except NotOffered:
-        return {}
 
 
 def _throughput(engine: Engine, corpus: Corpus, k: int, seconds: float, threads: int) -> float:

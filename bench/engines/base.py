@@ -2,9 +2,11 @@
 
 Each engine is written as its own documentation would have one write it. All build the same graph (`HNSW`)
 over cosine distance with as many threads, index the metadata keys that are filtered by (`FILTERED`) where
-they can, and answer with ids, documents and metadata. What an engine does not offer raises `NotOffered`
+they can, and answer with ids, documents and metadata. What an engine does not offer raises `NotOfferedError`
 and stays empty in the tables: nothing is built around it.
 """
+
+# ruff: noqa: ARG002 - the methods say what they take
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ Batch = dict[str, Any]
 """Records to be added: ids, embeddings, documents and metadatas."""
 
 
-class NotOffered(NotImplementedError):
+class NotOfferedError(NotImplementedError):
     """The engine has no call for it."""
 
 
@@ -40,20 +42,20 @@ class Engine:
     package: ClassVar[str]
 
     def open(self, directory: Path, shape: tuple[int, int]) -> None:
-        raise NotOffered
+        raise NotOfferedError
 
     def close(self) -> None:
-        raise NotOffered
+        raise NotOfferedError
 
     def add(self, batch: Batch) -> None:
-        raise NotOffered
+        raise NotOfferedError
 
     def finish(self) -> None:
-        raise NotOffered
+        raise NotOfferedError
 
     def query(self, vector: Any, k: int, condition: Condition = ANY) -> Answer:
         """The k nearest among those that the condition selects."""
-        raise NotOffered
+        raise NotOfferedError
 
     def query_many(self, vectors: Any, k: int) -> Sequence[Answer]:
         """One answer a vector; one call where the engine has one, and then with all cores."""
@@ -64,48 +66,41 @@ class Engine:
 
     def mmr(self, vector: Any, k: int, fetch_k: int) -> Answer:
         """k of the fetch_k nearest by maximal marginal relevance, λ = 0.5."""
-        raise NotOffered
+        raise NotOfferedError
 
     def text(self, question: str, k: int) -> Answer:
         """The k best by BM25."""
-        raise NotOffered
+        raise NotOfferedError
 
     def hybrid(self, question: str, vector: Any, k: int) -> Answer:
         """The k best by words and vector together."""
-        raise NotOffered
+        raise NotOfferedError
 
     def count(self, condition: Condition) -> int:
         """How many records the condition selects."""
-        raise NotOffered
+        raise NotOfferedError
 
     def upsert(self, batch: Batch) -> None:
         """Replace records that are there."""
-        raise NotOffered
+        raise NotOfferedError
 
     def delete(self, ids: list[str]) -> None:
-        raise NotOffered
+        raise NotOfferedError
 
     def delete_where(self, condition: Condition) -> None:
-        raise NotOffered
+        raise NotOfferedError
 
     def scan(self, test: Callable[[str], Any]) -> list[str]:
         """The ids of the documents that pass a test, by looking at all of them in Python."""
-        raise NotOffered
+        raise NotOfferedError
 
     def langchain(self, batch: Batch, vectors: Any, k: int) -> list[Callable[[], Any]]:
         """Two calls a vector, of the engine and of its LangChain store, over one small collection."""
-        raise NotOffered
+        raise NotOfferedError
 
     def llama_index(self, batch: Batch, vectors: Any, k: int) -> list[Callable[[], Any]]:
         """The same with its LlamaIndex store."""
-        raise NotOffered
-
-
-def parsed(condition: Condition) -> list[tuple[str, str, Any]]:
-    """The (key, operator, operand) that all must hold; raises `NotOffered` if documents are tested too."""
-    if condition.document:
-        raise NotOffered
-    return condition.parts()
+        raise NotOfferedError
 
 
 def sql(condition: Condition, contains: str = "") -> str | None:
@@ -120,7 +115,7 @@ def sql(condition: Condition, contains: str = "") -> str | None:
     if condition.document:
         needle = condition.document.get("$contains")
         if needle is None or not contains or set("'\"%_\\") & set(needle):
-            raise NotOffered
+            raise NotOfferedError
         tests.append(contains.format(needle))
     return " AND ".join(tests) or None
 

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import NotOffered
+from bench.engines.base import NotOfferedError
 from bench.engines.vicinal import ChromaApi
 from bench.filters import ANY, Condition
 
@@ -26,5 +26,5 @@ class Chroma(ChromaApi):
 
     def query(self, vector: Any, k: int, condition: Condition = ANY) -> Any:
         if any(isinstance(v, str) and o in ("$lt", "$gte") for _, o, v in condition.parts()):
-            raise NotOffered  # compares numbers only
+            raise NotOfferedError  # compares numbers only
         return super().query(vector, k, condition)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import FILTERED, HNSW, THREADS, Answer, Batch, Engine, NotOffered
+from bench.engines.base import FILTERED, HNSW, THREADS, Answer, Batch, Engine, NotOfferedError
 from bench.filters import ANY, Condition
 
 _NAMESPACE = uuid.UUID(int=0)
@@ -108,12 +108,12 @@ class QdrantEdge(Engine):
             if operator == "$in":
                 tests.append(q.FieldCondition(key, match=q.MatchAny(list(operand))))
             elif isinstance(operand, str):
-                raise NotOffered  # ranges are of numbers and dates
+                raise NotOfferedError  # ranges are of numbers and dates
             else:
                 tests.append(q.FieldCondition(key, range=q.RangeFloat(**{operator[1:]: float(operand)})))
         for operator, needle in (condition.document or {}).items():
             if operator != "$contains":
-                raise NotOffered
+                raise NotOfferedError
             tests.append(q.FieldCondition(_DOCUMENT, match=q.MatchSubstring(needle)))
         return q.Filter(must=tests) if tests else None
 

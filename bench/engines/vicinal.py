@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine, NotOffered
+from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine, NotOfferedError
 from bench.filters import ANY, Condition
 
 _WANTED = ["documents", "metadatas"]
@@ -115,7 +115,7 @@ class Vicinal(ChromaApi):
 
     def _by_mode(self, mode: str, **arguments: Any) -> Answer:
         if "mode" not in inspect.signature(self.collection.query).parameters:
-            raise NotOffered
+            raise NotOfferedError
         return self._ask(mode=mode, **arguments)[0]
 
 

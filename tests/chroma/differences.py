@@ -133,6 +133,19 @@ def _has_no_dimension(call: Call, theirs: Outcome, ours: Outcome) -> bool:
     return "expecting embedding with dimension" in str(theirs.error) and ours.error is None
 
 
+def _breaks_ties(call: Call, theirs: Outcome, ours: Outcome) -> bool:
+    """The same distances, and the same records at each but the last of them, where not all have room."""
+    if call.method != "query" or theirs.error or ours.error:
+        return False
+    if theirs.answer["distances"] != ours.answer["distances"]:
+        return False
+    return all(
+        {id for id, distance in zip(one, distances) if distance < distances[-1]}
+        == {id for id, distance in zip(other, distances) if distance < distances[-1]}
+        for one, other, distances in zip(theirs.answer["ids"], ours.answer["ids"], ours.answer["distances"])
+    )
+
+
 def _takes_none(call: Call, theirs: Outcome, ours: Outcome) -> bool:
     """Metadata with None, NaN or an empty or mixed list among its values."""
     return (
@@ -176,6 +189,11 @@ DIFFERENCES = (
     Difference("Added", "query(ids=…) skips ids that are not there; Chroma fails", _unknown_ids),
     Difference("URIs beside documents are stored", "they do no harm", _stores_uris),
     Difference("Added", "metadata is any JSON", _takes_none),
+    Difference(
+        "Equal distances are broken by age",
+        "in Chroma the walk through its graph breaks them, which seldom is insertion order",
+        _breaks_ties,
+    ),
     Difference(
         "The first record fixes the dimension",
         "in Chroma, an update that finds no record does so, too",

@@ -1,22 +1,27 @@
 """How do Chroma's own tests come to test Vicinal?
 
-They ship inside Chroma's wheel. `python -m tests.chroma` copies them to a temporary directory with this file as their
-`conftest.py`; nothing of theirs is kept here. The overlay puts Vicinal's clients, errors and schema in the place
-of Chroma's under the names by which the tests import them, and gives them Vicinal's clients as fixtures. What is
-left out, and why, is listed in `left_out.py`.
+They ship inside Chroma's wheel. `python -m tests.chroma` copies them to a temporary directory with this file as
+their `conftest.py`; nothing of theirs is kept here. The overlay puts Vicinal's clients, errors and schema in the
+place of Chroma's under the names by which the tests import them, and gives them Vicinal's clients as fixtures.
+What is left out, and why, is listed in `left_out.py`.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import functools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-for _server in ("chromadb.server", "chromadb.server.fastapi"):  # which needs a web framework, and is not tested
+os.environ["CHROMA_RUST_BINDINGS_TEST_ONLY"] = "1"  # what Chroma sets for tests of its embedded client
+for _server in (
+    "chromadb.server",
+    "chromadb.server.fastapi",
+):  # which needs a web framework, and is not tested
     sys.modules[_server] = ModuleType(_server)
 
 import chromadb
@@ -30,9 +35,9 @@ import chromadb.segment.impl.manager.local
 import chromadb.test.conftest as theirs
 import pytest
 from chromadb.api.models import Collection as models
+from tests.chroma.left_out import LEFT_OUT
 
 import vicinal
-from tests.chroma.left_out import LEFT_OUT
 from vicinal import errors
 
 CLIENTS = ("Client", "EphemeralClient", "PersistentClient", "AdminClient", "ClientAPI", "AdminAPI")
@@ -70,7 +75,13 @@ def _put() -> None:
     chromadb.Settings = chromadb.config.Settings = vicinal.Settings
     models.Collection = chromadb.Collection = vicinal.Collection
     theirs.ClientCreator = theirs.ClientAPI = vicinal.Client
+    # Inner parts that the tests look at; each stands for the same thing here.
+    vicinal.Collection._model = property(lambda self: self)
+    vicinal.Collection.get_model = lambda self: {"version": 0, "id": self.id}
+    vicinal.Client.get_settings = lambda self: SimpleNamespace(**EMBEDDED, **self._settings.model_dump())
 
+
+EMBEDDED = {"chroma_api_impl": "chromadb.api.rust.RustBindingsAPI", "chroma_server_http_port": None}
 
 _put()
 RESETTABLE = {"allow_reset": True}
@@ -82,7 +93,9 @@ class Factories:
     def __init__(self, path: Path) -> None:
         self._path, self._made = path, []
 
-    def create_client(self, *_: Any, tenant: str | None = None, database: str | None = None, **__: Any) -> Any:
+    def create_client(
+        self, *_: Any, tenant: str | None = None, database: str | None = None, **__: Any
+    ) -> Any:
         place = {"tenant": tenant, "database": database}
         given = {key: value for key, value in place.items() if value is not None}
         client = vicinal.PersistentClient(self._path, vicinal.Settings(**RESETTABLE), **given)
@@ -147,7 +160,9 @@ mock_embeddings, mock_common_deps = theirs.mock_embeddings, theirs.mock_common_d
 @functools.cache
 def reason(test: str) -> str | None:
     """Why a test is left out."""
-    return next((why for why, patterns in LEFT_OUT.items() for one in patterns if fnmatch.fnmatch(test, one)), None)
+    return next(
+        (why for why, patterns in LEFT_OUT.items() for one in patterns if fnmatch.fnmatch(test, one)), None
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -157,4 +172,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     out = [item for item, name in zip(items, names) if reason(name) is not None]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item, name in zip(items, names) if reason(name) is None]
-

@@ -253,6 +253,20 @@ def without_lists(call: Call) -> Call:
     return Call(call.method, {**call.arguments, "metadatas": changed})
 
 
+def of_present(call: Call, collection: Any) -> Call:
+    """The call without the vectors of records that are not there.
+
+    Chroma 1.5.9 ignores such an update, but gives its vector to the record when that is added later.
+    """
+    given = call.arguments.get("ids")
+    if call.method != "update" or "embeddings" not in call.arguments or call.arguments in BAD:
+        return call
+    present = set(collection.get(ids=given, include=[])["ids"])
+    kept = [at for at, id in enumerate(given) if id in present]
+    columns = {name: [column[at] for at in kept] for name, column in call.arguments.items()}
+    return Call("update", columns) if kept else Call("count")
+
+
 def replay(history: list[Call], space: str) -> None:
     """Run a history on both, and compare call by call and at the end."""
     if any(call.method == "delete" for call in history):
@@ -262,7 +276,8 @@ def replay(history: list[Call], space: str) -> None:
     theirs = CHROMA.create_collection(name, configuration=configuration, embedding_function=None)
     ours = VICINAL.create_collection(name, configuration=configuration, embedding_function=None)
     try:
-        for call in [*history, Call("get", {"include": ["documents", "metadatas", "embeddings", "uris"]})]:
+        for drawn in [*history, Call("get", {"include": ["documents", "metadatas", "embeddings", "uris"]})]:
+            call = of_present(drawn, ours)
             expected, actual = outcome(theirs, call), outcome(ours, call)
             if not agree(expected, actual):
                 assert explained(call, expected, actual) is not None, (

@@ -116,6 +116,13 @@ def test_the_words_of_a_metadata_key_can_be_searched(store, node):
     assert store.query(asking("text_search", words="inner"), text_key="_node_x").ids == ["a"]
 
 
+def test_how_texts_become_words_is_configured_with_the_collection(node):
+    for text, found in (({"stemmer": "light"}, ["a"]), ({"stemmer": None}, [])):
+        store = VicinalVectorStore(collection_configuration={"text": text})
+        store.add([node("a")])
+        assert store.query(asking("sparse", words="texts")).ids == found
+
+
 def test_words_follow_every_write(store, node, reopen):
     store.add([node("a"), node("b")])
     ask = asking("text_search", words="text of b")

@@ -155,7 +155,7 @@ def _nearest(snapshot: Snapshot, knn: Knn, mask: Mask | None) -> Value:
     if knn.return_rank:
         scores = np.arange(len(rows), dtype=np.float64)
     order = np.argsort(rows)
-    return Value(rows[order], scores[order], knn.default)
+    return Value(rows[order], scores[order], None if knn.default is None else float(knn.default))
 
 
 def _found(snapshot: Snapshot, knn: Knn, mask: Mask | None) -> tuple[Rows, Scores]:

@@ -131,17 +131,22 @@ def embeddings(value: Any, argument: str = "embeddings") -> Vectors:
     return np.ascontiguousarray(array)
 
 
+_STACKED = 1024
+
+
 def _array(value: Any) -> Vectors:
     """One float32 array; overflow to infinity is found by the caller, not warned about."""
     if not isinstance(value, np.ndarray):
         value = list(value)
         if value and isinstance(value[0], np.ndarray):
-            value = np.stack([np.asarray(vector) for vector in value])
+            # In pieces, because stacking many arrays holds the GIL for as long as it lasts.
+            pieces = [np.stack(value[i : i + _STACKED]) for i in range(0, len(value), _STACKED)]
+            value = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     array = np.asarray(value)
     if array.size and array.dtype.kind not in "fiu":
         raise TypeError(array.dtype)
     with np.errstate(over="ignore"):
-        return cast(Vectors, array.astype(np.float32))
+        return cast(Vectors, array.astype(np.float32, copy=False))
 
 
 def _bad_embeddings(value: Any, argument: str) -> str:

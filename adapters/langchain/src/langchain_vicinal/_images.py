@@ -18,11 +18,11 @@ from langchain_vicinal import _batch
 from langchain_vicinal._batch import Batch, Metadatas
 from langchain_vicinal._filters import Filter
 from langchain_vicinal._rerank import Hit
-from langchain_vicinal._searching import SearchMethods
+from langchain_vicinal._retriever import TypedSearch
 from vicinal.errors import EmbeddingFunctionError
 
 
-class ImageMethods(SearchMethods):
+class ImageMethods(TypedSearch):
     """The methods for pictures."""
 
     def add_images(

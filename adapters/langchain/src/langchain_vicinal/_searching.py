@@ -1,8 +1,9 @@
 """How are documents found?  The search half of `VicinalVectorStore`.
 
-Text is embedded here, awaited in the async methods; then one engine call, in a worker thread when
-the caller is async. What is not defined here is inherited from LangChain, whose version does
-right already: `search`, `as_retriever`, thresholds, and the async forms that only need a thread.
+Text is embedded here, awaited in the async methods, and not at all when only its words are searched;
+then one engine call, in a worker thread when the caller is async. `search` and `as_retriever` are
+`_retriever.py`'s; what is defined in neither is inherited from LangChain, whose version does right
+already: thresholds, and the async forms that only need a thread.
 
 Every search takes these, besides its own arguments:
 
@@ -13,10 +14,17 @@ Every search takes these, besides its own arguments:
 
 and a search for a text also
 
+    mode              "dense" ranks by distance, "text" by the query's words (BM25; nothing is embedded),
+                      "hybrid" by both
+    alpha             the weight of distance in "hybrid", from 0 to 1; 0.5 unless given
+    fusion            how "hybrid" mixes: "relative" adds scores, "rrf" reciprocal ranks
+    text_key          search the words of this metadata key in place of the text's
+    snippets          at most so many fragments of the text that match, in `metadata["snippets"]`
     rerank            a function, a cross-encoder or a compressor that picks the k (`_rerank.py`) from
-    fetch_k           so many that are fetched for it; the larger of 20 and 4 × k unless given
+    fetch_k           so many that are fetched for it; the larger of 20 and 4 × k unless given. In
+                      "hybrid" without rerank: how deep each part is searched; 100 unless given
 
-Filters run before the search: when k records match, k come back.
+Filters run before the search: when k records match, k come back ("text": k that have a word).
 """
 
 from __future__ import annotations
@@ -32,7 +40,7 @@ from numpy.typing import NDArray
 from langchain_vicinal._base import StoreBase
 from langchain_vicinal._filters import Filter
 from langchain_vicinal._rerank import Hit
-from langchain_vicinal._search import SCALES, Scale, Search, plan
+from langchain_vicinal._search import SCALES, SCALES_OF_WORDS, Measure, Scale, Search, plan
 
 
 class SearchMethods(StoreBase):
@@ -58,12 +66,12 @@ class SearchMethods(StoreBase):
             query: The text to embed.
             k: At most so many; 0 gives an empty list.
             filter, where_document: Only documents that these select.
-            return_distance: Give distances (smaller is nearer) in place of scores.
-            **kwargs: `ids`, `where`, `rerank`, `fetch_k`. The scores are then the reranker's.
+            return_distance: Give distances (smaller is nearer) in place of scores; not in text mode.
+            **kwargs: `ids`, `where`, `mode`, `alpha`, `fusion`, `text_key`, `snippets`, and `rerank`,
+                `fetch_k`. With `rerank`, the scores are the reranker's.
         """
         search = plan(k, filter, where_document, **kwargs)
-        hits = self._found(search, self._embedder().embed_query(query), return_distance)
-        return search.judged(query, hits, keep_scores=return_distance)
+        return self._for_text(search.telling("distance" if return_distance else "score"), query)
 
     async def asimilarity_search_with_score(
         self,
@@ -77,9 +85,7 @@ class SearchMethods(StoreBase):
     ) -> list[Hit]:
         """Async `similarity_search_with_score`."""
         search = plan(k, filter, where_document, **kwargs)
-        vector = await self._embedder().aembed_query(query)
-        hits = await run_in_executor(None, self._found, search, vector, return_distance)
-        return await search.ajudged(query, hits, keep_scores=return_distance)
+        return await self._afor_text(search.telling("distance" if return_distance else "score"), query)
 
     def similarity_search_with_score_by_vector(
         self,
@@ -92,8 +98,8 @@ class SearchMethods(StoreBase):
         **kwargs: Any,
     ) -> list[Hit]:
         """Like `similarity_search_with_score`, for a vector at hand."""
-        search = plan(k, filter, where_document, **kwargs).unjudged()
-        return self._found(search, embedding, return_distance)
+        search = plan(k, filter, where_document, **kwargs).of_vector()
+        return self._found(search.telling("distance" if return_distance else "score"), None, embedding)
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
@@ -102,9 +108,30 @@ class SearchMethods(StoreBase):
         search = self.similarity_search_with_score_by_vector
         return await run_in_executor(None, search, embedding, k, **kwargs)
 
-    def _found(self, search: Search, vector: Any, return_distance: bool) -> list[Hit]:
-        hits = search.run(self._collection, vector)
-        return hits if return_distance else _told(hits, self._scale.score)
+    def _for_text(self, search: Search, query: str) -> list[Hit]:
+        return search.judged(query, self._found(search, query, self._vector(search, query)))
+
+    async def _afor_text(self, search: Search, query: str) -> list[Hit]:
+        vector = await self._avector(search, query)
+        hits = await run_in_executor(None, self._found, search, query, vector)
+        return await search.ajudged(query, hits)
+
+    def _vector(self, search: Search, query: str) -> Any:
+        return self._embedder().embed_query(query) if search.embeds else None
+
+    async def _avector(self, search: Search, query: str) -> Any:
+        return await self._embedder().aembed_query(query) if search.embeds else None
+
+    def _found(self, search: Search, query: str | None, vector: Any) -> list[Hit]:
+        hits = search.run(self._collection, query, vector)
+        if search.measure == "distance":
+            return hits
+        scale = self._scale if search.by_distance else SCALES_OF_WORDS[search.scale]
+        if search.measure == "score":
+            tell = scale.score
+        else:
+            tell = self._select_relevance_score_fn() if search.by_distance else scale.relevance
+        return [(document, tell(number)) for document, number in hits]
 
     # --- documents alone -------------------------------------------------------------------------
 
@@ -153,7 +180,7 @@ class SearchMethods(StoreBase):
     ) -> list[tuple[Document, NDArray[np.float32]]]:
         """The k nearest documents with their vectors, nearest first; not for `rerank`."""
         search = plan(k, filter, where_document, **kwargs).unjudged()
-        return search.with_vectors(self._collection, self._embedder().embed_query(query))
+        return search.with_vectors(self._collection, query, self._vector(search, query))
 
     async def asimilarity_search_with_vectors(
         self,
@@ -165,8 +192,8 @@ class SearchMethods(StoreBase):
     ) -> list[tuple[Document, NDArray[np.float32]]]:
         """Async `similarity_search_with_vectors`."""
         search = plan(k, filter, where_document, **kwargs).unjudged()
-        vector = await self._embedder().aembed_query(query)
-        return await run_in_executor(None, search.with_vectors, self._collection, vector)
+        vector = await self._avector(search, query)
+        return await run_in_executor(None, search.with_vectors, self._collection, query, vector)
 
     # --- relevance -------------------------------------------------------------------------------
 
@@ -178,23 +205,37 @@ class SearchMethods(StoreBase):
         """From a distance to a relevance, as in every other store of LangChain's."""
         return self._relevance_score_fn or self._scale.relevance
 
-    def _similarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[Hit]:
-        hits = self.similarity_search_with_score(query, k, **kwargs, return_distance=True)
-        return _told(hits, self._select_relevance_score_fn())
+    def _similarity_search_with_relevance_scores(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Hit]:
+        return self._for_text(plan(k, filter, where_document, **kwargs).telling("relevance"), query)
 
     async def _asimilarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
     ) -> list[Hit]:
-        hits = await self.asimilarity_search_with_score(query, k, **kwargs, return_distance=True)
-        return _told(hits, self._select_relevance_score_fn())
+        return await self._afor_text(plan(k, filter, where_document, **kwargs).telling("relevance"), query)
 
     def similarity_search_by_vector_with_relevance_scores(
-        self, embedding: list[float], k: int = 4, filter: Filter | None = None, **kwargs: Any
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
     ) -> list[Hit]:
         """The k nearest documents with their relevance in [0, 1], for a vector at hand."""
-        search = self.similarity_search_with_score_by_vector
-        hits = search(embedding, k, filter, **kwargs, return_distance=True)
-        return _told(hits, self._select_relevance_score_fn())
+        search = plan(k, filter, where_document, **kwargs).of_vector()
+        return self._found(search.telling("relevance"), None, embedding)
 
     async def asimilarity_search_by_vector_with_relevance_scores(
         self, embedding: list[float], k: int = 4, filter: Filter | None = None, **kwargs: Any
@@ -220,14 +261,15 @@ class SearchMethods(StoreBase):
         Args:
             query: The text to embed.
             k: At most so many.
-            fetch_k: How many of the nearest to choose from; at least k are.
+            fetch_k: How many of the nearest to choose from; at least k are. With `mode="hybrid"`, so
+                many of the nearest and so many of the best by words.
             lambda_mult: From 1 (nearness alone: the order of `similarity_search`) to 0 (after the
                 nearest, difference from the chosen alone).
             filter, where_document: Only documents that these select.
-            **kwargs: `ids`, `where`.
+            **kwargs: `ids`, `where`, `mode`, `alpha`, `fusion`, `text_key`, `snippets`.
         """
         search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
-        return _alone(search.run(self._collection, self._embedder().embed_query(query)))
+        return _alone(search.run(self._collection, query, self._vector(search, query)))
 
     async def amax_marginal_relevance_search(
         self,
@@ -241,8 +283,8 @@ class SearchMethods(StoreBase):
     ) -> list[Document]:
         """Async `max_marginal_relevance_search`."""
         search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
-        vector = await self._embedder().aembed_query(query)
-        return _alone(await run_in_executor(None, search.run, self._collection, vector))
+        vector = await self._avector(search, query)
+        return _alone(await run_in_executor(None, search.run, self._collection, query, vector))
 
     def max_marginal_relevance_search_with_score_by_vector(
         self,
@@ -258,7 +300,8 @@ class SearchMethods(StoreBase):
     ) -> list[Hit]:
         """Like `max_marginal_relevance_search`, for a vector, with each document's score."""
         search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
-        return self._found(search, embedding, return_distance)
+        measure: Measure = "distance" if return_distance else "score"
+        return self._found(search.of_vector().telling(measure), None, embedding)
 
     async def amax_marginal_relevance_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
@@ -284,7 +327,3 @@ class SearchMethods(StoreBase):
 
 def _alone(hits: list[Hit]) -> list[Document]:
     return [document for document, _ in hits]
-
-
-def _told(hits: list[Hit], tell: Callable[[float], float]) -> list[Hit]:
-    return [(document, tell(distance)) for document, distance in hits]

@@ -51,21 +51,27 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         collection_metadata: Metadata of a collection that this store makes.
         create_collection_if_not_exists: False raises `NotFoundError` instead.
         relevance_score_fn: From a *distance* to a relevance in [0, 1], as in LangChain's other
-            stores; by default the last column of the table.
+            stores; by default the last column of the table. Not for text and hybrid search.
 
     Scores:
-        Larger is nearer, everywhere; `return_distance=True` gives distances instead.
+        Larger is nearer, everywhere; `return_distance=True` gives distances instead, except in text
+        mode, which measures none.
 
-        ======  ==========================  ==================  =====================
-        space   distance d                  score               relevance, in [0, 1]
-        ======  ==========================  ==================  =====================
-        cosine  1 - cos                     1 - d, the cosine   1 - d, at least 0
-        l2      squared Euclidean distance  1 / (1 + d)         1 / (1 + d)
-        ip      1 - dot product             1 - d, the product  1 - d, cut to [0, 1]
-        ======  ==========================  ==================  =====================
+        ========================  ==========================  ==================  =====================
+        space, or mode            distance d                  score s             relevance, in [0, 1]
+        ========================  ==========================  ==================  =====================
+        cosine                    1 - cos                     1 - d, the cosine   1 - d, at least 0
+        l2                        squared Euclidean distance  1 / (1 + d)         1 / (1 + d)
+        ip                        1 - dot product             1 - d, the product  1 - d, cut to [0, 1]
+        mode="text"               none                        BM25, from 0 up     s / (1 + s)
+        mode="hybrid"             that of the space           the mixture's       s
+        mode="hybrid",            that of the space           at most 1 / 61      61 s
+        fusion="rrf"
+        ========================  ==========================  ==================  =====================
 
         The dot product is a relevance for vectors of unit length; for others give your own
-        `relevance_score_fn`.
+        `relevance_score_fn`. A mixture's score says how a document stands among what this query found:
+        each part counts from the least that it could give to the best that it gave.
 
     Add, update, delete; search; search with filter, with score, by MMR; async; as a retriever:
         ```python
@@ -79,6 +85,7 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         store.similarity_search("desert", k=3)
         store.similarity_search("desert", k=3, filter={"year": {"$gt": 1960, "$lt": 1970}})
         store.similarity_search_with_score("desert", where_document={"$contains": "Messiah"})
+        store.similarity_search("desert", mode="hybrid", alpha=0.7)
         store.max_marginal_relevance_search("desert", k=3, fetch_k=20, lambda_mult=0.5)
         await store.asimilarity_search("desert")
         store.as_retriever(search_type="mmr", search_kwargs={"k": 3}).invoke("desert")
@@ -306,10 +313,10 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
     def reset_collection(self) -> None:
         """Drop the collection and make it anew, empty, with the same settings."""
         client, old = self.client, self._collection
-        expiry = old.configuration.get("expiry")
+        beside = {name: old.configuration[name] for name in ("expiry", "text") if name in old.configuration}
         settings: dict[str, Any] = {
             "schema": old.schema,
-            "configuration": None if expiry is None else {"expiry": expiry},
+            "configuration": beside or None,
             "metadata": old.metadata,
             "embedding_function": old.embedding_function,
         }

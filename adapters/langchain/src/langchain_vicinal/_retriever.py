@@ -1,0 +1,86 @@
+"""Which search does a `search_type` name?
+
+`search`, `asearch` and the retriever know LangChain's three types and two of ours: "text" searches words,
+"hybrid" words and vectors. They are `similarity_search` with that `mode`; every option of it goes with
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.vectorstores import VectorStoreRetriever
+
+from langchain_vicinal._searching import SearchMethods
+from vicinal.errors import InvalidArgumentError
+
+OF_WORDS = ("hybrid", "text")
+SEARCH_TYPES = ("similarity", "similarity_score_threshold", "mmr", *OF_WORDS)
+
+
+class TypedSearch(SearchMethods):
+    """The methods that are told by a word how to search."""
+
+    def search(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
+        """The documents that a search of this type finds.
+
+        Args:
+            query: The text to search for.
+            search_type: "similarity", "similarity_score_threshold", "mmr", "hybrid" or "text".
+            **kwargs: Those of `similarity_search`, of `max_marginal_relevance_search` for "mmr", and
+                `score_threshold` for "similarity_score_threshold".
+        """
+        if _checked(search_type) in OF_WORDS:
+            return self.similarity_search(query, **_with_mode(search_type, kwargs))
+        return super().search(query, search_type, **kwargs)
+
+    async def asearch(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
+        """Async `search`."""
+        if _checked(search_type) in OF_WORDS:
+            return await self.asimilarity_search(query, **_with_mode(search_type, kwargs))
+        return await super().asearch(query, search_type, **kwargs)
+
+    def as_retriever(self, **kwargs: Any) -> VectorStoreRetriever:
+        """A retriever that searches this store.
+
+        Args:
+            **kwargs: `search_type`, one of those of `search` ("similarity" unless given);
+                `search_kwargs`, what goes to the search; `tags`, `metadata`, as every retriever has.
+        """
+        tags = kwargs.pop("tags", None) or self._get_retriever_tags()
+        return Retriever(vectorstore=self, tags=list(tags), **kwargs)
+
+
+class Retriever(VectorStoreRetriever):
+    """LangChain's retriever, with the search types that this store has besides."""
+
+    allowed_search_types: ClassVar[Collection[str]] = SEARCH_TYPES
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
+    ) -> list[Document]:
+        return self.vectorstore.search(query, self.search_type, **(self.search_kwargs | kwargs))
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
+    ) -> list[Document]:
+        return await self.vectorstore.asearch(query, self.search_type, **(self.search_kwargs | kwargs))
+
+
+def _checked(search_type: str) -> str:
+    if search_type not in SEARCH_TYPES:
+        raise InvalidArgumentError(
+            f"search_type of {search_type} not allowed. Expected one of {', '.join(SEARCH_TYPES)}"
+        )
+    return search_type
+
+
+def _with_mode(search_type: str, options: dict[str, Any]) -> dict[str, Any]:
+    if options.get("mode", search_type) != search_type:
+        raise InvalidArgumentError(
+            f'search_type="{search_type}" and mode="{options["mode"]}" contradict each other; give one'
+        )
+    return {**options, "mode": search_type}

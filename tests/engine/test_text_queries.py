@@ -1,0 +1,431 @@
+"""A query by words answers from the records that are there, ranked by BM25, alone or mixed with distance."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vicinal
+from vicinal._index import planner
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.testing import HashEmbeddingFunction, wait_for_index
+
+WORDS = ["ant", "bee", "cat", "dog", "eel"]
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join)
+QUESTIONS = st.lists(st.sampled_from([*WORDS, "fly"]), max_size=3).map(" ".join)
+FIRST = [
+    ("add", ["ant bee", "ant", "cat cat ant", "dog", "bee eel"]),
+    ("title", 0, "ant cat"),
+    ("title", 3, "cat"),
+    ("ask",),  # from here on the indexes have to keep up
+]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.lists(TEXTS, min_size=1, max_size=4)),
+        st.tuples(st.just("upsert"), st.integers(0, 7), TEXTS),
+        st.tuples(st.just("document"), st.integers(0, 7), TEXTS),
+        st.tuples(st.just("title"), st.integers(0, 7), st.none() | TEXTS),
+        st.tuples(st.just("delete"), st.integers(0, 7)),
+        st.tuples(st.sampled_from(["compact", "ask", "reopen"])),
+    ),
+    min_size=2,
+    max_size=10,
+).map(lambda steps: [*FIRST, *steps])
+
+
+def bm25(texts: dict[str, str], question: str) -> dict[str, float]:
+    """The formula, over all of these texts."""
+    having = {id: Counter(text.split()) for id, text in texts.items() if text.split()}
+    scores: dict[str, float] = {}
+    for term in question.split():
+        df = sum(term in counts for counts in having.values())
+        idf = math.log(1 + (len(having) - df + 0.5) / (df + 0.5))
+        for id, counts in having.items():
+            average = sum(c.total() for c in having.values()) / len(having)
+            damping = 1.2 * (1 - 0.75 + 0.75 * counts.total() / average)
+            if counts[term]:
+                scores[id] = scores.get(id, 0.0) + idf * counts[term] * 2.2 / (counts[term] + damping)
+    return scores
+
+
+class History:
+    """A collection, and what it should hold: (document, title, vector) by id."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.client, self.truth = path, None, {}
+        self.open()
+        self.collection = self.client.create_collection("things", embedding_function=None)
+
+    def open(self) -> None:
+        if self.path is None:
+            self.client = self.client or vicinal.EphemeralClient()
+        else:
+            self.client = vicinal.PersistentClient(self.path)
+
+    def ask(self, question: str, **how: Any) -> dict[str, float]:
+        found = self.collection.query(query_texts=question, mode="text", n_results=50, **how)
+        assert found["scores"][0] == sorted(found["scores"][0], reverse=True)
+        assert found["distances"] is None
+        return dict(zip(found["ids"][0], found["scores"][0]))
+
+    def apply(self, step: Any) -> None:
+        kind, *rest = step
+        id = f"r{rest[0]}" if rest and isinstance(rest[0], int) else ""
+        if kind == "add":
+            ids = [f"r{len(self.truth) + i}" for i in range(len(rest[0]))]
+            ids = [id for id in ids if id not in self.truth]
+            self.collection.add(ids, [[1.0, 0.0]] * len(ids), documents=rest[0][: len(ids)])
+            self.truth |= {id: (text, None, 0) for id, text in zip(ids, rest[0])}
+        elif kind == "upsert":
+            self.collection.upsert(id, [[1.0, float(len(rest[1]))]], documents=[rest[1]])
+            self.truth[id] = (rest[1], self.truth.get(id, (None, None))[1])
+        elif kind == "document" and id in self.truth:  # the vector may stay, and then the row does
+            self.collection.update(id, [[1.0, 0.0]], documents=[rest[1]])
+            self.truth[id] = (rest[1], self.truth[id][1])
+        elif kind == "title" and id in self.truth:
+            self.collection.update(id, metadatas=[{"title": rest[1]}])
+            self.truth[id] = (self.truth[id][0], rest[1])
+        elif kind == "delete":
+            self.collection.delete([id])
+            self.truth.pop(id, None)
+        elif kind == "compact":
+            self.collection.compact()
+        elif kind == "reopen" and self.path is not None:
+            self.client.close()
+            self.open()
+            self.collection = self.client.get_collection("things")
+        elif kind == "ask":
+            self.ask("ant bee")
+            self.ask("cat", text_key="title")
+
+    def check(self, question: str) -> None:
+        documents = {id: entry[0] for id, entry in self.truth.items()}
+        titles = {id: entry[1] for id, entry in self.truth.items() if entry[1] is not None}
+        assert self.ask(question) == pytest.approx(bm25(documents, question))
+        assert self.ask(question, text_key="title") == pytest.approx(bm25(titles, question))
+        some = {id: score for id, score in bm25(documents, question).items() if "ant" in documents[id]}
+        assert self.ask(question, where_document={"$contains": "ant"}) == pytest.approx(some)
+        odd = [id for id in documents if int(id[1:]) % 2]
+        some = {id: score for id, score in bm25(documents, question).items() if id in odd}
+        assert self.ask(question, ids=odd) == pytest.approx(some)
+
+
+@settings(max_examples=100)
+@given(STEPS, QUESTIONS)
+def test_any_history_in_memory_ranks_as_the_formula(steps, question):
+    history = History(None)
+    with history.client:
+        for step in steps:
+            history.apply(step)
+        history.check(question)
+
+
+@settings(max_examples=15)
+@given(STEPS, QUESTIONS)
+def test_any_history_on_disk_ranks_as_the_formula(steps, question):
+    path = tempfile.mkdtemp()
+    try:
+        history = History(Path(path))
+        for step in steps:
+            history.apply(step)
+        history.check(question)
+        history.apply(("reopen",))
+        history.check(question)
+        history.client.close()
+    finally:
+        shutil.rmtree(path)
+
+
+# --- more than one writer --------------------------------------------------------------------------
+
+
+def test_what_another_client_wrote_is_found_at_once(new_client, tmp_path):
+    ours = new_client(tmp_path).create_collection("things", embedding_function=None)
+    theirs = new_client(tmp_path).get_collection("things")
+    ours.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["red ant", "bee"])
+    assert theirs.query(query_texts="ant", mode="text")["ids"] == [["a"]]
+    ours.update(ids=["b"], embeddings=[[2]], documents=["ant ant"])
+    ours.delete(ids=["a"])
+    assert theirs.query(query_texts="ant", mode="text")["ids"] == [["b"]]
+
+
+def test_what_another_process_wrote_is_found_at_once(new_client, tmp_path):
+    ours = new_client(tmp_path).create_collection("things", embedding_function=None)
+    ours.add(ids=["a"], embeddings=[[1]], documents=["bee"])
+    assert ours.query(query_texts="ants", mode="text")["ids"] == [[]]
+    program = (
+        "import sys, vicinal\n"
+        "with vicinal.PersistentClient(sys.argv[1]) as client:\n"
+        "    things = client.get_collection('things')\n"
+        "    things.upsert(ids=['a', 'b'], embeddings=[[1], [2]], documents=['ant', 'ant ant'])\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert ours.query(query_texts="ants", mode="text")["ids"] == [["b", "a"]]
+
+
+# --- checkpoints -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def indexed(monkeypatch, tmp_path):
+    """A closed collection whose words and signatures have checkpoints, and what it answers."""
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1000)
+    path = tmp_path / "data"
+    rng = np.random.default_rng(1)
+    documents = [" ".join(rng.choice(WORDS, 4)) + f" n{i:03}n" for i in range(300)]
+    with vicinal.PersistentClient(path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        assert answers(things) == [[], [], []]
+        things.add([f"r{i}" for i in range(300)], rng.normal(size=(300, 8)), documents=documents)
+        wait_for_index(things)
+        expected = answers(things)
+    assert all(expected)
+    return path, expected
+
+
+def answers(things: vicinal.Collection) -> list[list[str]]:
+    patterns = [{"$contains": "t n12"}, {"$regex": r"n1.5n"}]
+    words = things.query(query_texts="ants n123n bees", mode="text", n_results=7)["ids"][0]
+    return [words, *(things.get(where_document=pattern)["ids"] for pattern in patterns)]
+
+
+def checkpoints(path: Path, name: str) -> list[Path]:
+    return [file for file in path.rglob(f"{name}*") if file.is_file()]
+
+
+@pytest.mark.parametrize("name", ["words", "signatures"])
+def test_both_indexes_are_kept_on_disk(indexed, name):
+    assert checkpoints(indexed[0], name)
+
+
+@pytest.mark.parametrize("damage", ["none", "zeroed", "short", "gone", "manifest"])
+@pytest.mark.parametrize("name", ["words", "signatures"])
+def test_a_damaged_checkpoint_changes_no_answer(indexed, name, damage):
+    path, expected = indexed
+    for file in checkpoints(path, name):
+        content = file.read_bytes()
+        if damage == "gone":
+            file.unlink()
+        elif damage == "manifest" and file.suffix == ".json":
+            file.write_text("{}")
+        elif damage in ("zeroed", "short") and file.suffix != ".json":
+            file.write_bytes(bytes(len(content)) if damage == "zeroed" else content[: len(content) // 2])
+    with vicinal.PersistentClient(path) as client:
+        assert answers(client.get_collection("things")) == expected
+
+
+def test_a_stale_checkpoint_changes_no_answer(indexed, tmp_path):
+    path, _ = indexed
+    shutil.copytree(path, tmp_path / "old")
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        things.update(
+            ["r3"], things.get(["r3"], include=["embeddings"])["embeddings"], documents=["ant n123n"]
+        )
+        things.add(["new"], [[0.0] * 8], documents=["n125n ant n129n"])
+        things.delete(["r123"])
+        expected = answers(things)
+    for name in ("words", "signatures"):
+        for file in checkpoints(path, name):
+            file.unlink()
+        for file in checkpoints(tmp_path / "old", name):
+            shutil.copy(file, path / file.relative_to(tmp_path / "old"))
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        assert answers(things) == expected
+        things.compact()
+        assert answers(things) == expected
+
+
+# --- mixtures --------------------------------------------------------------------------------------
+
+VECTORS = np.array([[1, 0], [0, 1], [1, 1], [2, 1], [-1, 0]], dtype=np.float32)
+DOCUMENTS = ["ant", "ant bee", "cat", "bee bee cat ant", "dog"]
+IDS = list("abcde")
+
+
+@pytest.fixture(scope="module", params=["l2", "cosine", "ip"])
+def mixed(request):
+    with vicinal.EphemeralClient() as client:
+        made = client.create_collection(
+            "things", embedding_function=None, configuration={"hnsw": {"space": request.param}}
+        )
+        metadatas = [{"n": i, "t": text} for i, text in enumerate(DOCUMENTS)]
+        made.add(IDS, VECTORS, metadatas, DOCUMENTS)
+        yield made
+
+
+def similarities(space: str, query: list[float]) -> dict[str, float]:
+    dots = VECTORS @ np.asarray(query)
+    if space == "l2":
+        values = 1 / (1 + ((VECTORS - query) ** 2).sum(axis=1))
+    elif space == "ip":
+        values = dots
+    else:
+        values = dots / np.linalg.norm(VECTORS, axis=1) / np.linalg.norm(query)
+    return dict(zip(IDS, values.tolist()))
+
+
+def theoretical(scores: dict[str, float], lowest: float) -> dict[str, float]:
+    most = max(scores.values()) - lowest
+    return {id: (score - lowest) / most for id, score in scores.items()}
+
+
+def ask(collection: vicinal.Collection, **how: Any) -> Any:
+    how = {"query_embeddings": [[1.0, 0.5]], "query_texts": "bee ant", "n_results": 5, "explain": True} | how
+    return collection.query(mode="hybrid", **how)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0, None])
+def test_relative_scores_are_added(mixed, alpha):
+    space = mixed.configuration_json["hnsw"]["space"]
+    near, said = (
+        similarities(space, [1.0, 0.5]),
+        dict.fromkeys(IDS, 0.0) | bm25(dict(zip(IDS, DOCUMENTS)), "bee ant"),
+    )
+    lowest = {"l2": 0.0, "cosine": -1.0, "ip": min(0.0, *near.values())}[space]
+    near, said = theoretical(near, lowest), theoretical(said, 0.0)
+    weight = 0.5 if alpha is None else alpha
+    found = ask(mixed, alpha=alpha)
+    expected = {id: weight * near[id] + (1 - weight) * said[id] for id in IDS}
+    assert dict(zip(found["ids"][0], found["scores"][0])) == pytest.approx(expected)
+    assert found["scores"][0] == sorted(found["scores"][0], reverse=True)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_reciprocal_ranks_are_added(mixed, alpha):
+    near = mixed.query(query_embeddings=[[1.0, 0.5]])["ids"][0]
+    said = mixed.query(query_texts="bee ant", mode="text")["ids"][0]
+    expected = {id: alpha / (60 + place) for place, id in enumerate(near, 1)}
+    for place, id in enumerate(said, 1):
+        expected[id] += (1 - alpha) / (60 + place)
+    found = ask(mixed, alpha=alpha, fusion="rrf")
+    assert dict(zip(found["ids"][0], found["scores"][0])) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("fusion", ["relative", "rrf"])
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+def test_what_each_part_gave_makes_the_score(mixed, mode, fusion):
+    given = {"query_embeddings": [[1.0, 0.5]]} if mode == "hybrid" else {}
+    found = mixed.query(query_texts=["bee ant"], mode=mode, fusion=fusion, explain=True, **given)
+    shares = found["explain"].contributions[0]
+    assert [sum(share.values()) for share in shares] == pytest.approx(found["scores"][0])
+    assert {name for share in shares for name in share} <= {"dense", "text"}
+
+
+def test_distances_of_a_mixture_are_those_of_a_dense_query(mixed):
+    near = mixed.query(query_embeddings=[[1.0, 0.5]])
+    found = ask(mixed)
+    assert dict(zip(found["ids"][0], found["distances"][0])) == pytest.approx(
+        dict(zip(near["ids"][0], near["distances"][0]))
+    )
+
+
+def test_max_distance_leaves_the_nearest_of_a_mixture(mixed):
+    everyone = ask(mixed)
+    most = sorted(everyone["distances"][0])[2]
+    expected = [id for id, d in zip(everyone["ids"][0], everyone["distances"][0]) if d <= most]
+    assert ask(mixed, max_distance=most)["ids"] == [expected]
+    assert ask(mixed, max_distance=most, n_results=2)["ids"] == [expected[:2]]
+
+
+def test_filters_come_before_the_ranking(mixed):
+    assert set(ask(mixed, where={"n": {"$gte": 2}}, n_results=3)["ids"][0]) == {"c", "d", "e"}
+    assert ask(mixed, ids=["e", "nobody"])["ids"] == [["e"]]
+
+
+def test_words_that_nobody_has_decide_nothing(mixed):
+    found = ask(mixed, query_texts="zebra")
+    assert found["ids"] == mixed.query(query_embeddings=[[1.0, 0.5]])["ids"]
+    assert {share["text"] for share in found["explain"].contributions[0]} == {0.0}
+
+
+def test_lambda_1_is_no_diversity_and_less_is_some(mixed):
+    plain = ask(mixed, n_results=3)["ids"]
+    assert ask(mixed, n_results=3, lambda_mult=1.0)["ids"] == plain
+    diverse = ask(mixed, n_results=3, lambda_mult=0.0)["ids"][0]
+    assert diverse[0] == plain[0][0]
+    assert diverse != plain[0]
+
+
+def test_a_metadata_field_is_searched_like_a_document(mixed):
+    for mode in ("text", "hybrid"):
+        given = {"query_embeddings": [[1.0, 0.5]]} if mode == "hybrid" else {}
+        one = mixed.query(query_texts="bee", mode=mode, **given)
+        other = mixed.query(query_texts="bee", mode=mode, text_key="t", **given)
+        assert (one["ids"], one["scores"]) == (other["ids"], other["scores"])
+
+
+def test_texts_are_embedded_when_no_vector_is_given(client):
+    made = client.create_collection("things", embedding_function=HashEmbeddingFunction())
+    made.add(ids=["a", "b"], documents=["red ant", "grey cat"])
+    found = made.query(query_texts=["ants", "cats"], mode="hybrid", n_results=1)
+    assert found["ids"] == [["a"], ["b"]]
+
+
+def test_a_small_fetch_k_is_deep_enough_for_the_results(mixed):
+    assert len(ask(mixed, fetch_k=1)["ids"][0]) == 5
+
+
+# --- the rest of the answer --------------------------------------------------------------------------
+
+
+def test_snippets_show_the_matching_words(client):
+    made = client.create_collection("things", embedding_function=None)
+    text = "Ants walk in lines. " + "Nothing here at all. " * 40 + "The queen of the ants stays at home."
+    made.add(ids=["a", "b"], embeddings=[[1], [2]], documents=[text, "ant"])
+    found = made.query(query_texts="queens of ants", mode="text", snippets=1)
+    [snippet] = found["snippets"][0][found["ids"][0].index("a")]
+    assert snippet.text == text[snippet.start : snippet.end]
+    assert {text[start:end].lower() for start, end in snippet.highlights} == {"queen", "ants"}
+    assert len(made.query(query_texts="ants", mode="text", snippets=True)["snippets"][0][0]) <= 3
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+def test_an_empty_collection_has_no_answers(collection, mode):
+    given = {"query_embeddings": [[1.0]]} if mode == "hybrid" else {}
+    found = collection.query(query_texts="ants", mode=mode, snippets=True, **given)
+    assert (found["ids"], found["scores"], found["snippets"]) == ([[]], [[]], [[]])
+
+
+@pytest.mark.parametrize("question", ["", "the of", "?!", "zebra"])
+def test_a_question_without_a_known_word_has_no_answers(mixed, question):
+    assert mixed.query(query_texts=question, mode="text")["ids"] == [[]]
+
+
+def test_several_questions_have_an_answer_each(mixed):
+    assert mixed.query(query_texts=["cat", "dog"], mode="text", n_results=1)["ids"] == [["c"], ["e"]]
+
+
+INVALID = [
+    ({"mode": "fuzzy"}, ValueError, 'expected "dense", "text" or "hybrid"'),
+    ({"mode": "text", "fusion": "sum"}, ValueError, 'fusion: expected "relative" or "rrf"'),
+    ({"mode": "hybrid", "alpha": 1.5}, ValueError, "alpha: expected a number from 0 to 1"),
+    ({"mode": "hybrid", "alpha": "0.5"}, TypeError, "alpha"),
+    ({"mode": "text", "alpha": 0.5}, ValueError, "alpha mixes vectors and words"),
+    ({"mode": "text", "max_distance": 1}, ValueError, "measures no distance"),
+    ({"mode": "text", "text_key": 5}, ArgumentTypeError, "text_key"),
+    ({"mode": "text", "snippets": -1}, ValueError, "snippets: expected at least 0"),
+    ({"mode": "text", "fetch_k": 0}, ValueError, "fetch_k"),
+    ({"mode": "hybrid", "query_embeddings": [[1, 2]] * 2}, InvalidArgumentError, "Unequal lengths"),
+    ({"text_key": "t", "query_embeddings": [[1, 2]]}, ValueError, "text_key belongs to"),
+    ({"snippets": 2, "query_embeddings": [[1, 2]]}, ValueError, "snippets show words"),
+    ({"query_texts": None, "mode": "text", "query_embeddings": [[1, 2]]}, ValueError, "give query_texts"),
+]
+
+
+@pytest.mark.parametrize(("how", "kind", "text"), INVALID, ids=[text for _, _, text in INVALID])
+def test_what_cannot_be_asked_is_refused(mixed, how, kind, text):
+    with pytest.raises(kind, match=text):
+        mixed.query(**{"query_texts": ["ant"], **how})
