@@ -9,7 +9,7 @@ ARGS   ?=
 PACKAGES := -e "engine[all]" -e adapters/langchain -e adapters/llama_index
 SOURCES  := pyproject.toml engine/pyproject.toml adapters/langchain/pyproject.toml adapters/llama_index/pyproject.toml
 
-.PHONY: help demo test slow soak check lint types contracts bench bench-quality notebooks clean
+.PHONY: help demo test slow soak chroma check lint types contracts bench bench-quality notebooks clean
 
 help:  ## What can be done here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,10 @@ slow: $(VENV)/.test  ## The long ones: more kills, longer histories
 
 soak: $(VENV)/.test  ## Kills, histories and fuzzing for a while; ARGS='--seconds 600'
 	$(BIN)/python -m tests.soak $(ARGS)
+
+chroma: $(VENV)/.bench  ## Chroma's own tests, and long random histories on both; needs chromadb 1.5.9
+	$(BIN)/python -m pytest tests/chroma $(ARGS)
+	$(BIN)/python -m tests.chroma $(ARGS)
 
 check: lint types contracts test  ## What CI runs, and more: style, types, import contracts, tests
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.bars import OURS, RECALL
 from bench.figures import Figures
@@ -102,7 +103,13 @@ def growth(series: dict[str, dict[str, list[tuple[int, float]]]], path: Path) ->
     for panel, (title, lines) in zip(panels, series.items()):
         for engine, points in lines.items():
             panel.loglog(*zip(*points), marker="o", color=_COLOURS[engine], label=engine)
+        sizes = sorted({size for points in lines.values() for size, _ in points})
         panel.set(title=title, xlabel="rows")
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
+        panel.set_xticks([], minor=True)
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.3, which="both")
     for panel in list(panels):
         panel.set_axis_off()

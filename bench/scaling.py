@@ -168,7 +168,7 @@ class Growth:
             return "One size was measured: no growth."
         steep = []
         for label, *where, _ in _MEASURES:
-            if where[2].endswith("_ms") and (
+            if where[2] in ("p50_ms", "answer_ms") and (
                 powers := self._powers([r.median(OURS, *where) for r in self.runs])
             ):
                 steep.append((powers[-1], label))

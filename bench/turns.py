@@ -1,9 +1,9 @@
 """Who runs when, where, and what does it cost on disk?
 
-A round: every engine gets an empty directory and a fresh process; then, workload by workload, they take
-turns, so that what disturbs the machine for a minute disturbs all of them, and one that waits does
-nothing. Then each store is closed, weighed, opened by another fresh process, and at last written to by a
-third. What an engine does not offer gives no figures; what fails is reported by name.
+A round: every engine fills an empty directory in a fresh process and closes it; the store is weighed, and
+opened by another fresh process. Then a third opens each store, and workload by workload they take turns, so
+that what disturbs the machine for a minute disturbs all of them, and one that waits does nothing. What an
+engine does not offer gives no figures; what fails is reported by name.
 """
 
 from __future__ import annotations
@@ -76,45 +76,40 @@ def measure(options: Options, corpus: corpora.Corpus, truth: Truth) -> Iterator[
         with tempfile.TemporaryDirectory(dir=options.cache) as directory:
             places = {name: Path(directory, name) for name in order(options.engines, round)}
             parts = (
-                _fill_and_ask(options, truth, round, places),
+                _fill(options, places),
                 _open_again(options, corpus, truth, places),
-                _write_on(options, truth, places),
+                _ask_and_write(options, truth, round, places),
             )
             yield from ({"round": round, **turn} for turn in itertools.chain(*parts))
 
 
-def _fill_and_ask(options: Options, truth: Truth, round: int, places: dict[str, Path]) -> Iterator[Turn]:
-    workers = {name: Worker(name, options) for name in places}
-    for name, worker in workers.items():
-        places[name].mkdir()
-        yield from _turn(name, "ingest", "", worker.run("ingest", places[name]))
-    for step in _steps(options, truth, round):
-        for name, worker in workers.items():
-            found = worker.run(step.function, *step.arguments)
-            yield from _turn(name, step.workload, step.case.name if step.case else "", found, step, truth)
-    for worker in workers.values():
+def _fill(options: Options, places: dict[str, Path]) -> Iterator[Turn]:
+    for name, place in places.items():
+        place.mkdir()
+        worker = Worker(name, options)
+        yield from _turn(name, "ingest", "", worker.run("ingest", place))
         worker.run("settle")
         worker.close()
 
 
-def _steps(options: Options, truth: Truth, round: int) -> Iterator[Step]:
-    """What is asked between ingestion and closing, in this order."""
+def _asking(options: Options, truth: Truth, round: int) -> Iterator[Step]:
+    """What is asked of a store, in this order."""
     numbers = random.Random(round).sample(range(options.queries), options.queries)
     about_text = [number for number in numbers if number < DOCUMENT_QUESTIONS]
     k, seconds, wanted = options.k, options.seconds, set(options.workloads)
 
-    def asking(workload: str, cases: Sequence[Case | None], questions: list[int] = numbers) -> Iterator[Step]:
+    def judged(workload: str, cases: Sequence[Case | None], questions: list[int] = numbers) -> Iterator[Step]:
         for case in cases if workload in wanted else ():
             asked = [(number, truth.condition(case, number)) for number in questions]
             yield Step(workload, "query", (k, asked, seconds), case, questions, judged=True)
 
-    yield from asking("query", [None])
-    yield from asking("filter", RANGES)
-    yield from asking("compound", COMPOUNDS)
+    yield from judged("query", [None])
+    yield from judged("filter", RANGES)
+    yield from judged("compound", COMPOUNDS)
     for case in COMPOUNDS if "count" in wanted else ():
         asked = [(number, truth.condition(case, number)) for number in numbers]
         yield Step("count", "count", (asked, seconds), case)
-    yield from asking("document", DOCUMENTS, about_text)
+    yield from judged("document", DOCUMENTS, about_text)
     for case in DOCUMENTS if "scan" in wanted else ():
         yield Step("scan", "scan", ([(n, truth.condition(case, n)) for n in about_text],), case)
     plain = [(number, truth.condition(None, number)) for number in numbers]
@@ -126,6 +121,20 @@ def _steps(options: Options, truth: Truth, round: int) -> Iterator[Step]:
     for name, (function, arguments) in rest.items():
         if name in wanted:
             yield Step(name, function, arguments)
+
+
+def _writing(options: Options, truth: Truth) -> Iterator[Step]:
+    """What is written to it at last, and asked meanwhile."""
+    share = min(BATCH_ROWS, options.rows // 10) / options.rows
+    gone, counted = Range("random", share), Compound("$and of three", cold=False)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "write": (truth.condition(gone, 0),),
+        "append": (truth.condition(counted, 0),),
+        "busy": (options.k, options.seconds),
+    }
+    for name, its in arguments.items():
+        if name in options.workloads:
+            yield Step(name, name, its)
 
 
 def _open_again(
@@ -143,19 +152,14 @@ def _open_again(
         yield from _turn(name, "reopen", "", found | {"disk_mb": disk_mb})
 
 
-def _write_on(options: Options, truth: Truth, places: dict[str, Path]) -> Iterator[Turn]:
-    names = {"write", "append", "busy"}.intersection(options.workloads)
-    workers = {name: Worker(name, options) for name in places} if names else {}
-    share = min(BATCH_ROWS, options.rows // 10) / options.rows
-    gone, counted = Range("random", share), Compound("$and of three", cold=False)
+def _ask_and_write(options: Options, truth: Truth, round: int, places: dict[str, Path]) -> Iterator[Turn]:
+    workers = {name: Worker(name, options) for name in places}
     for name, worker in workers.items():
-        found = worker.run("write", places[name], truth.condition(gone, 0))
-        yield from _turn(name, "write", "", found)
-    last: dict[str, tuple[Any, ...]] = {"append": (truth.condition(counted, 0),)}
-    last["busy"] = options.k, options.seconds
-    for workload, arguments in last.items():
-        for name, worker in workers.items() if workload in names else ():
-            yield from _turn(name, workload, "", worker.run(workload, *arguments))
+        yield from _turn(name, "begin", "", worker.run("begin", places[name]))
+    for step in itertools.chain(_asking(options, truth, round), _writing(options, truth)):
+        for name, worker in workers.items():
+            found = worker.run(step.function, *step.arguments)
+            yield from _turn(name, step.workload, step.case.name if step.case else "", found, step, truth)
     for worker in workers.values():
         worker.close()
 

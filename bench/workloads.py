@@ -53,6 +53,13 @@ def ingest(engine: Engine, corpus: Corpus, directory: Path) -> Found:
     return {"rows_per_s": rows / (acknowledged - began), "indexed_s": time.perf_counter() - began}
 
 
+def begin(engine: Engine, corpus: Corpus, directory: Path) -> Found:
+    """Open a store that is there, and return when all that it loads in the background is loaded."""
+    engine.open(directory, corpus.vectors.shape)
+    engine.settle()
+    return {}
+
+
 def query(engine: Engine, corpus: Corpus, k: int, asked: Asked, seconds: float) -> Found:
     """Ask one by one until the seconds are spent, but some at least.
 
@@ -138,9 +145,8 @@ def reopen(engine: Engine, directory: Path, vectors: Any, conditions: Sequence[C
     return {"import_ms": 1e3 * (imported - began), "answer_ms": 1e3 * (answered - imported), **memory}
 
 
-def write(engine: Engine, corpus: Corpus, directory: Path, condition: Condition) -> Found:
-    """Add, replace and delete as many rows each, one batch a time, in a store that is there."""
-    engine.open(directory, corpus.vectors.shape)
+def write(engine: Engine, corpus: Corpus, condition: Condition) -> Found:
+    """Add, replace and delete as many rows each, one batch a time."""
     engine.query(corpus.questions[0], 1)
     rows = min(BATCH_ROWS, len(corpus.ids) // 10)
     chosen = np.random.default_rng(3).permutation(len(corpus.ids))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,9 @@ class Vicinal(ChromaApi):
 
     package = "vicinal"
 
+    def __init__(self) -> None:
+        self.aside: list[Any] = []
+
     def _connect(self, directory: Path) -> Any:
         return importlib.import_module("vicinal").PersistentClient(directory)
 
@@ -96,7 +100,7 @@ class Vicinal(ChromaApi):
             def embed_query(self, text: str) -> Any:
                 raise NotImplementedError(text)
 
-        store = store_class(Ready(), "langchain", client=self.client)
+        store = store_class(Ready(), "langchain", client=self._aside())
         store.add_texts(batch["documents"], batch["metadatas"], ids=batch["ids"])
         lists = [vector.tolist() for vector in vectors]  # LangChain's vectors are lists of floats
         through = [lambda v=v: store.similarity_search_by_vector(v, k) for v in lists]
@@ -106,12 +110,18 @@ class Vicinal(ChromaApi):
         store_class = importlib.import_module("llama_index.vector_stores.vicinal").VicinalVectorStore
         node = importlib.import_module("llama_index.core.schema").TextNode
         query = importlib.import_module("llama_index.core.vector_stores.types").VectorStoreQuery
-        store = store_class("llama_index", client=self.client)
+        store = store_class("llama_index", client=self._aside())
         columns = zip(batch["ids"], batch["documents"], batch["metadatas"], batch["embeddings"].tolist())
         store.add([node(id_=i, text=t, metadata=m, embedding=v) for i, t, m, v in columns])
         lists = [vector.tolist() for vector in vectors]
         asked = [query(query_embedding=v, similarity_top_k=k) for v in lists]
         return _in_turns(store._collection, lists, k, [lambda q=q: store.query(q) for q in asked])
+
+    def _aside(self) -> Any:
+        """A client of a directory of its own, which goes with the process."""
+        directory = tempfile.TemporaryDirectory()
+        self.aside.append(directory)
+        return self._connect(Path(directory.name))
 
     def _by_mode(self, mode: str, **arguments: Any) -> Answer:
         if "mode" not in inspect.signature(self.collection.query).parameters:

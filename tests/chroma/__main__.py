@@ -15,6 +15,10 @@ import chromadb.test
 from tests.chroma.left_out import LEFT_OUT
 
 VERSION = "1.5.9"
+ENVIRONMENT = {
+    "CHROMA_RUST_BINDINGS_TEST_ONLY": "1",  # what Chroma sets for tests of its embedded client
+    "CHROMA_HYPOTHESIS_CI_REPRODUCE_ONLY": "1",  # a failing example is not made smaller, which takes minutes
+}
 SETTINGS = """[pytest]
 addopts = -q --import-mode=importlib --tb=short -p no:randomly -p no:benchmark -p no:codspeed -p no:recording
 asyncio_mode = auto
@@ -41,7 +45,7 @@ def main() -> int:
                 shutil.copy(file, target)
         shutil.copy(here / "overlay.py", Path(made) / "conftest.py")
         (Path(made) / "pytest.ini").write_text(SETTINGS)
-        environment = {**os.environ, "PYTHONPATH": str(here.parents[1])}
+        environment = {**os.environ, "PYTHONPATH": str(here.parents[1]), **ENVIRONMENT}
         command = [sys.executable, "-m", "pytest", "-W", "ignore", *sys.argv[1:]]
         return subprocess.run(command, cwd=made, env=environment, check=False).returncode
 

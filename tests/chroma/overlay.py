@@ -1,29 +1,21 @@
 """How do Chroma's own tests come to test Vicinal?
 
-They ship inside Chroma's wheel. `python -m tests.chroma` copies them to a temporary directory with this file as
-their `conftest.py`; nothing of theirs is kept here. The overlay puts Vicinal's clients, errors and schema in the
-place of Chroma's under the names by which the tests import them, and gives them Vicinal's clients as fixtures.
-What is left out, and why, is listed in `left_out.py`.
+They ship inside Chroma's wheel. `python -m tests.chroma` copies them to a temporary directory with this file
+as their `conftest.py`; nothing of theirs is kept here. It puts Vicinal's clients, errors and schema in
+the place of Chroma's under the names by which the tests import them, and gives them Vicinal's clients as
+fixtures. What is left out, and why, is listed in `left_out.py`.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import functools
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
-os.environ["CHROMA_RUST_BINDINGS_TEST_ONLY"] = "1"  # what Chroma sets for tests of its embedded client
-for _server in (
-    "chromadb.server",
-    "chromadb.server.fastapi",
-):  # which needs a web framework, and is not tested
-    sys.modules[_server] = ModuleType(_server)
-
+import tests.chroma.without_server  # isort: skip  # noqa: F401
 import chromadb
 import chromadb.api
 import chromadb.api.client
@@ -58,6 +50,18 @@ SCHEMA = (
 )
 
 
+def _refusing_empty_metadata(modify: Any) -> Any:
+    """Chroma's histories end where Vicinal takes {} for what it is; so they go on."""
+
+    @functools.wraps(modify)
+    def modified(self: Any, name: Any = None, metadata: Any = None, configuration: Any = None) -> None:
+        if metadata == {}:
+            raise ValueError("Chroma refuses empty metadata")
+        modify(self, name, metadata, configuration)
+
+    return modified
+
+
 def _put() -> None:
     """Vicinal under Chroma's names."""
     for name in CLIENTS:
@@ -78,7 +82,19 @@ def _put() -> None:
     # Inner parts that the tests look at; each stands for the same thing here.
     vicinal.Collection._model = property(lambda self: self)
     vicinal.Collection.get_model = lambda self: {"version": 0, "id": self.id}
-    vicinal.Client.get_settings = lambda self: SimpleNamespace(**EMBEDDED, **self._settings.model_dump())
+    vicinal.Client._server = None
+    theirs.create_database = lambda client, name: client.create_database(name)
+    vicinal.Collection.modify = _refusing_empty_metadata(vicinal.Collection.modify)
+    vicinal.Client.get_settings = lambda self: Known(**EMBEDDED, **self._settings.model_dump())
+
+
+class Known(SimpleNamespace):
+    """Settings as Chroma's tests look at them."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name, None)
+
+    require = __getitem__
 
 
 EMBEDDED = {"chroma_api_impl": "chromadb.api.rust.RustBindingsAPI", "chroma_server_http_port": None}

@@ -27,11 +27,13 @@ RECORDS: list[dict[str, Any]] = [
         "id": f"r{i}",
         "vector": RNG.integers(-3, 4, 3).astype(np.float32),
         "words": RNG.choice(WORDS, RNG.integers(0, 5)).tolist(),
-        "sparse": SparseVector(sorted(RNG.choice(6, 2, replace=False).tolist()), RNG.integers(-2, 4, 2).tolist()),
+        "sparse": SparseVector(
+            sorted(RNG.choice(6, 2, replace=False).tolist()), RNG.integers(-2, 4, 2).tolist()
+        ),
         "year": 2000 + i % 4,
     }
     for i in range(24)
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +95,16 @@ def by_hand(rank: Rank, allowed: set[str]) -> tuple[dict[str, float], float | No
     if isinstance(rank, Rrf):
         return by_hand(rank.expanded(), allowed)
     functions: dict[type, Any] = {
-        Abs: np.abs, Exp: np.exp, Log: np.log, Sub: np.subtract, Div: np.divide,
-        Sum: np.add, Mul: np.multiply, Max: np.maximum, Min: np.minimum,
-    }  # fmt: skip
+        Abs: np.abs,
+        Exp: np.exp,
+        Log: np.log,
+        Sub: np.subtract,
+        Div: np.divide,
+        Sum: np.add,
+        Mul: np.multiply,
+        Max: np.maximum,
+        Min: np.minimum,
+    }
     function = functions[type(rank)]
     with np.errstate(all="ignore"):
         if isinstance(rank, (Abs, Exp, Log)):
@@ -139,10 +148,10 @@ RANKS = st.recursive(
         st.builds(lambda cls, one: cls(one), st.sampled_from([Abs, Exp, Log]), inner),
         st.builds(lambda cls, a, b: cls(a, b), st.sampled_from([Sub, Div]), inner, inner),
         st.builds(lambda cls, a, b: cls((a, b)), st.sampled_from([Sum, Mul, Max, Min]), inner, inner),
-        st.builds(lambda ranks, k: Rrf(ranks, k), st.lists(inner, min_size=1, max_size=3), st.integers(1, 60)),
+        st.builds(Rrf, st.lists(inner, min_size=1, max_size=3), st.integers(1, 60)),
     ),
     max_leaves=5,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=250)
@@ -182,9 +191,8 @@ def test_an_id_and_a_document_can_be_filtered_for(records):
 
 def test_what_was_not_selected_is_none(records):
     found = records.search(Search(rank=Knn([0, 0, 0]), limit=1))
-    assert {name: found[name] for name in ("documents", "embeddings", "metadatas", "scores")} == dict.fromkeys(
-        ("documents", "embeddings", "metadatas", "scores"), [None]
-    )  # fmt: skip
+    columns = ("documents", "embeddings", "metadatas", "scores")
+    assert [found[name] for name in columns] == [[None]] * 4
     assert found["select"] == [[]]
 
 
@@ -319,13 +327,17 @@ INVALID = [
     (Search(rank=Knn([[1, 2, 3], [1, 2, 3]])), InvalidArgumentError, "expected one query vector, got 2"),
     (Search(rank=Knn(["a", "b", "c"])), InvalidArgumentError, "embeddings"),
     (Search(rank=Knn("ants")), EmbeddingFunctionError, "no embedding function"),
-    (Search(rank=Knn("ants", key="sparse")), InvalidArgumentError, "Cannot embed string query for key 'sparse'"),
+    (
+        Search(rank=Knn("ants", key="sparse")),
+        InvalidArgumentError,
+        "Cannot embed string query for key 'sparse'",
+    ),
     (Search(rank=Knn([1, 2, 3], key="sparse")), InvalidArgumentError, "give a SparseVector"),
     (Search(rank=Knn([1, 2, 3], key=K.DOCUMENT)), InvalidArgumentError, "give a text as the query"),
     (Search(rank=Knn(SparseVector([1], [1.0]))), InvalidArgumentError, "holds dense vectors"),
     (Search(rank=Knn([1, 2, 3], key=K.SCORE)), InvalidArgumentError, "#score cannot be searched"),
     (Search(where=K.SCORE > 1), InvalidArgumentError, "cannot be filtered"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("search", "kind", "text"), INVALID, ids=[text for _, _, text in INVALID])

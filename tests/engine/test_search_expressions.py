@@ -26,16 +26,34 @@ FILTERS = [
     (K.DOCUMENT.not_contains("ant"), {"#document": {"$not_contains": "ant"}}),
     (K.DOCUMENT.regex("^a"), {"#document": {"$regex": "^a"}}),
     (K("name").not_regex("^a"), {"name": {"$not_regex": "^a"}}),
-    ((K("a") == 1) & (K("b") == 2) & (K("c") == 3), {"$and": [{k: {"$eq": n}} for n, k in enumerate("abc", 1)]}),
-    ((K("a") == 1) | ((K("b") == 2) | (K("c") == 3)), {"$or": [{k: {"$eq": n}} for n, k in enumerate("abc", 1)]}),
+    (
+        (K("a") == 1) & (K("b") == 2) & (K("c") == 3),
+        {"$and": [{k: {"$eq": n}} for n, k in enumerate("abc", 1)]},
+    ),
+    (
+        (K("a") == 1) | ((K("b") == 2) | (K("c") == 3)),
+        {"$or": [{k: {"$eq": n}} for n, k in enumerate("abc", 1)]},
+    ),
     (~(K("a") == 1), {"$not": {"a": {"$eq": 1}}}),
-]  # fmt: skip
+]
 
 RANKS = [
     (NEAR, WRITTEN),
     (Knn(np.array([1.0, 0.0])), WRITTEN),
-    (Knn("words", K("sparse"), 5, 0.5, True), {"$knn": {"query": "words", "key": "sparse", "limit": 5, "default": 0.5, "return_rank": True}}),
-    (Knn(SparseVector([1], [0.5]), "sparse"), {"$knn": {"query": {"#type": "sparse_vector", "indices": [1], "values": [0.5]}, "key": "sparse", "limit": 16}}),
+    (
+        Knn("words", K("sparse"), 5, 0.5, True),
+        {"$knn": {"query": "words", "key": "sparse", "limit": 5, "default": 0.5, "return_rank": True}},
+    ),
+    (
+        Knn(SparseVector([1], [0.5]), "sparse"),
+        {
+            "$knn": {
+                "query": {"#type": "sparse_vector", "indices": [1], "values": [0.5]},
+                "key": "sparse",
+                "limit": 16,
+            }
+        },
+    ),
     (NEAR + 1 + NEAR, {"$sum": [WRITTEN, {"$val": 1}, WRITTEN]}),
     (1 + (NEAR + 2), {"$sum": [{"$val": 1}, WRITTEN, {"$val": 2}]}),
     (NEAR - 1, {"$sub": {"left": WRITTEN, "right": {"$val": 1}}}),
@@ -53,10 +71,28 @@ RANKS = [
     (NEAR.min(Val(2)), {"$min": [WRITTEN, {"$val": 2}]}),
     (
         Rrf([NEAR, NEAR], k=10, weights=[3.0, 1.0], normalize=True),
-        {"$mul": [{"$val": -1}, {"$sum": [{"$div": {"left": {"$val": w}, "right": {"$sum": [{"$val": 10}, WRITTEN]}}} for w in (0.75, 0.25)]}]},
+        {
+            "$mul": [
+                {"$val": -1},
+                {
+                    "$sum": [
+                        {"$div": {"left": {"$val": w}, "right": {"$sum": [{"$val": 10}, WRITTEN]}}}
+                        for w in (0.75, 0.25)
+                    ]
+                },
+            ]
+        },
     ),
-    (Rrf([NEAR]), {"$mul": [{"$val": -1}, {"$div": {"left": {"$val": 1.0}, "right": {"$sum": [{"$val": 60}, WRITTEN]}}}]}),
-]  # fmt: skip
+    (
+        Rrf([NEAR]),
+        {
+            "$mul": [
+                {"$val": -1},
+                {"$div": {"left": {"$val": 1.0}, "right": {"$sum": [{"$val": 60}, WRITTEN]}}},
+            ]
+        },
+    ),
+]
 
 
 @pytest.mark.parametrize(("made", "written"), FILTERS, ids=lambda value: str(value)[:40])
@@ -129,7 +165,11 @@ INVALID = [
     (lambda: NEAR + "1", TypeError, "unsupported operand"),
     (lambda: Rrf([]), ValueError, "RRF requires at least one rank"),
     (lambda: Rrf([NEAR], k=0), ValueError, "k must be positive, got 0"),
-    (lambda: Rrf([NEAR], weights=[1, 2]), ValueError, r"Number of weights \(2\) must match number of ranks \(1\)"),
+    (
+        lambda: Rrf([NEAR], weights=[1, 2]),
+        ValueError,
+        r"Number of weights \(2\) must match number of ranks \(1\)",
+    ),
     (lambda: Rrf([NEAR], weights=[-1]), ValueError, "non-negative"),
     (lambda: Rrf([NEAR], weights=[0], normalize=True), ValueError, "must be positive when normalize=True"),
     (lambda: Rank.from_dict({}), ValueError, "exactly one operator"),
@@ -152,7 +192,7 @@ INVALID = [
     (lambda: MinK(["a"], 0), ValueError, "MinK k: expected at least 1"),
     (lambda: Search.from_dict({"rankk": None}), ValueError, "got rankk"),
     (lambda: K(""), ValueError, "metadata key"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("make", "kind", "text"), INVALID, ids=[text for _, _, text in INVALID])

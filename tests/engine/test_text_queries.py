@@ -147,6 +147,15 @@ def test_any_history_on_disk_ranks_as_the_formula(steps, question):
         shutil.rmtree(path)
 
 
+def test_a_text_that_was_taken_away_is_found_no_more(store):
+    made = store.collection(ids=["a", "b"], embeddings=[[1], [2]], metadatas=[{"t": "ant"}, {"t": "ant"}])
+    assert made.query(query_texts="ant", mode="text", text_key="t")["ids"] == [["a", "b"]]
+    made.update(ids=["a"], metadatas=[{"t": None}])
+    assert made.query(query_texts="ant", mode="text", text_key="t")["ids"] == [["b"]]
+    made.update(ids=["b"], metadatas=[{"t": 5}])
+    assert made.query(query_texts="ant", mode="text", text_key="t")["ids"] == [[]]
+
+
 # --- more than one writer --------------------------------------------------------------------------
 
 
@@ -186,8 +195,10 @@ def indexed(monkeypatch, tmp_path):
     documents = [" ".join(rng.choice(WORDS, 4)) + f" n{i:03}n" for i in range(300)]
     with vicinal.PersistentClient(path) as client:
         things = client.create_collection("things", embedding_function=None)
-        assert answers(things) == [[], [], []]
-        things.add([f"r{i}" for i in range(300)], rng.normal(size=(300, 8)), documents=documents)
+        vectors = rng.normal(size=(300, 8))
+        things.add(["r0"], vectors[:1], documents=documents[:1])
+        answers(things)  # from here on the indexes are kept up in the background
+        things.add([f"r{i}" for i in range(1, 300)], vectors[1:], documents=documents[1:])
         wait_for_index(things)
         expected = answers(things)
     assert all(expected)

@@ -68,8 +68,15 @@ EMBEDDING_CALLS = {
     "amax_marginal_relevance_search": lambda s: s.amax_marginal_relevance_search("space"),
     "asearch": lambda s: s.asearch("space", "similarity"),
     "ainvoke": lambda s: s.as_retriever().ainvoke("space"),
+    "hybrid": lambda s: s.asearch("space", "hybrid"),
+    "ainvoke hybrid": lambda s: s.as_retriever(search_type="hybrid").ainvoke("space"),
+    "mmr hybrid": lambda s: s.amax_marginal_relevance_search("space", mode="hybrid"),
 }
 OTHER_CALLS = {
+    "text": lambda s: s.asearch("space", "text"),
+    "ainvoke text": lambda s: s.as_retriever(search_type="text").ainvoke("space"),
+    "mmr text": lambda s: s.amax_marginal_relevance_search("space", mode="text"),
+    "relevance text": lambda s: s.asimilarity_search_with_relevance_scores("space", mode="text"),
     "adelete": lambda s: s.adelete(["dune"]),
     "adelete by filter": lambda s: s.adelete(filter={"genre": "sf"}),
     "aget_by_ids": lambda s: s.aget_by_ids(["dune"]),

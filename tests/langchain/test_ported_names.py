@@ -79,7 +79,7 @@ def test_the_client_holds_what_else_belongs_to_the_store(embedding, tmp_path):
         assert VicinalVectorStore(embedding, collection=collection).client
 
 
-@pytest.mark.parametrize("search_type", ["hybrid", "text", "sparse"])
+@pytest.mark.parametrize("search_type", ["sparse", "semantic_hybrid"])
 async def test_a_search_type_that_is_not_there_is_refused_by_name(store, search_type):
     with pytest.raises(ValueError, match=rf"search_type of {search_type} not allowed"):
         store.as_retriever(search_type=search_type)

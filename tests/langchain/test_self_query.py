@@ -125,6 +125,7 @@ async def test_the_store_makes_the_retriever(papers):
     limited = ANSWER.replace("}", ', "limit": 1}')
     assert len(retriever(papers, limited, enable_limit=True).invoke("q")) == 1
     assert {d.id for d in retriever(papers, search_type="mmr").invoke("q")} == {"db", "both"}
+    assert {d.id for d in retriever(papers, search_type="hybrid").invoke("q")} == {"db", "both"}
 
 
 def test_attributes_may_be_dicts_and_the_translator_ones_own(papers):

@@ -1,5 +1,8 @@
 """Words find nodes by BM25 over their texts, alone, mixed with embeddings, and before a reranker."""
 
+import contextlib
+import pickle
+
 import numpy as np
 import pytest
 from llama_index.core.postprocessor import SimilarityPostprocessor
@@ -192,6 +195,28 @@ def test_reciprocal_ranks_can_be_asked_for(full):
     same(full.query(asking("hybrid", 9, alpha=0.3), fusion="rrf"), expected, 9)
 
 
+def varied(scores: dict[str, float], threshold: float, k: int) -> list[str]:
+    """Maximal marginal relevance: score against cosine to what is picked."""
+    unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
+    left, picked = list(scores), []
+    while left and len(picked) < k:
+        overlap = [max((unit[int(a)] @ unit[int(b)] for b in picked), default=0) for a in left]
+        gains = [threshold * scores[a] - (1 - threshold) * o for a, o in zip(left, overlap)]
+        picked.append(left.pop(int(np.argmax(gains)) if picked else 0))
+    return picked
+
+
+@pytest.mark.parametrize("threshold", [0, 0.4, 1.0])
+def test_a_mixture_can_be_varied(full, threshold):
+    whole = mixture(full, 0.5, set(range(COUNT)))
+    found = full.query(asking("hybrid", 6), mmr_threshold=threshold)
+    assert found.ids == varied(whole, threshold, 6)
+    assert found.similarities == pytest.approx([whole[each] for each in found.ids])
+    limited = mixture(full, 0.5, {*list(cosines())[:8], *list(said(full))[:5]})
+    asked = asking("hybrid", 8, sparse_top_k=5, hybrid_top_k=6)
+    assert full.query(asked, mmr_threshold=threshold).ids == varied(limited, threshold, 6)
+
+
 def test_words_that_nobody_has_leave_the_order_of_nearness(full):
     for words in ("", "unheard"):
         assert full.query(asking("hybrid", 9, words)).ids == full.query(asking("default", 9)).ids
@@ -322,8 +347,12 @@ def test_the_keyword_goes_before_the_stores_reranker(full):
     assert shorter.similarities[0] == max(shorter.similarities) < 0
 
 
-def test_a_registered_name_survives_the_stores_dictionary():
+def test_a_registered_name_survives_the_stores_dictionary_and_pickle(tmp_path):
     vicinal.register_reranker("by length", length)
+    with contextlib.closing(VicinalVectorStore(path=tmp_path, rerank="by length")) as store:
+        pickled = pickle.dumps(store)
+    with contextlib.closing(pickle.loads(pickled)) as copy:
+        assert copy.rerank == "by length"
     for given, kept in (("by length", "by length"), (length, None)):
         copy = VicinalVectorStore.from_dict(VicinalVectorStore(rerank=given).to_dict())
         assert copy.rerank == kept
@@ -356,6 +385,19 @@ WRONG = [
     ("hybrid", {}, {"fusion": "max"}, "fusion: expected"),
     ("hybrid", {}, {"text_key": 3}, "Expected text_key to be a metadata key"),
     ("sparse", {}, {"fusion": "rrf"}, "'sparse' has no use for the keyword fusion; it belongs to 'hybrid', "),
+    (
+        "default",
+        {},
+        {"mmr_threshold": 0.5},
+        "'default' has no use for the keyword mmr_threshold; it belongs to",
+    ),
+    ("hybrid", {}, {"mmr_prefetch_k": 9}, "'hybrid' has no use for the keyword mmr_prefetch_k"),
+    (
+        "hybrid",
+        {},
+        {"mmr_threshold": 0.5, "rerank": length},
+        "mmr_threshold and rerank both decide the order",
+    ),
     ("default", {}, {"text_key": "title"}, "'default' has no use for the keyword text_key"),
     ("svm", {}, {"rerank": length}, "'svm' has no use for the keyword rerank"),
     ("semantic_hybrid", {}, {}, r"it has no reranker. Give VicinalVectorStore\(rerank=…\)"),

@@ -187,9 +187,7 @@ def rank(info: r.CollectionInfo, inputs: Inputs, searches: Any) -> tuple[r.Rank,
         keys = search._select.keys
         fields = frozenset(column for key in keys if (column := _COLUMNS.get(key, "metadatas")))
         limit, condition = search._limit, selection(info, None, where, None)[1]
-        ranked.append(
-            r.Ranked(expression, condition, search._group_by, limit.limit, limit.offset, fields)
-        )
+        ranked.append(r.Ranked(expression, condition, search._group_by, limit.limit, limit.offset, fields))
         selected.append(keys)
     return r.Rank(info.id, tuple(ranked)), tuple(selected)
 

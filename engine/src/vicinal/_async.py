@@ -139,6 +139,7 @@ class AsyncCollection:
     count = _of_collection(Collection.count)
     modify = _of_collection(Collection.modify)
     compact = _of_collection(Collection.compact)
+    optimize = _of_collection(Collection.optimize)
     expire = _of_collection(Collection.expire)
     facets = _of_collection(Collection.facets)
     stats = _of_collection(Collection.stats)

@@ -60,7 +60,9 @@ def ranked(
     if request.mmr is not None:
         vectors = snapshot.view.vectors[found.rows]
         space = snapshot.live.hnsw.space
-        picked = mmr.select_by(space, found.scores, vectors, request.k, request.mmr.lambda_mult)
+        # On the scale of a similarity, which reciprocal ranks and BM25's sums are not.
+        relevance = found.scores / max(float(found.scores.max(initial=0.0)), 1e-12)
+        picked = mmr.select_by(space, relevance, vectors, request.k, request.mmr.lambda_mult)
         return found.at(np.array(picked, dtype=np.int64))
     return found.at(np.arange(min(request.k, len(found.rows))))
 

@@ -2,16 +2,18 @@
 
 A reranker reads the question together with each document, which is slow and good, so it is given only the
 best few of a search. Any callable will do: `(query, documents) -> scores`, larger is better; an object with
-`predict` (a cross-encoder of sentence-transformers) or `rank` methods of that kind; or a registered name.
+`predict(pairs)`, as the cross-encoders of sentence-transformers have; or a registered name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from inspect import iscoroutinefunction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vicinal import _request as r
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -21,9 +23,9 @@ Reranker = Callable[[str, "list[str]"], Sequence[float]]
 _REGISTERED: dict[str, Reranker] = {}
 
 
-def register_reranker(name: str, reranker: Reranker) -> None:
-    """Make a reranker known to this process by a name, for `query(rerank=name)`."""
-    _REGISTERED[name] = reranker
+def register_reranker(name: str, reranker: Any) -> None:
+    """Make a reranker known to this process by a name, for `query(rerank=name)`; the last one counts."""
+    _REGISTERED[name] = reranker_of(reranker)
 
 
 def reranker_of(given: Any) -> Reranker:
@@ -39,6 +41,11 @@ def reranker_of(given: Any) -> Reranker:
     predict = getattr(given, "predict", None)
     if callable(predict):
         return lambda query, documents: list(predict([(query, document) for document in documents]))
+    if iscoroutinefunction(given):
+        raise InvalidArgumentError(
+            "rerank: the reranker is a coroutine function, and is called without being awaited; give a plain "
+            "function (an async client runs it on a thread)"
+        )
     if callable(given):
         return given  # type: ignore[no-any-return]
     raise ArgumentTypeError(
@@ -50,16 +57,9 @@ def reranked(part: r.Records, query: str, rerank: Reranker, k: int) -> r.Records
     """The best k of what was found, by the reranker; records without a document stand last."""
     documents = part.documents or []
     having = [at for at, document in enumerate(documents) if document is not None]
-    given = list(rerank(query, [documents[at] or "" for at in having])) if having else []
-    if len(given) != len(having):
-        raise InvalidArgumentError(
-            f"rerank: the reranker gave {len(given)} scores for {len(having)} documents; it must give one "
-            "for each"
-        )
     scores = np.full(len(documents), -np.inf)
-    scores[having] = np.asarray(given, dtype=np.float64).reshape(len(having))
-    if np.isnan(scores).any():
-        raise InvalidArgumentError("rerank: the reranker gave a score that is not a number")
+    if having:
+        scores[having] = _checked(rerank(query, [documents[at] or "" for at in having]), len(having))
     order = np.argsort(-scores, kind="stable")[:k]
     chosen: dict[str, Any] = {}
     for column in fields(part):
@@ -70,6 +70,28 @@ def reranked(part: r.Records, query: str, rerank: Reranker, k: int) -> r.Records
             )
     chosen["rerank_scores"] = scores[order].tolist()
     return replace(part, **chosen)
+
+
+def _checked(given: Any, count: int) -> NDArray[np.float64]:
+    """What a reranker gave, when it is a number for each document."""
+    try:
+        scores = np.asarray(given if hasattr(given, "__len__") else list(given), dtype=np.float64)
+    except (TypeError, ValueError):
+        scores = np.empty((0, 0))
+    if scores.ndim == 2 and scores.shape[1:] == (1,):  # as some models shape them
+        scores = scores[:, 0]
+    if scores.ndim != 1:
+        raise InvalidArgumentError(
+            f"rerank: expected numbers from the reranker, one for each of {count} documents; got "
+            f"{str(given)[:80]}"
+        )
+    if len(scores) != count:
+        raise InvalidArgumentError(
+            f"rerank: the reranker gave {len(scores)} scores for {count} documents; it must give one for each"
+        )
+    if np.isnan(scores).any():
+        raise InvalidArgumentError("rerank: the reranker gave a score that is not a number")
+    return scores
 
 
 def rerank_answer(answer: r.Answer, queries: Sequence[str], rerank: Reranker, k: int) -> r.Answer:

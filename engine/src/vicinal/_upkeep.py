@@ -8,6 +8,7 @@ checkpoints, and any of them goes on when it dies. None of it is needed for a ri
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass
 
@@ -42,7 +43,8 @@ class Upkeep:
         try:
             view = self._view()
             self._encode(view)
-            more = planner.wants_codes(view) and self._prepare()
+            asked = live.info.configuration.text is not None
+            more = (asked or planner.wants_codes(view)) and self._prepare()
             if not compaction_is_due(view) and not planner.wants_graph(view):
                 live.graph = None
             elif not live.files.read_only and live.upkeep_lock.acquire():
@@ -116,8 +118,12 @@ class Upkeep:
                     return 0.0
                 if inserting and graph.rows - graph.reviewed_rows >= _UNREVIEWED_MAX:
                     break
-        _save(self.live, graph, view)
-        self._keep(view)
+        try:
+            _save(self.live, graph, view)
+            self._keep(view)
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # somebody has removed the directory, or what was just written
+                raise
         return 0.0 if self._view().change != view.change else None
 
     def _follow(self, view: View) -> float:

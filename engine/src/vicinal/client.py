@@ -309,7 +309,8 @@ class Client(Tenancy):
         if isinstance(given, _Default):
             given = None if configured is not None else DefaultEmbeddingFunction()
         given, configured = registry.adapted(given), registry.adapted(configured)
-        if configured is not None and given is not None and configured is not given:
+        both = configured is not None and given is not None and configured is not given
+        if both and registry.describe(configured) != registry.describe(given):
             raise InvalidArgumentError(
                 "Multiple embedding functions provided. Please provide only one, as embedding_function=, "
                 "in the configuration or in the schema"
@@ -387,9 +388,9 @@ def _of_schema(schema: Any, configuration: Any) -> tuple[dict[str, Any], dict[st
     """The configuration that a schema asks for, and its JSON."""
     if not isinstance(schema, Schema):
         raise ArgumentTypeError(argument="schema", expected="a vicinal.Schema", got=schema)
-    if configuration is not None and set(configuration) - {"expiry"}:
+    if configuration is not None and set(configuration) - {"expiry", "text"}:
         raise InvalidArgumentError(
             "Give a schema or a configuration, not both: a schema configures the index (beside it, only "
-            "'expiry' may be configured)"
+            "'expiry' and 'text' may be configured)"
         )
     return {**(configuration or {}), **schema.configuration()}, schema.serialize_to_json()

@@ -6,25 +6,18 @@ backend, and shapes the answer as Chroma does. Nothing is stored or searched her
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Literal
-from uuid import UUID
 
 from vicinal import _answers as answers
 from vicinal import _arguments as arguments
 from vicinal import _request as r
 from vicinal import _validate as check
-from vicinal._backend import Backend
+from vicinal._described import Described
 from vicinal._html import facts_table
-from vicinal._inputs import Inputs, Loader
 from vicinal._progress import Progress, shown
 from vicinal._rerank import rerank_answer, reranker_of
-from vicinal._schema import Schema, schema_of
-from vicinal.embedding import registry
-from vicinal.embedding.protocol import Embedder
-from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
+from vicinal.errors import InvalidArgumentError
 from vicinal.search import Search
 from vicinal.types import (
     Facet,
@@ -40,93 +33,12 @@ from vicinal.types import (
 )
 
 
-class Collection:
+class Collection(Described):
     """A named set of records, each with an id, an embedding, and a document, metadata and URI if given.
 
     Get one from a client; do not construct it. Handles are light, may be shared between threads, and
     see every committed write, also those of other processes.
     """
-
-    def __init__(
-        self,
-        backend: Backend,
-        info: r.CollectionInfo,
-        embedding_function: Embedder | None,
-        data_loader: Loader | None = None,
-    ):
-        self._backend = backend
-        self._info = info
-        self._function = embedding_function
-        stored = info.configuration.embedding_function is not None
-        self._inputs = Inputs(info.name, lambda: self.embedding_function, stored, data_loader)
-
-    # --- what it is ----------------------------------------------------------------------------
-
-    @property
-    def id(self) -> UUID:
-        """The collection's identity; survives renaming."""
-        return self._info.id
-
-    @property
-    def name(self) -> str:
-        """The name, unique in its database."""
-        return self._info.name
-
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """A copy of the collection's own metadata."""
-        return copy.deepcopy(self._info.metadata)
-
-    @property
-    def tenant(self) -> str:
-        """The tenant whose database holds the collection."""
-        return self._info.namespace.tenant
-
-    @property
-    def database(self) -> str:
-        """The database that holds the collection."""
-        return self._info.namespace.database
-
-    @property
-    def configuration_json(self) -> dict[str, Any]:
-        """The stored configuration: `hnsw` parameters and the embedding function's name and config."""
-        return self._info.configuration.to_json()
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """Like `configuration_json`, with the live embedding function in place of its description."""
-        return {**self.configuration_json, "embedding_function": self.embedding_function}
-
-    @property
-    def schema(self) -> Schema:
-        """Which indexes the collection's keys have; a copy."""
-        configuration, function = self._info.configuration, None
-        with suppress(EmbeddingFunctionError):  # one that is not registered here
-            function = self.embedding_function
-        return schema_of(configuration.index_schema, configuration.hnsw.model_dump(), function)
-
-    @property
-    def embedding_function(self) -> Embedder | None:
-        """The function that embeds this collection's text; None when there is none.
-
-        Raises `EmbeddingFunctionError` when the collection names a function that is not registered.
-        """
-        if self._function is None:
-            self._function = registry.build(self._info.configuration.embedding_function)
-        return self._function
-
-    def __repr__(self) -> str:
-        return f"Collection(name={self.name})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Collection) and (self.id, self._backend) == (other.id, other._backend)
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def _repr_html_(self) -> str:
-        status = self._backend.status(r.Status(self.id))
-        return facts_table(f"Collection {self.name}", answers.facts(self, self.count(), status))
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -491,6 +403,10 @@ class Collection:
         return arguments.selection(self._info, ids, where, where_document)
 
     # --- itself --------------------------------------------------------------------------------
+
+    def _repr_html_(self) -> str:
+        status = self._backend.status(r.Status(self.id))
+        return facts_table(f"Collection {self.name}", answers.facts(self, self.count(), status))
 
     def compact(self) -> None:
         """Give the space of deleted, replaced and expired records back to the disk.

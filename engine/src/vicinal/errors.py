@@ -42,14 +42,22 @@ class VicinalError(Exception):
         if len(message) > _MESSAGE_MAX:
             message = f"{message[: _MESSAGE_MAX // 2]} […] {message[-_MESSAGE_MAX // 2 :]}"
         super().__init__(message)
-        self.message = message
         self.__dict__.update(facts)
 
     def __str__(self) -> str:
-        return self.message  # KeyError's own __str__ would show the repr
+        return str(self.args[0])  # KeyError's own __str__ would show the repr
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
+
+    def message(self) -> str:
+        """What `str` gives; Chroma's name for it."""
+        return str(self)
+
+    @classmethod
+    def name(cls) -> str:
+        """The name of the class; Chroma's name for it."""
+        return cls.__name__
 
     def code(self) -> int:
         """The HTTP status that a server answers with for this error."""

@@ -89,7 +89,7 @@ class Graph:
         """Remember rows that a search for their own vector does not find: `nearest` adds them always.
 
         hnswlib leaves a few rows without links that lead to them, outliers above all. (Linking them a second
-        time mends nine of ten, but can cut other outliers off, so that all would have to be looked for again.)
+        time mends nine of ten, but can cut others off, so that all would have to be looked for again.)
         """
         self._remember(np.union1d(self._strays, self._lost(vectors, rows)))
 

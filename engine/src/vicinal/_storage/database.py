@@ -42,6 +42,7 @@ class Database:
         self.path = path
         self._closed = False
         self._writing = threading.RLock()
+        self._depth = 0
         self._idle: list[Transaction] = []
         if must_exist and path is not None and not path.exists():
             raise CorruptionError(path=str(path), problem="is missing, though files that belong to it exist")
@@ -58,7 +59,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that commits when the block ends and rolls back when it raises."""
-        with forks.transaction(), self._writing, self.translated():
+        with forks.transaction(), self._alone(), self.translated():
             if self._closed:
                 raise ClosedError
             self._writer.execute("BEGIN IMMEDIATE")
@@ -74,7 +75,7 @@ class Database:
     def read(self) -> Iterator[Transaction]:
         """A snapshot: all statements in the block see one committed state."""
         if self.path is None:
-            with forks.transaction(), self._writing, self.translated():
+            with forks.transaction(), self._alone(), self.translated():
                 if self._closed:
                     raise ClosedError
                 yield self._writer
@@ -89,7 +90,7 @@ class Database:
 
     def shrink(self) -> None:
         """Give free pages back to the file system, as far as other readers let it."""
-        with forks.transaction(), self._writing, self.translated():
+        with forks.transaction(), self._alone(), self.translated():
             self._writer.execute("PRAGMA busy_timeout = 0")  # else a long reader would stop all writers
             try:
                 with suppress(sqlite3.OperationalError):
@@ -111,14 +112,31 @@ class Database:
 
     def copy_into(self, other: Database) -> None:
         """Replace the content of another database in memory; this one is in memory, too."""
-        with forks.transaction(), self._writing, self.translated():
+        with forks.transaction(), self._alone(), self.translated():
             self._writer.backup(other._writer)
 
     def close(self) -> None:
-        """Close every connection; running reads finish first by keeping theirs."""
+        """Close every connection; running reads finish first by keeping theirs.
+
+        The garbage collector may call this in the middle of a transaction of the very same thread: then the
+        transaction's end closes.
+        """
         with forks.transaction(), self._writing:
             self._closed = True
-            self.disconnect()
+            if not self._depth:
+                self.disconnect()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The writing connection, for one thread at a time."""
+        with self._writing:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._closed and not self._depth:
+                    self.disconnect()
 
     def disconnect(self) -> None:
         """Close the connections that nobody is using; the next use makes new ones."""

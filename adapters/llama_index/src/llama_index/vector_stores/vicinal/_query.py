@@ -27,10 +27,16 @@ MMR_THRESHOLD = 0.5
 _Mode = VectorStoreQueryMode
 _MODES = (_Mode.DEFAULT, _Mode.MMR, *TEXT_MODES, *HYBRID_MODES, *LEARNERS)
 _RERANKED = (_Mode.DEFAULT, *TEXT_MODES, *HYBRID_MODES)
-_MMR_KEYWORDS = ("mmr_threshold", "mmr_prefetch_factor", "mmr_prefetch_k")
-_OWN_KEYWORDS = {"rerank": _RERANKED, "text_key": (*TEXT_MODES, *HYBRID_MODES), "fusion": HYBRID_MODES}
+_OWN_KEYWORDS: dict[str, tuple[_Mode, ...]] = {
+    "mmr_threshold": (_Mode.MMR, _Mode.HYBRID),
+    "mmr_prefetch_factor": (_Mode.MMR,),
+    "mmr_prefetch_k": (_Mode.MMR,),
+    "fusion": HYBRID_MODES,
+    "text_key": (*TEXT_MODES, *HYBRID_MODES),
+    "rerank": _RERANKED,
+}
 """Keywords that mean something in these modes alone."""
-_KEYWORDS = (*_MMR_KEYWORDS, "where", "where_document", *_OWN_KEYWORDS)
+_KEYWORDS = ("where", "where_document", *_OWN_KEYWORDS)
 _COUNTS = ("similarity_top_k", "sparse_top_k", "hybrid_top_k")
 
 
@@ -115,8 +121,9 @@ def _arguments(
             "query_texts": query.query_str,
             "text_key": stored_key(key) if isinstance(key, str) else key,
         }
-    if keywords.get("fusion") is not None:
-        asked["fusion"] = keywords["fusion"]
+    if mode in HYBRID_MODES:
+        given = {"fusion": keywords.get("fusion"), "lambda_mult": keywords.get("mmr_threshold")}
+        asked |= {name: value for name, value in given.items() if value is not None}
     return asked
 
 
@@ -143,6 +150,8 @@ def _refuse(
             f"{who} reads words and needs query_str; got None. Set VectorStoreQuery.query_str to the "
             "question; an index's retriever does"
         )
+    if judge is not None and keywords.get("mmr_threshold") is not None:
+        raise InvalidArgumentError("mmr_threshold and rerank both decide the order; give one of them")
     if not isinstance(query.query_str, (str, type(None))):
         raise ArgumentTypeError(argument="query_str", expected="a str", got=query.query_str)
     for name in _COUNTS:

@@ -253,12 +253,13 @@ class VicinalVectorStore(BasePydanticVectorStore):
                 many nodes words find, `hybrid_top_k` how many a mixture answers, both
                 `similarity_top_k` unless given. A mixture is of the best `similarity_top_k` by nearness and
                 `sparse_top_k` by words when one of these two is given, of 100 each or more when none is.
-            **kwargs: `mmr_threshold` from 1 (nearness alone) to 0 (variety alone), 0.5 unless given
-                here or in the query; `mmr_prefetch_k` or `mmr_prefetch_factor` (times top k), how
-                many of the nearest MMR picks from; `where` and `where_document`, filters in the
-                engine's words, for what `MetadataFilters` cannot say; `fusion`, "relative" or "rrf", of
-                mixtures; `text_key`, the metadata key whose words are searched in place of the texts';
-                `rerank`, for any mode but `mmr` and the learners.
+            **kwargs: of `mmr`, and of `hybrid` if given here, `mmr_threshold` from 1 (nearness alone) to 0
+                (variety alone), 0.5 unless given here or in the query; of `mmr`, `mmr_prefetch_k` or
+                `mmr_prefetch_factor` (times top k), how many of the nearest MMR picks from; of mixtures
+                `fusion`, "relative" or "rrf"; where words are read `text_key`, the metadata key whose words
+                are searched in place of the texts'; of all modes but `mmr` and the learners `rerank`; of all
+                `where` and `where_document`, filters in the engine's words, for what `MetadataFilters`
+                cannot say.
 
         Returns:
             Nodes without embeddings, ids and similarities, larger is nearer: the cosine, the inner
