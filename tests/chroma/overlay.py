@@ -50,16 +50,16 @@ SCHEMA = (
 )
 
 
-def _refusing_empty_metadata(modify: Any) -> Any:
-    """Chroma's histories end where Vicinal takes {} for what it is; so they go on."""
+def _refusing_empty_metadata(method: Any) -> Any:
+    """Chroma's histories assert that {} is refused, which Vicinal takes for what it is; so they go on."""
 
-    @functools.wraps(modify)
-    def modified(self: Any, name: Any = None, metadata: Any = None, configuration: Any = None) -> None:
-        if metadata == {}:
+    @functools.wraps(method)
+    def refusing(self: Any, *given: Any, **named: Any) -> Any:
+        if named.get("metadata") == {}:
             raise ValueError("Chroma refuses empty metadata")
-        modify(self, name, metadata, configuration)
+        return method(self, *given, **named)
 
-    return modified
+    return refusing
 
 
 def _put() -> None:
@@ -80,11 +80,16 @@ def _put() -> None:
     models.Collection = chromadb.Collection = vicinal.Collection
     theirs.ClientCreator = theirs.ClientAPI = vicinal.Client
     # Inner parts that the tests look at; each stands for the same thing here.
-    vicinal.Collection._model = property(lambda self: self)
-    vicinal.Collection.get_model = lambda self: {"version": 0, "id": self.id}
+    vicinal.Collection.get_model = lambda self: Known(version=0, configuration_json=self.configuration_json)
+    vicinal.Collection._model = property(vicinal.Collection.get_model)
     vicinal.Client._server = None
     theirs.create_database = lambda client, name: client.create_database(name)
-    vicinal.Collection.modify = _refusing_empty_metadata(vicinal.Collection.modify)
+    for owner, method in (
+        (vicinal.Collection, "modify"),
+        (vicinal.Client, "create_collection"),
+        (vicinal.Client, "get_or_create_collection"),
+    ):
+        setattr(owner, method, _refusing_empty_metadata(getattr(owner, method)))
     vicinal.Client.get_settings = lambda self: Known(**EMBEDDED, **self._settings.model_dump())
 
 

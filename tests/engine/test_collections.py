@@ -324,9 +324,12 @@ def test_configuration_wins_over_the_older_metadata_keys(client):
     assert made.configuration_json["hnsw"] == {**HNSW_DEFAULTS, "ef_search": 7}
 
 
-def test_keys_of_other_indexes_are_ignored(client):
-    made = client.create_collection("things", configuration={"spann": {"space": "cosine"}, "later": 1})
-    assert made.configuration_json["hnsw"] == HNSW_DEFAULTS
+def test_of_a_spann_index_only_the_space_is_taken(client):
+    spann = {"space": "cosine", "search_nprobe": 3}
+    made = client.create_collection("things", configuration={"spann": spann, "later": 1})
+    assert made.configuration_json["hnsw"] == {**HNSW_DEFAULTS, "space": "cosine"}
+    with pytest.raises(InvalidArgumentError, match="cannot both"):
+        client.create_collection("other", configuration={"spann": spann, "hnsw": {"space": "l2"}})
 
 
 # --- changing --------------------------------------------------------------------------------

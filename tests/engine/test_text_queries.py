@@ -419,6 +419,34 @@ def test_several_questions_have_an_answer_each(mixed):
     assert mixed.query(query_texts=["cat", "dog"], mode="text", n_results=1)["ids"] == [["c"], ["e"]]
 
 
+def test_the_configuration_says_what_a_word_is(store):
+    vicinal.register_analysis("shouted", lambda text: [word for word in text.split() if word.isupper()])
+    plain = {"language": None, "stemmer": None}
+    for text, question, expected in (
+        (None, "ant", [["a", "b"]]),
+        (plain, "ant", [["a"]]),
+        ({"function": "shouted"}, "ant ANTS", [["b"]]),
+    ):
+        name = f"things-{len(store.client.list_collections())}"
+        configuration = {} if text is None else {"text": text}
+        made = store.client.create_collection(name, embedding_function=None, configuration=configuration)
+        made.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["an ant", "two ANTS run"])
+        made = store.reopen(made)
+        found = made.query(query_texts=question, mode="text")
+        assert [sorted(ids) for ids in found["ids"]] == expected
+
+
+def test_a_read_only_client_searches_words_too(tmp_path):
+    with vicinal.PersistentClient(tmp_path) as client:
+        made = client.create_collection("things", embedding_function=None)
+        made.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["ant", "bee"])
+    with vicinal.PersistentClient(tmp_path, read_only=True) as client:
+        things = client.get_collection("things")
+        assert things.query(query_texts="ants", mode="text")["ids"] == [["a"]]
+        search = vicinal.Search(rank=vicinal.Knn("ants", key=vicinal.K.DOCUMENT))
+        assert things.search(search)["ids"] == [["a"]]
+
+
 INVALID = [
     ({"mode": "fuzzy"}, ValueError, 'expected "dense", "text" or "hybrid"'),
     ({"mode": "text", "fusion": "sum"}, ValueError, 'fusion: expected "relative" or "rrf"'),

@@ -24,6 +24,7 @@ from vicinal._schema import (
     StringInvertedIndexConfig,
     VectorIndexConfig,
 )
+from vicinal._text.analysis import register_analysis
 from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
 from vicinal.config import Analysis, Settings
@@ -112,6 +113,7 @@ __all__ = [
     "WriteInfo",
     "__version__",
     "errors",
+    "register_analysis",
     "register_embedding_function",
     "register_reranker",
 ]

@@ -233,6 +233,11 @@ def parse_changes(configuration: Mapping[str, Any] | None) -> ConfigurationChang
 
 def _hnsw_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
     given = configuration.get("hnsw") or {}
+    spann = configuration.get("spann")
+    if spann and given:
+        raise InvalidArgumentError("hnsw and spann cannot both be provided")
+    if isinstance(spann, Mapping) and "space" in spann:  # as in Chroma's local clients: hnsw of that space
+        given = {"space": spann["space"]}
     if not isinstance(given, Mapping):
         raise ArgumentTypeError(argument="configuration['hnsw']", expected="a dict", got=given)
     return {key: v.item() if isinstance(v, np.generic) else v for key, v in given.items()}

@@ -54,11 +54,6 @@ class VicinalError(Exception):
         """What `str` gives; Chroma's name for it."""
         return str(self)
 
-    @classmethod
-    def name(cls) -> str:
-        """The name of the class; Chroma's name for it."""
-        return cls.__name__
-
     def code(self) -> int:
         """The HTTP status that a server answers with for this error."""
         return self.status

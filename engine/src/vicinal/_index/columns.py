@@ -78,8 +78,15 @@ class Column:
         for kind, wanted in self._encoded(operands).items():
             values: NDArray[Any] = self._floats() if kind is Kind.FLOAT else self.values
             array = np.array(wanted, dtype=values.dtype)
-            equal = values == array[0] if len(array) == 1 else np.isin(values, array)
-            mask |= self._of(kind) & equal
+            if len(array) == 1:
+                mask |= self._of(kind) & (values == array[0])
+            elif kind in (Kind.STRING, Kind.LIST, Kind.OBJECT):  # codes: looked up, not compared
+                wanted_code = np.zeros(len(self.dictionary.strings), dtype=np.bool_)
+                wanted_code[array] = True
+                rows = np.flatnonzero(self._of(kind))
+                mask[rows] |= wanted_code[values[rows]]
+            else:
+                mask |= self._of(kind) & np.isin(values, array)
         for row, value in self.big.items():
             mask[row] |= any(o.kind in (Kind.INT, Kind.FLOAT) and o.value == value for o in operands)
         return mask
