@@ -102,7 +102,10 @@ class Known(SimpleNamespace):
     require = __getitem__
 
 
-EMBEDDED = {"chroma_api_impl": "chromadb.api.rust.RustBindingsAPI", "chroma_server_http_port": None}
+EMBEDDED = {
+    "chroma_api_impl": "chromadb.api.rust.RustBindingsAPI",
+    "chroma_server_http_port": 0,  # None would have them measure the log of Chroma's own tables
+}
 
 _put()
 RESETTABLE = {"allow_reset": True}

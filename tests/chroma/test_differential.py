@@ -299,6 +299,7 @@ def clients() -> Iterator[None]:
     global CHROMA, VICINAL  # a narrower fixture and hypothesis do not mix
     CHROMA, VICINAL = chromadb.EphemeralClient(), vicinal.EphemeralClient()
     yield
+    CHROMA.close()
     VICINAL.close()
 
 

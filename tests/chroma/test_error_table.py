@@ -133,6 +133,7 @@ def raised(chroma: Any) -> list[str]:
             client.delete_collection("new")
     for name in ("taken", "other"):
         client.delete_collection(name)
+    client.close()
     return found
 
 

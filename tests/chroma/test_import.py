@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,17 @@ def test_the_configuration_is_kept(unpacked: Any, into: Path, version: str) -> N
             if said["configuration"] is not None:
                 ours = client.get_collection(name).configuration_json["hnsw"]
                 assert ours == {key: said["configuration"]["hnsw"][key] for key in ours}
+
+
+def test_settings_that_only_chroma_accepts_become_the_defaults(old: Path, into: Path) -> None:
+    with closing(sqlite3.connect(old / "chroma.sqlite3")) as chroma, chroma:
+        chroma.execute(
+            """UPDATE collections SET schema_str = replace(schema_str, '"ef_search":50', '"ef_search":0')"""
+        )
+    import_directory(old, into, collections=["books"])
+    with vicinal.PersistentClient(into) as client:
+        hnsw = client.get_collection("books").configuration_json["hnsw"]
+    assert (hnsw["ef_search"], hnsw["sync_threshold"]) == (100, 10)
 
 
 def test_chromas_default_function_is_the_minilm(old: Path, into: Path) -> None:

@@ -107,7 +107,7 @@ misuse(
     modify_metadata_to_a_number=lambda _, c: c.modify(metadata=5),
     create_with_metadata_that_is_a_list=lambda client, _: client.create_collection("other", metadata=[1]),
     create_with_metadata_that_is_no_JSON=lambda client, _: client.create_collection(
-        "other", metadata={"a": {1}}
+        "other", metadata={"a": {1j}}
     ),
     create_with_a_function_that_is_none=lambda client, _: client.create_collection(
         "other", embedding_function=5
@@ -257,8 +257,8 @@ each(
         "text": "x",
         "number inside": [5],
         "pairs": [[("a", 1)]],
-        "set inside": [{"a": {1}}],
-        "bytes deep inside": [{"a": [{"b": b"x"}]}],
+        "set inside": [{"a": {1j}}],
+        "range deep inside": [{"a": [{"b": range(3)}]}],
         "object": [{"a": object}],
         "key that is a number": [{1: 2}],
         "deep key that is a number": [{"a": [{1: 2}]}],
@@ -424,7 +424,7 @@ each(
         "operator that is a number": {"n": {5: 1}},
         "None": {"n": None},
         "list as a value": {"n": [1, 2]},
-        "bytes": {"n": b"x"},
+        "range": {"n": range(3)},
         "object": {"n": object},
         "NaN": {"n": NAN},
         "infinity": {"n": {"$gt": INF}},

@@ -344,3 +344,14 @@ INVALID = [
 def test_what_cannot_be_searched_is_refused(records, search, kind, text):
     with pytest.raises(kind, match=text):
         records.search(search)
+
+
+def test_a_search_sees_what_another_client_wrote(new_client, tmp_path):
+    ours = new_client(tmp_path).create_collection("things", embedding_function=None)
+    ours.add(ids=["a"], embeddings=[[1.0]], documents=["bee"], metadatas=[{"s": SparseVector([1], [1.0])}])
+    ranks = [Knn([0.0]), Knn("ant", key=K.DOCUMENT), Knn(SparseVector([2], [1.0]), key="s")]
+    assert ours.search([Search(rank=rank) for rank in ranks])["ids"] == [["a"], [], []]
+    theirs = new_client(tmp_path).get_collection("things")
+    theirs.upsert(["a"], [[1.0]], documents=["ant"], metadatas=[{"s": SparseVector([2], [1.0])}])
+    theirs.add(["b"], [[0.5]])
+    assert ours.search([Search(rank=rank) for rank in ranks])["ids"] == [["b", "a"], ["a"], ["a"]]

@@ -254,14 +254,9 @@ SETTINGS = {
     "text": {"text": {"language": None, "ngrams": 3}},
     "both": {"expiry": {"key": "until"}, "text": True},
 }
-NOT_YET = pytest.mark.xfail(strict=False, reason="the engine refuses `text` beside a schema")
 
 
-@pytest.mark.parametrize(
-    "given",
-    [pytest.param(given, marks=NOT_YET if "text" in given else ()) for given in SETTINGS.values()],
-    ids=SETTINGS,
-)
+@pytest.mark.parametrize("given", SETTINGS.values(), ids=SETTINGS)
 def test_a_reset_collection_expires_and_reads_words_as_before(embedding, given):
     store = VicinalVectorStore.from_texts(["a"], embedding, collection_configuration=given)
     before = store.collection.configuration

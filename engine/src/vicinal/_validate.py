@@ -13,13 +13,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, cast
+from uuid import UUID
 
 import numpy as np
 
 from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
-from vicinal._filter.values import scalar
+from vicinal._filter.values import canonical, scalar
 from vicinal._request import Mmr, OrderBy, Ranking
 from vicinal.config import ExpiryConfiguration
 from vicinal.errors import (
@@ -277,7 +279,7 @@ def _value(value: Any, argument: str, depth: int) -> Any:
     if isinstance(value, np.ndarray):
         value = list(value) if value.dtype.kind == "M" else value.tolist()
     value = _scalar(value, argument)
-    if value is None or isinstance(value, (bool, str, int, float, datetime, date)):
+    if value is None or isinstance(value, (bool, str, int, float, datetime, date, Decimal, UUID, bytes)):
         return value
     if depth >= METADATA_DEPTH_MAX:
         raise InvalidArgumentError(f"{argument}: metadata may nest at most {METADATA_DEPTH_MAX} deep")
@@ -287,9 +289,12 @@ def _value(value: Any, argument: str, depth: int) -> Any:
         return _sparse(value, argument) or _object(value, argument, depth + 1)
     if isinstance(value, (list, tuple)):
         return [_value(item, f"{argument}[{i}]", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, (set, frozenset)):  # a list, in an order that does not change from run to run
+        return sorted((_value(item, f"{argument}{{…}}", depth + 1) for item in value), key=canonical)
     raise ArgumentTypeError(
         argument=argument,
-        expected="a str, int, float, bool, None, datetime, date, SparseVector, list or dict",
+        expected="a str, int, float, bool, None, datetime, date, Decimal, UUID, bytes, SparseVector, list, "
+        "set or dict",
         got=value,
     )
 

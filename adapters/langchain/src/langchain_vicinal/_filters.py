@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from numbers import Number
 from typing import Any
 
@@ -125,10 +126,10 @@ def _among(key: str, values: Iterable[Any]) -> Filter | None:
 
 
 def _family(value: Any) -> Any:
-    """Values of one family may stand in one `$in`; a bool is no number, a date is a moment."""
+    """Values of one family may stand in one `$in`; a bool or a Decimal is no number, a date is a moment."""
     if isinstance(value, (bool, str)) or value is None:
         return type(value)
-    if isinstance(value, Number):
+    if isinstance(value, Number) and not isinstance(value, Decimal):
         return Number
     return date if isinstance(value, date) else type(value)
 

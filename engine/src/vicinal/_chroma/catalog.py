@@ -17,7 +17,7 @@ from uuid import UUID
 
 from vicinal._schema import Schema
 from vicinal._storage.database import Transaction, foreign
-from vicinal.config import CollectionConfiguration, HnswConfiguration, parse_configuration
+from vicinal.config import CollectionConfiguration, parse_configuration
 from vicinal.embedding import registry
 from vicinal.errors import CorruptionError, InvalidArgumentError, StorageError
 
@@ -133,13 +133,22 @@ def _configuration(
         index = {**(stored.get("vector_index") or {}), "embedding_function": stored.get("embedding_function")}
     graph = index.get("hnsw") or {}
     function = _function(index.get("embedding_function"))
-    known = {key: value for key, value in graph.items() if key in HnswConfiguration.model_fields}
+    known = {key: value for key, value in graph.items() if _is_acceptable({"hnsw": {key: value}}, None)}
     space = index.get("space") or graph.get("space") or (index.get("spann") or {}).get("space")
     if not known and space is None:  # before 1.0, or never configured
-        legacy = {key: value for key, value in metadata.items() if key.startswith("hnsw:")}
+        legacy = {key: value for key, value in metadata.items() if _is_acceptable(None, {key: value})}
         return parse_configuration(None, legacy, "l2", function)
     parsed = parse_configuration({"hnsw": {**known, "space": space or "l2"}}, None, "l2", function)
     return parsed.model_copy(update={"index_schema": _schema(schema)})
+
+
+def _is_acceptable(configuration: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None) -> bool:
+    """Whether Vicinal can be configured so: Chroma also takes a resize_factor of 1, or an ef_search of 0."""
+    try:
+        parse_configuration(configuration, metadata, "l2", None)
+    except InvalidArgumentError:
+        return False
+    return True
 
 
 def _index_of(schema: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -39,6 +41,8 @@ from vicinal.types import SparseVector
 
 DEPTH_MAX = 100
 """How deep logical operators may nest; deeper is refused, not a crash of the interpreter."""
+
+_SCALARS = (str, int, float, bool, datetime, date, Decimal, UUID, bytes)
 
 
 def parse_where(where: Any, path: str = "where") -> Node:
@@ -263,13 +267,13 @@ def _operand(value: Any, path: str, composite: bool = False) -> Operand:
         value = scalar(value)
     except ValueError as error:
         raise InvalidFilterError(path=path, problem=str(error)) from None
-    wanted: tuple[type, ...] = (str, int, float, bool, datetime, date)
     if composite and isinstance(value, (list, tuple, dict, SparseVector)):
         return _composite(value, path)
-    if not isinstance(value, wanted):
+    if not isinstance(value, _SCALARS):
         raise InvalidFilterError(
             path=path,
-            problem="Expected where value to be a str, int, float, bool, date or datetime, got "
+            problem="Expected where value to be a str, int, float, bool, date, datetime, Decimal, UUID or "
+            "bytes, got "
             f"{value!r}" + (" (to find missing values, use $exists or $empty)" if value is None else ""),
         )
     if isinstance(value, float) and not math.isfinite(value):
@@ -296,11 +300,11 @@ def _is_json(value: Any, depth: int) -> bool:
         value = scalar(value)
     except ValueError:
         return False
-    return value is None or isinstance(value, (str, int, float, bool, datetime, date, SparseVector))
+    return value is None or isinstance(value, (*_SCALARS, SparseVector))
 
 
 def _ordered(operand: Operand, operator: str, path: str) -> Operand:
-    if operand.kind in (Kind.BOOL, Kind.NULL):
+    if operand.kind in (Kind.BOOL, Kind.NULL, Kind.OBJECT):
         raise InvalidFilterError(
             path=path,
             problem="Expected operand value to be a number, a string, a date or a datetime for operator "

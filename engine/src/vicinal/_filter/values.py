@@ -6,9 +6,12 @@ metadata both go through it, so they cannot disagree. Also: the literal-first lo
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from pydantic_core import to_json
@@ -54,7 +57,9 @@ def scalar(value: Any) -> Any:
         return float(value)
     if isinstance(value, (datetime, date)):
         return _moment(value)
-    return value
+    if isinstance(value, (Decimal, UUID)):
+        return Decimal(value) if isinstance(value, Decimal) else UUID(int=value.int)
+    return bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else value
 
 
 def _moment(value: datetime | date) -> datetime | date:
@@ -70,7 +75,8 @@ def _moment(value: datetime | date) -> datetime | date:
 def classify(value: Any) -> tuple[Kind, Any]:
     """The kind of a metadata value and the form in which it is compared.
 
-    Lists and objects become canonical JSON text, datetimes and dates microseconds.
+    Lists, objects, decimals, UUIDs and bytes become canonical JSON text, datetimes and dates
+    microseconds.
     """
     if value is None:
         return Kind.NULL, None
@@ -84,7 +90,7 @@ def classify(value: Any) -> tuple[Kind, Any]:
         return Kind.FLOAT, value
     if isinstance(value, (datetime, date)):
         return Kind.TIME, microseconds(value)
-    if isinstance(value, (Mapping, SparseVector)):
+    if isinstance(value, (Mapping, SparseVector, Decimal, UUID, bytes)):
         return Kind.OBJECT, canonical(value)
     return Kind.LIST, canonical(value)
 
@@ -115,7 +121,25 @@ def _canonical(value: Any) -> Any:
         return int(value)
     if isinstance(value, (datetime, date)):
         return {"#time": microseconds(value)}
+    if isinstance(value, Decimal):
+        return {"#decimal": _exact(value)}
+    if isinstance(value, UUID):
+        return {"#uuid": str(value)}
+    if isinstance(value, bytes):
+        return {"#bytes": b64encode(value).decode()}
     return value
+
+
+def _exact(value: Decimal) -> str:
+    """Text that equal decimals share: 1.50 and 15e-1 are 15e-1; nothing is rounded."""
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        return str(value)  # NaN or an infinity
+    text = "".join(map(str, digits)).lstrip("0")
+    significant = text.rstrip("0")
+    if not significant:
+        return "0"
+    return f"{'-' * sign}{significant}e{exponent + len(text) - len(significant)}"
 
 
 def lookup(metadata: Mapping[str, Any] | None, key: str, missing: Any = _MISSING) -> Any:

@@ -1,16 +1,19 @@
 """How is a record's metadata written down?
 
 As JSON text. Python values that JSON lacks are tagged: `{"#type": "datetime", "value": "2026-01-31T…"}`,
-likewise "date", and a sparse vector as Chroma sends it; an object of the user's that has a "#type" key is
-wrapped in one of type "object".
+likewise "date", "decimal", "uuid" and "bytes" (base64), and a sparse vector as Chroma sends it; an object
+of the user's that has a "#type" key is wrapped in one of type "object".
 NaN and the infinities are written as the words that JSON parsers commonly know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
@@ -18,6 +21,13 @@ from vicinal.types import SparseVector
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _TAG = "#type"
+_READ: dict[str, Callable[[str], Any]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "decimal": Decimal,
+    "uuid": UUID,
+    "bytes": b64decode,
+}
 
 
 def encode(metadata: Mapping[str, Any] | None) -> str | None:
@@ -48,6 +58,10 @@ def _tagged(value: Any) -> Any:
         return {_TAG: "datetime", "value": value.isoformat()}
     if isinstance(value, date):
         return {_TAG: "date", "value": value.isoformat()}
+    if isinstance(value, (Decimal, UUID)):
+        return {_TAG: type(value).__name__.lower(), "value": str(value)}
+    if isinstance(value, bytes):
+        return {_TAG: "bytes", "value": b64encode(value).decode()}
     if isinstance(value, SparseVector):
         return value.to_dict()
     return value
@@ -60,10 +74,8 @@ def _untagged(value: Any) -> Any:
         return value
     kind: Any = value.get(_TAG)
     inner: Any = value.get("value")
-    if kind == "datetime":
-        return datetime.fromisoformat(inner)
-    if kind == "date":
-        return date.fromisoformat(inner)
+    if isinstance(kind, str) and kind in _READ:
+        return _READ[kind](inner)
     if kind == "sparse_vector":
         return SparseVector.from_dict(value)
     if kind == "object":

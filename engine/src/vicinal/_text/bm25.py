@@ -226,7 +226,10 @@ def search(
         if at and len(term.rows) * _WORTH > index.rows:
             threshold = _kth(scores, k, permitted)
             if left * (1 + 1e-9) < threshold:
-                return _finish(scores, wanted[at:], left, threshold, k, stats, permitted)
+                rows = _possible(scores, threshold - left, permitted)
+                remaining = wanted[at:]
+                if len(rows) * len(remaining) * _LOOKUP < sum(len(one.rows) for one in remaining):
+                    return _finish(scores, rows, remaining, k, stats)
         rows = term.rows.astype(np.intp)
         scores[rows] += _shares(term, rows, term.counts, stats)
         left -= term.ceiling
@@ -234,6 +237,7 @@ def search(
 
 
 _WORTH = 40  # pruning is considered at terms that one row in so many has
+_LOOKUP = 6  # looking a row up in a term's entries takes as long as adding so many of them
 
 
 def _wanted(index: TextIndex, terms: Counter[str], stats: Statistics) -> Iterator[_Term]:
@@ -268,19 +272,16 @@ def _kth(scores: Scores, k: int, permitted: Mask | None) -> float:
     return floor(scores if permitted is None else scores * permitted, k)
 
 
+def _possible(scores: Scores, least: float, permitted: Mask | None) -> Rows:
+    """The rows that can still be among the best: their scores, but for rounding, reach the least."""
+    rows = np.flatnonzero(scores * (1 + 1e-9) >= least)
+    return rows if permitted is None else rows[permitted[rows]]
+
+
 def _finish(
-    scores: Scores,
-    remaining: Sequence[_Term],
-    left: float,
-    threshold: float,
-    k: int,
-    stats: Statistics,
-    permitted: Mask | None,
+    scores: Scores, rows: Rows, remaining: Sequence[_Term], k: int, stats: Statistics
 ) -> tuple[Rows, Scores]:
-    """Add the remaining terms' shares to the rows that can still be among the best k."""
-    rows = np.flatnonzero(scores * (1 + 1e-9) >= threshold - left)
-    if permitted is not None:
-        rows = rows[permitted[rows]]
+    """The best of these rows, once the remaining terms' shares are added to them."""
     found = scores[rows]
     for term in remaining:
         _add(term, rows, found, stats)
