@@ -167,6 +167,7 @@ class Client(Tenancy):
         default_space: Callable[[], Space] = getattr(function, "default_space", lambda: "l2")
         checked = check.collection_metadata(metadata)
         parsed = parse_configuration(configuration, checked, default_space(), stored)
+        registry.warn_of_space(function, parsed.hnsw.space)
         request = r.Create(
             self._namespace,
             check.collection_name(name),

@@ -61,7 +61,7 @@ class HnswConfiguration(BaseModel):
     """Accepted for Chroma's sake; Vicinal needs no such setting."""
     sync_threshold: int = Field(1000, ge=1)
     """Accepted for Chroma's sake; every write is durable when it returns."""
-    resize_factor: float = Field(1.2, gt=1)
+    resize_factor: float = Field(1.2, ge=1)
     """Accepted for Chroma's sake; the graph doubles when it is full."""
 
 
@@ -74,7 +74,7 @@ class ConfigurationChanges(BaseModel):
     num_threads: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)
     sync_threshold: int | None = Field(None, ge=1)
-    resize_factor: float | None = Field(None, gt=1)
+    resize_factor: float | None = Field(None, ge=1)
 
 
 class ExpiryConfiguration(BaseModel):

@@ -26,6 +26,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 Footing = Union[str, "tuple[int, ...]"]
 """What a reading rests on: a writer's `-wal` file, or a file that has stayed as it was."""
 _SHARED = "shared with writers"
+_READONLY = 8  # SQLITE_READONLY and its kin
 
 
 class UnsettledError(Exception):
@@ -93,11 +94,15 @@ class ReadOnlyDatabase(Database):
             if before != self._idle_on:
                 self.disconnect()
             self._idle_on = before
+        assert self.path is not None
         try:
             yield
+        except StorageError as error:
+            if _would_have_to_write(error.__cause__):
+                raise UnsettledError(self.path, "is being recovered by a writer") from error
+            raise
         finally:
             if before != self._footing():
-                assert self.path is not None
                 raise UnsettledError(self.path, "was changed while it was being read")
 
     def _give_back(self, connection: Transaction) -> None:
@@ -146,3 +151,11 @@ def database(path: Path | None, schema: Schema, files: Files, *, must_exist: boo
     """A database that is read and written, or one that is only read, as its files are."""
     kind = ReadOnlyDatabase if files.read_only and path is not None else Database
     return kind(path, schema, must_exist=must_exist)
+
+
+def _would_have_to_write(error: BaseException | None) -> bool:
+    """Whether SQLite refused because a log has to be recovered first, as while a writer opens it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # Python 3.10 does not say
+        return "readonly database" in str(error)
+    return bool(code & 0xFF == _READONLY)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any, TypeVar, overload
@@ -138,6 +139,17 @@ def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[An
     made = build({**config, "type": "known"})
     assert made is not None
     return made
+
+
+def warn_of_space(function: Any, space: str) -> None:
+    """A `UserWarning`, as Chroma gives, when a function's distances mean nothing in a space."""
+    supported = getattr(function, "supported_spaces", None)
+    spaces = supported() if callable(supported) else [space]
+    if space not in spaces:
+        name = getattr(function, "name", lambda: type(function).__name__)()
+        warnings.warn(
+            f"space {space} is not supported by {name}. Supported spaces: {list(spaces)}", stacklevel=3
+        )
 
 
 def check_agreement(stored: dict[str, Any] | None, given: dict[str, Any] | None) -> None:
