@@ -156,7 +156,7 @@ each(
         "negative": {"num_threads": -1},
         "few neighbors": {"max_neighbors": 1},
         "fraction": {"ef_search": 1.5},
-        "no growth": {"resize_factor": 1},
+        "no growth": {"resize_factor": 0.5},
         "NaN": {"resize_factor": NAN},
         "key that is no string": {5: 1},
     },
