@@ -269,7 +269,7 @@ REFUSED: dict[str, tuple[type[Exception], str, Any]] = {
         "chroma:document",
         lambda c: c.add(ids="z", embeddings=V, metadatas={"chroma:document": "a"}),
     ),
-    "bytes": (ValueError, "metadatas", lambda c: c.add(ids="z", embeddings=V, metadatas={"a": b"x"})),
+    "an object": (ValueError, "metadatas", lambda c: c.add(ids="z", embeddings=V, metadatas={"a": object()})),
     "distances without a query": (ValueError, "got 'distances'", lambda c: c.get(include=["distances"])),
     "an unknown column": (ValueError, "got 'bogus'", lambda c: c.query(V, include=["bogus"])),
     "no results": (TypeError, "n_results", lambda c: c.query(V, n_results=0)),

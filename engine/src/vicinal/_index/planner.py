@@ -31,8 +31,8 @@ CODES_BYTES_MIN = 1 << 20
 # Seconds per row: a part for each byte of the vector, and a part for the bookkeeping.
 _SCAN = (1 / 8e9, 2e-9)  # vectors in order: the memory bus
 _GATHER = (1 / 3e9, 2e-9)  # some vectors: every one a cache miss
-_SCAN_CODES = (1 / 34e9, 2e-9)
-_GATHER_CODES = (1 / 16e9, 5e-9)
+_SCAN_CODES = (1 / 34e9, 5e-9)
+_GATHER_CODES = (1 / 12e9, 6e-9)
 _CACHE_BYTES = 32 << 20  # codes beyond this come from memory, at half the speed
 _CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
 _WALK_S_PER_CANDIDATE = 1.8e-6  # one unit of ef, at 384 dimensions
