@@ -4,10 +4,15 @@ Three checkpoints beside the graph's, each an `arrays` file that names the chang
 covers: `rows` (which rows hold a record, their positions, the lengths of vectors), without which opening
 would read every vector once; `codes`; and `columns`. What has happened since is caught up from the change
 log, as in a process that is running. All of it can be deleted.
+
+What catching up needs stands here too, for columns and words alike: the rows altered since, and what is
+stored of them and of the new ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +21,9 @@ import numpy as np
 from vicinal._index import columns
 from vicinal._index.codes import Codes
 from vicinal._index.columns import Column, Covered
-from vicinal._index.view import EMPTY, View
-from vicinal._storage import arrays, checkpoint
+from vicinal._index.view import EMPTY, Rows, View
+from vicinal._storage import arrays, changes, checkpoint, records
+from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal.types import Space, Vectors
 
@@ -26,7 +32,7 @@ GROWTH = 1.1
 
 NAMES = ("graph", "rows", "codes", "columns")
 
-_BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError)
+BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError)
 
 
 def is_behind(directory: Path, name: str, view: View) -> bool:
@@ -43,13 +49,13 @@ def save_rows(directory: Path, view: View, files: Files) -> None:
     kept: dict[str, Any] = {"alive": view.alive.view(np.uint8), "norms": view.norms}
     if view.positions is not None:
         kept["positions"] = view.positions
-    checkpoint.save(directory, "rows", _covers(view), lambda path: arrays.write(path, kept), files)
+    checkpoint.save(directory, "rows", covers_of(view), lambda path: arrays.write(path, kept), files)
 
 
 def load_rows(directory: Path, generation: int, change_max: int, vectors: Vectors) -> View:
     """The view that was kept, of this generation and no later than a change; else the empty one."""
     try:
-        covers, found = _load(directory, "rows", generation)
+        covers, found = load(directory, "rows", generation)
         rows, change = int(covers["rows"]), int(covers["change"])
         alive, norms = found["alive"].view(np.bool_), found["norms"]
         if change > change_max or not rows <= len(vectors) or (len(alive), len(norms)) != (rows, rows):
@@ -57,7 +63,7 @@ def load_rows(directory: Path, generation: int, change_max: int, vectors: Vector
         records = int(np.count_nonzero(alive))
         positions = found.get("positions")
         return View(change, generation, rows, records, alive, positions, vectors[:rows], norms)
-    except _BROKEN:
+    except BROKEN:
         return EMPTY
 
 
@@ -65,13 +71,13 @@ def save_codes(directory: Path, held: Codes, view: View, files: Files) -> None:
     """Keep codes; those of rows up to the view's."""
     held = held.first(view.rows)
     kept = {name: getattr(held, name)[: held.rows] for name in ("codes", "scales", "spreads", "lengths")}
-    checkpoint.save(directory, "codes", _covers(view), lambda path: arrays.write(path, kept), files)
+    checkpoint.save(directory, "codes", covers_of(view), lambda path: arrays.write(path, kept), files)
 
 
 def load_codes(directory: Path, space: Space, dimension: int, view: View) -> Codes | None:
     """The codes that were kept, if they are of this view's rows."""
     try:
-        _, found = _load(directory, "codes", view.generation)
+        _, found = load(directory, "codes", view.generation)
         rows = len(found["codes"])
         if rows > view.rows or found["codes"].shape != (rows, dimension):
             return None
@@ -79,7 +85,7 @@ def load_codes(directory: Path, space: Space, dimension: int, view: View) -> Cod
         if any(column.shape != (rows,) for column in columns):
             return None
         return Codes(space, view.generation, rows, found["codes"], *columns)
-    except _BROKEN:
+    except BROKEN:
         return None
 
 
@@ -88,32 +94,57 @@ def save_columns(directory: Path, view: View, packed: dict[str, dict[str, Any]],
     kept: dict[str, Any] = {}
     for number, parts in enumerate(packed.values()):
         kept.update({f"{number}.{name}": array for name, array in parts.items()})
-    covers = {**_covers(view), "keys": list(packed)}
+    covers = {**covers_of(view), "keys": list(packed)}
     checkpoint.save(directory, "columns", covers, lambda path: arrays.write(path, kept), files)
 
 
 def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column]]:
     """The columns that were kept, by key, if they are of this view's rows."""
     try:
-        covers, found = _load(directory, "columns", view.generation)
-        covered = Covered(int(covers["change"]), view.generation, int(covers["rows"]))
-        if covered.rows > view.rows or covered.change > view.change:
-            return {}
+        covers, found = load(directory, "columns", view.generation)
+        covered = covered_by(covers, view)
         held: dict[str, tuple[Covered, Column]] = {}
         for number, key in enumerate(covers["keys"]):
             prefix = f"{number}."
             parts = {name[len(prefix) :]: a for name, a in found.items() if name.startswith(prefix)}
             held[str(key)] = covered, columns.unpack(parts, covered.rows)
-    except _BROKEN:
+    except BROKEN:
         return {}
     return held
 
 
-def _covers(view: View) -> dict[str, Any]:
+def altered_since(tx: Transaction, covered: Covered, view: View) -> Rows | None:
+    """The rows altered between what is covered and a view; None when that has to be made from nothing."""
+    if not covered.rows or covered.generation != view.generation or covered.change > view.change:
+        return None
+    if covered.change == view.change:
+        return np.empty(0, dtype=np.int64)
+    delta = changes.since(tx, covered.change)
+    return None if delta is None else np.unique(delta.altered)
+
+
+def stored(tx: Transaction, column: str, first: int, stop: int, altered: Rows) -> Iterator[tuple[int, Any]]:
+    """(row, value) of a column of the records for rows from `first` to `stop`, and for altered ones before.
+
+    Row by row, so that other threads get their turn.
+    """
+    return chain(records.fetch(tx, altered.tolist(), column).values(), records.scan(tx, column, first, stop))
+
+
+def covers_of(view: View) -> dict[str, Any]:
+    """What a checkpoint made of this view covers."""
     return {"generation": view.generation, "change": view.change, "rows": view.rows}
 
 
-def _load(directory: Path, name: str, generation: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def covered_by(covers: dict[str, Any], view: View) -> Covered:
+    """What a checkpoint says that it covers; `ValueError` when that goes beyond the view."""
+    covered = Covered(int(covers["change"]), view.generation, int(covers["rows"]))
+    if not 0 <= covered.rows <= view.rows or covered.change > view.change:
+        raise ValueError(covered)
+    return covered
+
+
+def load(directory: Path, name: str, generation: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a checkpoint covers, and its arrays; `ValueError` when it is not of this generation."""
     if checkpoint.covers(directory, name).get("generation") != generation:
         raise ValueError(name)

@@ -8,8 +8,7 @@ that even the first filter on a key finds it ready. Masks are kept, because filt
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,7 +22,7 @@ from vicinal._filter.values import lookup
 from vicinal._index import columns
 from vicinal._index.columns import Column, Covered
 from vicinal._index.view import Rows, View
-from vicinal._storage import changes, records
+from vicinal._storage import records
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
@@ -116,13 +115,7 @@ class LiveColumns:
         self, tx: Transaction, view: View, keys: list[str], covered: Covered, stop: int
     ) -> dict[str, Column]:
         """Columns from what they cover, or from nothing, to the view's change and up to a row."""
-        altered: Rows | None = None
-        if covered.rows and covered.generation == view.generation:
-            if covered.change == view.change:
-                altered = _NO_ROWS
-            elif covered.change < view.change:
-                delta = changes.since(tx, covered.change)
-                altered = None if delta is None else np.unique(delta.altered)
+        altered = _derived.altered_since(tx, covered, view)
         bases = {key: self._held.get(key, _NOTHING)[1] for key in keys}
         rows = covered.rows
         if altered is None:
@@ -154,13 +147,10 @@ def _values(
     """(row, value) of each key for rows from `first` to `stop` and for those altered before."""
     found: dict[str, list[tuple[int, Any]]] = {key: [] for key in keys}
     if "#id" in found:
-        again = records.fetch(tx, altered.tolist(), "id").values()
-        found["#id"] = [*again, *records.scan(tx, "id", first, stop)]
+        found["#id"] = list(_derived.stored(tx, "id", first, stop, altered))
     inside = [key for key in keys if key != "#id"]
     if inside:
-        again = records.fetch(tx, altered.tolist(), "metadata").values()
-        pairs: Iterator[tuple[Any, ...]] = chain(again, records.scan(tx, "metadata", first, stop))
-        for row, text in pairs:  # row by row, so that other threads get their turn
+        for row, text in _derived.stored(tx, "metadata", first, stop, altered):
             if text is not None:
                 metadata = decode(text)
                 for key in inside:

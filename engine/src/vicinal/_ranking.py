@@ -25,8 +25,6 @@ from vicinal.types import Space, Vector
 
 Contributions = NDArray[np.float64]
 
-_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
-
 
 @dataclass(frozen=True)
 class Ranked:

@@ -74,6 +74,8 @@ class Upkeep:
         held = self.live.codes_of(view)
         if held is None and self.live.checkpoints is not None:
             held = _derived.load_codes(self.live.checkpoints, space, dimension, view)
+            if held is not None:
+                self.live.verified.add("codes")  # loading compared its checksum
         self.live.codes = held = held or codes.empty(space, dimension, view.generation)
         for stop in range(held.rows, view.rows, _CODED_ROWS):
             held = held.extend(view.vectors, min(stop + _CODED_ROWS, view.rows))
@@ -160,6 +162,7 @@ def _newest(live: LiveCollection, view: View) -> Graph | None:
         # A row that the checkpoint hides stays hidden: rows never come back to life.
         hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
         graph.load(path, covers["rows"], hidden, strays)
+        live.verified.add("graph")  # loading compared its checksum
     except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
         return held  # not to be believed after all
     return graph

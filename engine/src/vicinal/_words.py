@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from vicinal import _derived
 from vicinal._filter.values import lookup
 from vicinal._index.columns import Covered
 from vicinal._index.view import Mask, Rows, View
-from vicinal._storage import arrays, changes, checkpoint, records
+from vicinal._storage import arrays, checkpoint
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
@@ -41,7 +41,6 @@ NAMES = ("words", "signatures")
 _SLICE_ROWS = 2_000  # of the background, while no question can be prepared: some 100 ms
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _NEVER = Covered(0, 0, 0)
-_BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError)
 
 Index = TypeVar("Index")
 Values = Iterable[tuple[int, Any]]
@@ -149,7 +148,7 @@ class LiveWords:
     def save(self, directory: Path, view: View, files: Files, due: Callable[[str], bool]) -> None:
         """Write the checkpoints of documents' indexes that are `due`, when they are at the view."""
         now = Covered(view.change, view.generation, view.rows)
-        covers = {"generation": view.generation, "change": view.change, "rows": view.rows}
+        covers = _derived.covers_of(view)
         with self._changing:
             words, signatures = self._words.get(DOCUMENT), self._signatures
             kept = None if words is None or words.covered != now else words.index
@@ -204,16 +203,11 @@ class LiveWords:
         more: Callable[[Index, int, Values, Rows], Index],
     ) -> Index:
         """An index that covers the view's change up to a row at least; kept, unless it goes back in time."""
-        covered, altered = held.covered, None
+        covered = held.covered
         current = (covered.change, covered.generation) == (view.change, view.generation)
         if current and covered.rows >= stop:
             return held.index
-        if covered.rows and covered.generation == view.generation:
-            if current:
-                altered = _NO_ROWS
-            elif covered.change < view.change:
-                delta = changes.since(tx, covered.change)
-                altered = None if delta is None else np.unique(delta.altered)
+        altered = _derived.altered_since(tx, covered, view)
         rows, base = covered.rows, held.index
         if altered is None:
             rows, base, altered = 0, empty(), _NO_ROWS
@@ -249,8 +243,7 @@ def _told(found: Iterable[Any], altered: Rows) -> tuple[list[Any], Rows]:
 def _values(tx: Transaction, field: str, first: int, stop: int, altered: Rows) -> Iterator[tuple[int, Any]]:
     """(row, value) of a field for rows from `first` to `stop`, and for those altered before."""
     column = "document" if field == DOCUMENT else "metadata"
-    again = records.fetch(tx, altered.tolist(), column).values()
-    for row, text in chain(again, records.scan(tx, column, first, stop)):
+    for row, text in _derived.stored(tx, column, first, stop, altered):
         if text is not None:
             yield row, text if field == DOCUMENT else lookup(decode(text) or {}, field)
 
@@ -260,16 +253,9 @@ def _load(
 ) -> tuple[_Held[Index], dict[str, Any]] | None:
     """An index from its checkpoint, and what that covers; None when it is not of this view's rows."""
     try:
-        if checkpoint.covers(directory, name).get("generation") != view.generation:
-            return None
-        loaded = checkpoint.load(directory, name)
-        if loaded is None:
-            return None
-        path, covers = loaded
-        covered = Covered(int(covers["change"]), view.generation, int(covers["rows"]))
-        if covered.rows > view.rows or covered.change > view.change or covered.rows < 0:
-            return None
-        index: Any = unpack(arrays.read(path))
+        covers, found = _derived.load(directory, name, view.generation)
+        covered = _derived.covered_by(covers, view)
+        index: Any = unpack(found)
         return None if index.rows != covered.rows else (_Held(index, covered), covers)
-    except _BROKEN:
+    except _derived.BROKEN:
         return None

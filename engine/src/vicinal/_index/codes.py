@@ -83,16 +83,14 @@ class Codes:
                 dots[start : start + len(part)] = kernel.dots(code, self.codes.take(part, axis=0))
             scales, spreads = self.scales.take(rows), self.spreads.take(rows)
             lengths = self.lengths.take(rows)
+        similar: Floats = dots.astype(np.float32)
+        similar *= scales
         if self.space == "cosine":  # scales and spreads are relative to the length already
-            similar = _float32(dots)
-            similar *= scales
             similar *= np.float32(scale / length if length else 0.0)
             relative = spread / length if length else 0.0
             error = spreads * np.float32(1 + relative)
             error += np.float32(relative + _ROUNDING)
         else:
-            similar = _float32(dots)
-            similar *= scales
             similar *= np.float32(scale)
             error = spreads * np.float32(length + spread)
             error += lengths * np.float32(spread + _ROUNDING * length)
@@ -168,10 +166,6 @@ def _selected(count: int, rows: Rows | None, mask: Mask | None) -> Rows:
     if rows is not None:
         return rows
     return np.arange(count) if mask is None else np.flatnonzero(mask[:count])
-
-
-def _float32(dots: NDArray[np.float64]) -> Floats:
-    return dots.astype(np.float32)
 
 
 def _longer(column: NDArray[Any], rows: int, stop: int) -> NDArray[Any]:
