@@ -26,7 +26,7 @@ from vicinal.types import Space, Vector
 class WordLlamaEmbeddingFunction(EmbeddingFunction):
     """WordLlama with the 256-dimensional weights inside its wheel. Needs `vicinal[wordllama]`.
 
-    Vectors have unit length, so the three spaces rank alike. Source: https://pypi.org/project/wordllama
+    Vectors have unit length, so the three spaces rank alike. Source: the package wordllama
     """
 
     def __call__(self, input: Sequence[str]) -> list[Vector]:
