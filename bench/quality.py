@@ -32,7 +32,7 @@ Part = fusion.Part
 
 CRANFIELD = Path(__file__).resolve().parents[2] / "shared" / "data" / "cranfield"
 DEPTH = 100
-ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)
 _GAINS = {-1: 4, 1: 4, 2: 3, 3: 2, 4: 1}
 _QUESTIONS = 500
 _REST_CHARS_MIN = 200
@@ -122,6 +122,16 @@ def _unit(vectors: Vectors) -> Vectors:
 # --- the searches -----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What there is to know of every row that either part has found."""
+
+    rows: fusion.Rows
+    cosines: fusion.Scores
+    scores: fusion.Scores
+    completeness: fusion.Scores
+
+
 class Searches:
     """One model's vectors and one analysis of the words, over one set."""
 
@@ -137,19 +147,56 @@ class Searches:
         self.dense = [_first(scores) for scores in self.cosines]
         self.text = [bm25.search(index, one, DEPTH, stats) for one in terms]
         self.parts = list(zip(self.dense, self.text))
-        self.completed = [
-            fusion.completed(parts, (cosines.take, lambda rows, one=one: bm25.score(index, one, rows, stats)))
-            for parts, cosines, one in zip(self.parts, self.cosines, terms)
+        self.known = [
+            _Known(rows, cosines[rows], *bm25.judged(index, one, rows, stats))
+            for rows, cosines, one in zip(map(_union, self.parts), self.cosines, terms)
         ]
 
     def reciprocal(self) -> list[Part]:
         return [_part(fusion.reciprocal(parts)) for parts in self.parts]
 
-    def relative(self, alpha: float) -> list[Part]:
-        return [_part(fusion.relative(parts, (alpha, 1 - alpha))) for parts in self.parts]
+    def complementary(self, alpha: float) -> list[Part]:
+        return [
+            _part(fusion.complementary(one.rows, 1 - one.cosines, one.scores, one.completeness, alpha))
+            for one in self.known
+        ]
+
+    def without_completeness(self) -> list[Part]:
+        """Half nearness and half height."""
+        return [
+            _part(fusion.complementary(one.rows, 1 - one.cosines, one.scores, None, 0.5))
+            for one in self.known
+        ]
+
+    def without_vectors(self) -> list[Part]:
+        """Half height and half completeness: the words of the mixture, alone."""
+        return [
+            _first(one.scores / max(one.scores.max(), 1e-12) + one.completeness, one.rows)
+            for one in self.known
+        ]
+
+    def minmax(self, alpha: float) -> list[Part]:
+        """Each list's scores from its lowest to its highest as 0 to 1; what a list lacks counts as 0."""
+        found = []
+        for one, parts in zip(self.known, self.parts):
+            totals = np.zeros(len(one.rows))
+            for (rows, scores), weight in zip(parts, (alpha, 1 - alpha)):
+                span = np.ptp(scores) if len(scores) else 0.0
+                gains = (scores - scores.min()) / span if span else np.ones(len(scores))
+                totals[np.searchsorted(one.rows, rows)] += weight * gains
+            found.append(_first(totals, one.rows))
+        return found
 
     def theoretical(self, alpha: float) -> list[Part]:
-        return [_part(fusion.theoretical(parts, (-1, 0), (alpha, 1 - alpha))) for parts in self.completed]
+        """From the lowest possible score to the list's highest."""
+        return [
+            _first(
+                alpha * (one.cosines + 1) / (one.cosines.max() + 1)
+                + (1 - alpha) * one.scores / max(one.scores.max(), 1e-12),
+                one.rows,
+            )
+            for one in self.known
+        ]
 
     def diversified(self, found: list[Part], lambda_mult: float) -> list[Part]:
         """Maximal marginal relevance among the best 50; relevance is the fused score, brought to [0, 1]."""
@@ -173,9 +220,14 @@ def bm25s(questions: Set, analysis: Analysis) -> list[Part]:
     return [_first(scores) for scores in found]
 
 
-def _first(scores: Vectors) -> Part:
-    rows = np.lexsort((np.arange(len(scores)), -scores))[:DEPTH]
-    return rows, scores[rows]
+def _first(scores: Vectors, rows: Vectors | None = None) -> Part:
+    """The best of these rows, or of all."""
+    at = np.lexsort((np.arange(len(scores)), -scores))[:DEPTH]
+    return at if rows is None else rows[at], scores[at]
+
+
+def _union(parts: tuple[Part, Part]) -> fusion.Rows:
+    return np.union1d(parts[0][0], parts[1][0])
 
 
 def _part(fused: fusion.Fused) -> Part:
@@ -209,12 +261,16 @@ def compare(questions: Set, model: str) -> dict[str, dict[str, float]]:
         ways[f"text{name}"] = searches.text
         ways[f"bm25s on the same tokens{name}"] = bm25s(questions, analysis)
         ways[f"hybrid, reciprocal ranks{name}"] = searches.reciprocal()
-        ways[f"hybrid, relative, alpha 0.5{name}"] = searches.relative(0.5)
-        ways[f"hybrid, theoretical, alpha 0.5{name}"] = best = searches.theoretical(0.5)
+        ways[f"hybrid, lowest to highest, alpha 0.5{name}"] = searches.minmax(0.5)
+        ways[f"hybrid, theoretical, alpha 0.5{name}"] = searches.theoretical(0.5)
+        ways[f"hybrid, default, alpha 0.5{name}"] = best = searches.complementary(0.5)
         if not name:
-            ways |= {f"hybrid, relative, alpha {a}": searches.relative(a) for a in ALPHAS}
+            ways["default without completeness"] = searches.without_completeness()
+            ways["default without vectors"] = searches.without_vectors()
+            ways |= {f"hybrid, default, alpha {a}": searches.complementary(a) for a in ALPHAS}
+            ways |= {f"hybrid, lowest to highest, alpha {a}": searches.minmax(a) for a in ALPHAS}
             ways |= {f"hybrid, theoretical, alpha {a}": searches.theoretical(a) for a in ALPHAS}
-            ways["hybrid, theoretical, then MMR, lambda 0.7"] = searches.diversified(best, 0.7)
+            ways["hybrid, default, then MMR, lambda 0.7"] = searches.diversified(best, 0.7)
     return {name: measure(questions, found) for name, found in ways.items()}
 
 

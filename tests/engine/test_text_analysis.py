@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from vicinal._text.analysis import Analyser, Analysis, register_analysis, s_stem
 from vicinal._text.snippets import snippets
+from vicinal._text.stop_words import ENGLISH
 from vicinal.errors import InvalidArgumentError
 
 DEFAULT = Analyser()
@@ -51,6 +53,22 @@ def test_default_tokens(text, tokens):
 )
 def test_the_s_stemmer_follows_its_table(word, stem):
     assert s_stem(word) == stem
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_words_of_ascii_are_runs_of_letters_digits_and_underscores(text):
+    assert DEFAULT.words(text) == re.findall(r"\w+", text)
+
+
+@given(st.from_regex(r"[a-c]{0,3}[A-C]{0,2}[a-cS0_]{1,4}|the|The|THE|cats|Cats|CATS", fullmatch=True))
+def test_the_terms_of_a_word_follow_the_rule(word):
+    """Whole and in parts when it has parts; each part stemmed, unless it is a stop word."""
+    in_humps = not word.islower() and not word.isupper()
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+" if in_humps else r"[^\d_]+|\d+", word)
+    whole = [] if parts in ([], [word]) else [word.lower()]
+    kept = parts or [word]
+    terms = whole + [s_stem(part.lower()) for part in kept if part.lower() not in ENGLISH]
+    assert DEFAULT.cut(word) == DEFAULT.terms(word) == tuple(terms)
 
 
 def test_snowball_languages_stem():

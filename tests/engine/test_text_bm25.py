@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vicinal._storage import arrays
-from vicinal._text import bm25, postings, sparse
+from vicinal._text import bm25, postings, sparse, vocabulary
 from vicinal._text.analysis import Analyser, Analysis
 
 PLAIN = Analyser(Analysis(language=None, stemmer=None, split_identifiers=False))
@@ -108,6 +108,24 @@ def test_an_altered_row_loses_its_old_terms():
     assert bm25.search(index, ["dog", "bee"], 5, stats)[0].tolist() == [0, 1]
 
 
+def test_an_index_that_remembers_few_words_ranks_alike(monkeypatch):
+    monkeypatch.setattr(vocabulary, "_REMEMBERED", 3)
+    texts = {row: f"ant bee w{row} w{row % 7} cat" for row in range(1200)}  # more than a batch
+    index = bm25.extend(bm25.empty(), PLAIN, 600, list(texts.items())[:600])
+    index = bm25.extend(index, PLAIN, 1200, list(texts.items())[600:])
+    alive = np.ones(1200, dtype=bool)
+    rows, scores = bm25.search(index, ["w3", "w901"], 5, bm25.statistics(index, alive))
+    expected = reference(texts, alive, ["w3", "w901"], 5)
+    assert list(zip(rows.tolist(), scores.tolist())) == [(row, pytest.approx(s)) for row, s in expected]
+
+
+def test_words_are_cut_by_the_analyser_that_is_given():
+    index = bm25.extend(bm25.empty(), PLAIN, 1, [(0, "ants")])
+    index = bm25.extend(index, Analyser(), 2, [(1, "ants")])
+    stats = bm25.statistics(index, np.ones(2, dtype=bool))
+    assert [bm25.search(index, [term], 5, stats)[0].tolist() for term in ("ants", "ant")] == [[0], [1]]
+
+
 def test_equal_scores_stand_in_order_of_rows():
     index = made(["ant", "ant", "bee", "ant"])
     rows, _ = bm25.search(index, ["ant"], 2, bm25.statistics(index, np.ones(4, dtype=bool)))
@@ -172,3 +190,9 @@ def test_sparse_search_is_the_largest_dot_product(vectors, question, k, data):
     expected = sorted(sharing, key=lambda row: (-dots[row], row))[:k]
     assert rows.tolist() == expected
     assert scores.tolist() == [dots[row] for row in expected]
+    everyone = np.arange(len(vectors))
+    given_rows = sparse.score(index, list(question), list(question.values()), everyone, alive)
+    assert given_rows.tolist() == [dots[row] for row in everyone]
+    weighted = sparse.score(index, list(question), list(question.values()), rows, alive, idf=True)
+    found = dict(zip(*sparse.search(index, list(question), list(question.values()), 9, alive, idf=True)))
+    assert weighted.tolist() == pytest.approx([found[row] for row in rows])

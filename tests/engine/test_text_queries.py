@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vicinal
+from vicinal import SparseVector, _by_field
 from vicinal._index import planner
+from vicinal._storage import records
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.testing import HashEmbeddingFunction, wait_for_index
 
@@ -185,43 +189,123 @@ def test_what_another_process_wrote_is_found_at_once(new_client, tmp_path):
 
 # --- checkpoints -----------------------------------------------------------------------------------
 
+KEPT = ["words", "sparse", "signatures"]
+
 
 @pytest.fixture
 def indexed(monkeypatch, tmp_path):
-    """A closed collection whose words and signatures have checkpoints, and what it answers."""
+    """A closed collection whose words, sparse vectors and signatures have checkpoints, and its answers."""
     monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1000)
     path = tmp_path / "data"
     rng = np.random.default_rng(1)
     documents = [" ".join(rng.choice(WORDS, 4)) + f" n{i:03}n" for i in range(300)]
+    metadatas = [metadata(text) for text in documents]
     with vicinal.PersistentClient(path) as client:
         things = client.create_collection("things", embedding_function=None)
         vectors = rng.normal(size=(300, 8))
-        things.add(["r0"], vectors[:1], documents=documents[:1])
+        things.add(["r0"], vectors[:1], metadatas[:1], documents[:1])
         answers(things)  # from here on the indexes are kept up in the background
-        things.add([f"r{i}" for i in range(1, 300)], vectors[1:], documents=documents[1:])
+        things.add([f"r{i}" for i in range(1, 300)], vectors[1:], metadatas[1:], documents[1:])
         wait_for_index(things)
         expected = answers(things)
     assert all(expected)
     return path, expected
 
 
+def metadata(text: str) -> dict[str, Any]:
+    """Words for the title, and a sparse vector of how often each animal occurs."""
+    counts = [float(text.split().count(word)) for word in WORDS]
+    return {"title": text, "body": text[:7], "s": SparseVector(range(len(WORDS)), counts)}
+
+
 def answers(things: vicinal.Collection) -> list[list[str]]:
     patterns = [{"$contains": "t n12"}, {"$regex": r"n1.5n"}]
-    words = things.query(query_texts="ants n123n bees", mode="text", n_results=7)["ids"][0]
-    return [words, *(things.get(where_document=pattern)["ids"] for pattern in patterns)]
+    asked = {"query_texts": "ants n123n bees", "mode": "text", "n_results": 7}
+    words = [things.query(**asked, text_key=key)["ids"][0] for key in (None, "title", "body")]
+    product = things.query(query_sparse=SparseVector([0, 2], [1.0, 2.0]), mode="sparse", sparse_key="s")
+    found = [things.get(where_document=pattern)["ids"] for pattern in patterns]
+    return [*words, product["ids"][0], *found]
 
 
 def checkpoints(path: Path, name: str) -> list[Path]:
     return [file for file in path.rglob(f"{name}*") if file.is_file()]
 
 
-@pytest.mark.parametrize("name", ["words", "signatures"])
-def test_both_indexes_are_kept_on_disk(indexed, name):
+@pytest.fixture
+def read(monkeypatch):
+    """The rows that were read to make or to extend an index, with its field."""
+    rows: list[tuple[str, int]] = []
+    values = _by_field._values
+
+    def recording(tx, field, *which):
+        for row, value in values(tx, field, *which):
+            rows.append((field, row))
+            yield row, value
+
+    monkeypatch.setattr(_by_field, "_values", recording)
+    return rows
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_every_index_is_kept_on_disk(indexed, name):
     assert checkpoints(indexed[0], name)
 
 
+def test_a_kept_index_is_not_made_again(indexed, read):
+    path, expected = indexed
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        assert answers(things) == expected
+        assert read == []
+        things.add(["new"], [[0.0] * 8], [metadata("ant")], ["ant"])
+        answers(things)
+        assert set(read) == {("#document", 300), ("title", 300), ("body", 300), ("s", 300)}
+
+
+def test_a_field_that_is_asked_for_later_is_kept_beside_the_others(indexed, read):
+    path, expected = indexed
+    asked = {"query_texts": "eel", "mode": "text", "text_key": "late", "n_results": 50}
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        things.update(["r5", "r7"], metadatas=[{"late": "eels"}, {"late": "an eel"}])
+        found = things.query(**asked)["ids"]
+        things.add(["new"], [[0.0] * 8])  # the background looks at what was written
+        wait_for_index(things)
+    read.clear()
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        assert (things.query(**asked)["ids"], found) == ([["r5", "r7"]], [["r5", "r7"]])
+        assert answers(things) == expected
+    assert {row for _, row in read} <= {5, 7, 300}  # what the others, nobody having asked, had not seen
+    assert "late" not in {field for field, _ in read}
+
+
+def test_a_checkpoint_of_another_analysis_is_not_believed(indexed):
+    path, expected = indexed
+    [manifest] = [file for file in checkpoints(path, "words") if file.name == "words.json"]
+    entry = json.loads(manifest.read_text())
+    entry["covers"]["analysis"]["stemmer"] = None
+    del entry["seal"]
+    entry["seal"] = zlib.crc32(json.dumps(entry, sort_keys=True).encode())
+    manifest.write_text(json.dumps(entry))
+    with vicinal.PersistentClient(path) as client:
+        assert answers(client.get_collection("things")) == expected
+
+
+def test_a_checkpoint_without_a_list_of_fields_is_not_believed(indexed):
+    path, expected = indexed
+    for name in KEPT:
+        [manifest] = [file for file in checkpoints(path, name) if file.name == f"{name}.json"]
+        entry = json.loads(manifest.read_text())
+        del entry["covers"]["fields"], entry["seal"]
+        entry["seal"] = zlib.crc32(json.dumps(entry, sort_keys=True).encode())
+        manifest.write_text(json.dumps(entry))
+    with vicinal.PersistentClient(path) as client:
+        assert answers(client.get_collection("things")) == expected
+
+
 @pytest.mark.parametrize("damage", ["none", "zeroed", "short", "gone", "manifest"])
-@pytest.mark.parametrize("name", ["words", "signatures"])
+@pytest.mark.parametrize("name", KEPT)
 def test_a_damaged_checkpoint_changes_no_answer(indexed, name, damage):
     path, expected = indexed
     for file in checkpoints(path, name):
@@ -242,12 +326,15 @@ def test_a_stale_checkpoint_changes_no_answer(indexed, tmp_path):
     with vicinal.PersistentClient(path) as client:
         things = client.get_collection("things")
         things.update(
-            ["r3"], things.get(["r3"], include=["embeddings"])["embeddings"], documents=["ant n123n"]
+            ["r3"],
+            things.get(["r3"], include=["embeddings"])["embeddings"],
+            [metadata("cat cat n123n")],
+            ["ant n123n"],
         )
-        things.add(["new"], [[0.0] * 8], documents=["n125n ant n129n"])
+        things.add(["new"], [[0.0] * 8], [metadata("cat cat cat n123n")], ["n125n ant n129n"])
         things.delete(["r123"])
         expected = answers(things)
-    for name in ("words", "signatures"):
+    for name in KEPT:
         for file in checkpoints(path, name):
             file.unlink()
         for file in checkpoints(tmp_path / "old", name):
@@ -288,9 +375,20 @@ def similarities(space: str, query: list[float]) -> dict[str, float]:
     return dict(zip(IDS, values.tolist()))
 
 
-def theoretical(scores: dict[str, float], lowest: float) -> dict[str, float]:
-    most = max(scores.values()) - lowest
-    return {id: (score - lowest) / most for id, score in scores.items()}
+def nearness(space: str, query: list[float]) -> dict[str, float]:
+    """1 / (1 + (distance / mean distance)²); inner products count from the largest that lengths allow."""
+    near = similarities(space, query)
+    most = 1.0 if space == "cosine" else np.linalg.norm(VECTORS, axis=1).max() * np.linalg.norm(query)
+    away = {id: 1 / value - 1 if space == "l2" else most - value for id, value in near.items()}
+    mean = sum(away.values()) / len(away)
+    return {id: 1 / (1 + (distance / mean) ** 2) for id, distance in away.items()}
+
+
+def completeness(words: set[str]) -> float:
+    """Of the question "bee ant", among five documents of which two say bee and three say ant."""
+    bee, ant = np.log(1 + 3.5 / 2.5), np.log(1 + 2.5 / 3.5)
+    share = (bee * ("bee" in words) + ant * ("ant" in words)) / (bee + ant)
+    return float(share / (1 + 2 * (1 - share)))
 
 
 def ask(collection: vicinal.Collection, **how: Any) -> Any:
@@ -301,15 +399,15 @@ def ask(collection: vicinal.Collection, **how: Any) -> Any:
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0, None])
 def test_relative_scores_are_added(mixed, alpha):
     space = mixed.configuration_json["hnsw"]["space"]
-    near, said = (
-        similarities(space, [1.0, 0.5]),
-        dict.fromkeys(IDS, 0.0) | bm25(dict(zip(IDS, DOCUMENTS)), "bee ant"),
-    )
-    lowest = {"l2": 0.0, "cosine": -1.0, "ip": min(0.0, *near.values())}[space]
-    near, said = theoretical(near, lowest), theoretical(said, 0.0)
-    weight = 0.5 if alpha is None else alpha
+    near = nearness(space, [1.0, 0.5])
+    said = dict.fromkeys(IDS, 0.0) | bm25(dict(zip(IDS, DOCUMENTS)), "bee ant")
+    best = max(said.values())
+    a = 0.5 if alpha is None else alpha
     found = ask(mixed, alpha=alpha)
-    expected = {id: weight * near[id] + (1 - weight) * said[id] for id in IDS}
+    expected = {
+        id: a * near[id] + (1 - a) * ((1 - a) * said[id] / best + a * completeness(set(text.split())))
+        for id, text in zip(IDS, DOCUMENTS)
+    }
     assert dict(zip(found["ids"][0], found["scores"][0])) == pytest.approx(expected)
     assert found["scores"][0] == sorted(found["scores"][0], reverse=True)
 
@@ -363,9 +461,9 @@ def test_words_that_nobody_has_decide_nothing(mixed):
 
 
 def test_lambda_1_is_no_diversity_and_less_is_some(mixed):
-    plain = ask(mixed, n_results=3)["ids"]
-    assert ask(mixed, n_results=3, lambda_mult=1.0)["ids"] == plain
-    diverse = ask(mixed, n_results=3, lambda_mult=0.0)["ids"][0]
+    plain = ask(mixed, n_results=4)["ids"]
+    assert ask(mixed, n_results=4, lambda_mult=1.0)["ids"] == plain
+    diverse = ask(mixed, n_results=4, lambda_mult=0.0)["ids"][0]
     assert diverse[0] == plain[0][0]
     assert diverse != plain[0]
 
@@ -401,6 +499,25 @@ def test_snippets_show_the_matching_words(client):
     assert snippet.text == text[snippet.start : snippet.end]
     assert {text[start:end].lower() for start, end in snippet.highlights} == {"queen", "ants"}
     assert len(made.query(query_texts="ants", mode="text", snippets=True)["snippets"][0][0]) <= 3
+
+
+@pytest.mark.parametrize("include", [[], ["documents"], ["metadatas", "distances"]])
+def test_snippets_read_each_document_once(client, monkeypatch, include):
+    made = client.create_collection("things", embedding_function=None)
+    made.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["red ant", None])
+    expected = made.query(query_texts="ants", mode="text", snippets=1)["snippets"]
+    reads, fetch = [], records.fetch
+
+    def recording(tx, rows, columns):
+        reads.append(columns)
+        return fetch(tx, rows, columns)
+
+    monkeypatch.setattr(records, "fetch", recording)
+    found = made.query(query_texts="ants", mode="text", snippets=1, include=include)
+    assert found["snippets"] == expected
+    assert [snippet.text for snippet in expected[0][0]] == ["red ant"]
+    assert sum("document" in columns for columns in reads) == 1
+    assert found["documents"] == ([["red ant"]] if "documents" in include else None)
 
 
 @pytest.mark.parametrize("mode", ["text", "hybrid"])
@@ -448,7 +565,7 @@ def test_a_read_only_client_searches_words_too(tmp_path):
 
 
 INVALID = [
-    ({"mode": "fuzzy"}, ValueError, 'expected "dense", "text" or "hybrid"'),
+    ({"mode": "fuzzy"}, ValueError, 'expected "dense", "text", "sparse" or "hybrid"'),
     ({"mode": "text", "fusion": "sum"}, ValueError, 'fusion: expected "relative" or "rrf"'),
     ({"mode": "hybrid", "alpha": 1.5}, ValueError, "alpha: expected a number from 0 to 1"),
     ({"mode": "hybrid", "alpha": "0.5"}, TypeError, "alpha"),

@@ -47,7 +47,7 @@ async def test_a_retriever_mixes_by_alpha(film_index, sources, alpha):
     retriever = film_index.as_retriever(vector_store_query_mode="hybrid", alpha=alpha, **limits)
     found = retriever.retrieve(DESERT)
     assert sources(found)[0] == "dune"
-    assert found[0].score == pytest.approx(1.0)
+    assert 0 < found[0].score <= 1
     assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
     assert sources(await retriever.aretrieve(DESERT)) == sources(found)
 

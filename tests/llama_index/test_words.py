@@ -60,12 +60,24 @@ def cosines() -> dict[int, float]:
     return {int(i): float(values[i]) for i in np.argsort(-values)}
 
 
+def completeness(i: int) -> float:
+    """s / (1 + 2 (1 − s)), where s is the part of the idf of the two words asked for that is the node's."""
+    having = {word: sum(word in text.split() for text in TEXTS) for word in ASKED.split()}
+    idf = {word: np.log(1 + (COUNT - n + 0.5) / (n + 0.5)) for word, n in having.items()}
+    share = sum(idf[word] for word in idf if word in TEXTS[i].split()) / sum(idf.values())
+    return float(share / (1 + 2 * (1 - share)))
+
+
 def mixture(store, alpha: float, among: set[int]) -> dict[str, float]:
-    """alpha · (cosine + 1) / (highest + 1) + (1 − alpha) · BM25 / highest, best first."""
-    near, words = cosines(), said(store)
-    nearest = max(near[i] + 1 for i in among)
-    most = max(words.get(i, 0) for i in among)
-    scores = {i: alpha * (near[i] + 1) / nearest + (1 - alpha) * words.get(i, 0) / most for i in among}
+    """alpha · nearness + (1 − alpha) · ((1 − alpha) · BM25 / highest + alpha · completeness), best first."""
+    away, words = {i: 1 - cosine for i, cosine in cosines().items() if i in among}, said(store)
+    mean = sum(away.values()) / len(away)
+    most = max(words.get(i, 0) for i in among) or 1
+    scores = {
+        i: alpha / (1 + (away[i] / mean) ** 2)
+        + (1 - alpha) * ((1 - alpha) * words.get(i, 0) / most + alpha * completeness(i))
+        for i in among
+    }
     return {str(i): scores[i] for i in sorted(scores, key=lambda i: (-scores[i], i))}
 
 
@@ -196,12 +208,13 @@ def test_reciprocal_ranks_can_be_asked_for(full):
 
 
 def varied(scores: dict[str, float], threshold: float, k: int) -> list[str]:
-    """Maximal marginal relevance: score against cosine to what is picked."""
+    """Maximal marginal relevance: score, as a part of the best, against cosine to what is picked."""
+    best = max(scores.values())
     unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
     left, picked = list(scores), []
     while left and len(picked) < k:
         overlap = [max((unit[int(a)] @ unit[int(b)] for b in picked), default=0) for a in left]
-        gains = [threshold * scores[a] - (1 - threshold) * o for a, o in zip(left, overlap)]
+        gains = [threshold * scores[a] / best - (1 - threshold) * o for a, o in zip(left, overlap)]
         picked.append(left.pop(int(np.argmax(gains)) if picked else 0))
     return picked
 

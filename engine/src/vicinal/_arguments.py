@@ -14,14 +14,15 @@ import numpy as np
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._filter import Node
-from vicinal._inputs import Inputs, checked_sparse
+from vicinal._inputs import Inputs
+from vicinal._questions import Words, sparse_queries
+from vicinal._questions import ranking as ranking_of
 from vicinal._schema import check_filter
 from vicinal.config import parse_changes
 from vicinal.embedding.images import image_column
-from vicinal.embedding.sparse import build_sparse
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.search import K, Knn, Search, resolved
-from vicinal.types import SparseVector
+from vicinal.types import SparseVector, Vectors
 
 Selection = tuple["tuple[str, ...] | None", "Node | None"]
 """(ids, filter), None for either that was not given."""
@@ -126,45 +127,61 @@ def search(
     fields: frozenset[str],
     *,
     near: tuple[Any, Any, Any],
-    words: tuple[Any, Any, Any, Any, Any],
+    words: Words,
     reranks: bool,
 ) -> tuple[r.Search, tuple[str, ...]]:
     """A query, and its texts when it has any.
 
-    `given` are embeddings, texts, images and URIs; `near` is max_distance, lambda_mult and fetch_k; `words`
-    are mode, alpha, fusion, text_key and snippets.
+    `given` are embeddings, texts, images and URIs; `near` is max_distance, lambda_mult and fetch_k.
     """
     max_distance, lambda_mult, fetch_k = near
-    mode, alpha, fusion, text_key, snippets = words
     k = check.n_results(n_results)
     most = None if max_distance is None else check.distance(max_distance, "max_distance")
-    ranking = check.ranking(mode, given[1], alpha, fusion, text_key, fetch_k, k)
-    deeper = None if ranking is not None or reranks else fetch_k
-    mmr = check.mmr(lambda_mult, deeper, k)
+    texts = None if given[1] is None else check.texts(given[1], "query_texts")
+    ranking = ranking_of(info, inputs, words, texts, fetch_k, k)
+    mmr = check.mmr(lambda_mult, None if ranking is not None or reranks else fetch_k, k)
     if reranks:
-        if given[1] is None:
+        if texts is None:
             raise InvalidArgumentError("rerank: give query_texts, for a reranker reads the question")
         if mmr is not None:
             raise InvalidArgumentError("rerank and lambda_mult both decide the order: give one of them")
         k = max(k, max(20, 4 * k) if fetch_k is None else check.count(fetch_k, "fetch_k", 1))
         fields = fields | {"documents"}
-    texts = check.texts(given[1], "query_texts") if given[1] is not None else ()
-    if ranking is not None and ranking.mode == "text":
+    if ranking is not None and ranking.mode != "hybrid":
         if most is not None:
-            raise InvalidArgumentError('max_distance: mode="text" measures no distance')
-        vectors = np.empty((len(texts), 0), dtype=np.float32)
+            raise InvalidArgumentError(f'max_distance: mode="{ranking.mode}" measures no distance')
+        vectors = np.empty((len(ranking.questions), 0), dtype=np.float32)
         fields = fields - {"distances"}
     else:
-        vectors = inputs.of_query(*given)
-    if (ranking is not None or reranks) and len(texts) != len(vectors):
-        raise InvalidArgumentError(
-            f"Unequal lengths: {len(vectors)} query_embeddings and {len(texts)} query_texts; both say the "
-            "same questions"
-        )
+        vectors = inputs.of_query(given[0], texts, *given[2:])
+        _check_lengths(vectors, texts, ranking, reranks=reranks)
+    shown = _shown(words.snippets, ranking)
+    return r.Search(info.id, vectors, k, *selected, fields, mmr, most, ranking, shown), texts or ()
+
+
+def _check_lengths(
+    vectors: Vectors, texts: tuple[str, ...] | None, ranking: r.Ranking | None, *, reranks: bool
+) -> None:
+    """Vectors and what else asks the same questions are equally many."""
+    others = {}
+    if ranking is not None:
+        others["query_texts" if ranking.sparse is None else "query_sparse"] = ranking.questions
+    if reranks:
+        others["query_texts"] = texts or ()
+    for name, questions in others.items():
+        if len(questions) != len(vectors):
+            raise InvalidArgumentError(
+                f"Unequal lengths: {len(vectors)} query_embeddings and {len(questions)} {name}; both say "
+                "the same questions"
+            )
+
+
+def _shown(snippets: Any, ranking: r.Ranking | None) -> int:
+    """How many fragments of each document are wanted."""
     shown = 3 if snippets is True else 0 if snippets is False else check.count(snippets, "snippets", 0)
-    if shown and ranking is None:
+    if shown and (ranking is None or ranking.sparse is not None):
         raise InvalidArgumentError('snippets show words that were searched: use mode="text" or "hybrid"')
-    return r.Search(info.id, vectors, k, *selected, fields, mmr, most, ranking, shown), tuple(texts)
+    return shown
 
 
 _COLUMNS = {K.ID.name: None, K.DOCUMENT.name: "documents", K.EMBEDDING.name: "embeddings", K.SCORE.name: None}
@@ -214,25 +231,10 @@ def _query_of(info: r.CollectionInfo, inputs: Inputs, knn: Knn) -> Knn:
             f"Knn: {knn.key} cannot be searched; #embedding, #document and metadata keys can"
         )
     if isinstance(knn.query, str):
-        return replace(knn, query=_sparse_query(info, inputs, knn.key, knn.query))
+        return replace(knn, query=sparse_queries(info, inputs, knn.key, (knn.query,))[0])
     if not isinstance(knn.query, SparseVector):
         raise InvalidArgumentError(
             f"Knn: metadata key {knn.key!r} can hold sparse vectors, and the query is a dense one; give a "
             "SparseVector, or search #embedding"
         )
     return knn
-
-
-def _sparse_query(info: r.CollectionInfo, inputs: Inputs, key: str, text: str) -> SparseVector:
-    """A text, by the function that the schema has for a key."""
-    indexes = ((info.configuration.index_schema or {}).get("keys") or {}).get(key) or {}
-    index = (indexes.get("sparse_vector") or {}).get("sparse_vector_index") or {}
-    function = inputs.sparse.get(key) or build_sparse((index.get("config") or {}).get("embedding_function"))
-    if function is None:
-        raise InvalidArgumentError(
-            f"Cannot embed string query for key '{key}': the collection's schema has no sparse embedding "
-            "function for it. Give a SparseVector, or create the collection with "
-            "SparseVectorIndexConfig(embedding_function=…) on this key"
-        )
-    inputs.sparse[key] = function
-    return checked_sparse(function, function.embed_query([text]), 1)[0]

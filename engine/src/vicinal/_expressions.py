@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal import _request as r
+from vicinal._by_field import DOCUMENT
 from vicinal._expiry import allowed
 from vicinal._index import planner
 from vicinal._index.view import Mask, Rows
 from vicinal._live import Snapshot
 from vicinal._order import columns_of, ranks_of
+from vicinal._ranking import sparse_part
 from vicinal._search import check_dimension, fetch
-from vicinal._text import bm25, sparse
-from vicinal._words import DOCUMENT
+from vicinal._text import bm25
 from vicinal.search import (
     Abs,
     Div,
@@ -170,23 +171,13 @@ def _found(snapshot: Snapshot, knn: Knn, mask: Mask | None) -> tuple[Rows, Score
         rows, likeness = bm25.search(words.index, terms, knn.limit, words.statistics, mask)
         return rows, 1.0 - likeness
     if isinstance(knn.query, SparseVector):
-        index = live.words.sparse(snapshot.tx, view, knn.key)
-        idf = _has_idf(live.info, knn.key)
-        query = knn.query.indices, knn.query.values
-        rows, likeness = sparse.search(index, *query, knn.limit, view.alive, mask, idf)
+        rows, likeness = sparse_part(snapshot, knn.key, knn.query, knn.limit, mask)
         return rows, 1.0 - likeness
     check_dimension(live.info.name, view.vectors.shape[1], len(knn.query), item=None)
     [(rows, distances)], _ = planner.search(
         view, live.graph_of(view), live.codes_of(view), live.hnsw, knn.query[np.newaxis], knn.limit, mask
     )
     return rows, distances
-
-
-def _has_idf(info: r.CollectionInfo, key: str) -> bool:
-    """Whether the schema says that the sparse vectors of a key are BM25's, without their idf."""
-    keys = (info.configuration.index_schema or {}).get("keys", {})
-    index = ((keys.get(key) or {}).get("sparse_vector") or {}).get("sparse_vector_index") or {}
-    return bool((index.get("config") or {}).get("bm25"))
 
 
 # --- groups --------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
-"""How do words rank, alone or together with vectors?
+"""How do words and sparse vectors rank, alone or together with embeddings?
 
-Each part ranks the allowed rows its own way: dense by similarity, text by BM25. A mixture takes the best of
-both, completes each part with the rows that only the other has found, and fuses them: by scores relative to
-what a part could give (TM2C2), or by reciprocal ranks (`_rank/fusion.py`; measured in docs/quality.md).
+Each part ranks the allowed rows its own way: dense by similarity, text by BM25, sparse by the dot product
+with the sparse vectors of a metadata key. A mixture takes the best of both, completes each part with the rows
+that only the other has found, and fuses them: by nearness, scores and how completely a row says the question,
+or by reciprocal ranks (`_rank/fusion.py`; docs/quality.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,11 +21,14 @@ from vicinal._index.view import Mask, Rows
 from vicinal._live import Snapshot
 from vicinal._rank import fusion, mmr
 from vicinal._rank.fusion import Part, Scores
-from vicinal._text import bm25
+from vicinal._schema import sparse_keys
+from vicinal._text import bm25, sparse
 from vicinal._words import Words
-from vicinal.types import Space, Vector
+from vicinal.types import Space, SparseVector, Vector, Vectors
 
 Contributions = NDArray[np.float64]
+_Judged = tuple[Scores, Scores | None]
+"""Of given rows: the scores, and of words how completely each row says the question."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Ranked:
     rows: Rows
     scores: Scores
     parts: Contributions
-    """Shape (rows, parts): dense and text for a mixture, text alone otherwise."""
+    """Shape (rows, parts): of a mixture the dense part and the other one, otherwise that alone."""
     strategy: str
     matches: int
 
@@ -46,23 +51,34 @@ def ranked(
     snapshot: Snapshot, request: r.Search, ranking: r.Ranking, number: int, mask: Mask | None
 ) -> Ranked:
     """The best k rows for one of the request's queries."""
-    words = snapshot.live.words.words(snapshot.tx, snapshot.view, ranking.field)
-    terms = words.analyser.tokens(ranking.texts[number])
     deep = max(request.k, ranking.fetch_k)
-    said = text_part(words, terms, deep, mask)
-    if ranking.mode == "text":
-        matches = snapshot.view.records if mask is None else int(np.count_nonzero(snapshot.view.alive & mask))
-        found = Ranked(*said, said[1][:, np.newaxis], "words", matches)
+    judge: Callable[[Rows], _Judged]
+    if ranking.sparse is None:
+        words = snapshot.live.words.words(snapshot.tx, snapshot.view, ranking.field)
+        terms = words.analyser.tokens(ranking.texts[number])
+        said = text_part(words, terms, deep, mask)
+        judge = partial(_judged_words, words, terms)
     else:
-        found = _mixed(snapshot, request, ranking, request.embeddings[number], said, words, terms, mask)
+        query = ranking.sparse[number]
+        said = sparse_part(snapshot, ranking.field, query, deep, mask)
+        judge = partial(_judged_sparse, snapshot, ranking.field, query)
+    if ranking.mode != "hybrid":
+        matches = snapshot.view.records if mask is None else int(np.count_nonzero(snapshot.view.alive & mask))
+        found = Ranked(*said, said[1][:, np.newaxis], _name(ranking), matches)
+    else:
+        found = _mixed(snapshot, request, ranking, request.embeddings[number], said, judge, mask)
     if request.mmr is not None:
         vectors = snapshot.view.vectors[found.rows]
         space = snapshot.live.hnsw.space
-        # On the scale of a similarity, which reciprocal ranks and BM25's sums are not.
-        relevance = found.scores / max(float(found.scores.max(initial=0.0)), 1e-12)
+        # On the scale of a similarity, which reciprocal ranks, BM25's sums and dot products are not.
+        relevance = found.scores / max(float(np.abs(found.scores).max(initial=0.0)), 1e-12)
         picked = mmr.select_by(space, relevance, vectors, request.k, request.mmr.lambda_mult)
         return found.at(np.array(picked, dtype=np.int64))
     return found.at(np.arange(min(request.k, len(found.rows))))
+
+
+def _name(ranking: r.Ranking) -> str:
+    return "words" if ranking.sparse is None else "sparse vectors"
 
 
 def text_part(words: Words, terms: list[str], k: int, mask: Mask | None) -> Part:
@@ -70,18 +86,37 @@ def text_part(words: Words, terms: list[str], k: int, mask: Mask | None) -> Part
     return bm25.search(words.index, terms, k, words.statistics, mask)
 
 
+def _judged_words(words: Words, terms: list[str], rows: Rows) -> _Judged:
+    return bm25.judged(words.index, terms, rows, words.statistics)
+
+
+def sparse_part(snapshot: Snapshot, key: str, query: SparseVector, k: int, mask: Mask | None) -> Part:
+    """The k rows with the largest dot product, of those that share a component with the query."""
+    view = snapshot.view
+    index = snapshot.live.words.sparse(snapshot.tx, view, key)
+    return sparse.search(index, query.indices, query.values, k, view.alive, mask, _has_idf(snapshot, key))
+
+
+def _judged_sparse(snapshot: Snapshot, key: str, query: SparseVector, rows: Rows) -> _Judged:
+    view = snapshot.view
+    index = snapshot.live.words.sparse(snapshot.tx, view, key)
+    scores = sparse.score(index, query.indices, query.values, rows, view.alive, _has_idf(snapshot, key))
+    return scores, None
+
+
+def _has_idf(snapshot: Snapshot, key: str) -> bool:
+    """Whether the schema says that the sparse vectors of a key are BM25's, without their idf."""
+    config = sparse_keys(snapshot.live.info.configuration.index_schema).get(key) or {}
+    return bool(config.get("bm25"))
+
+
 def dense_part(snapshot: Snapshot, query: Vector, k: int, mask: Mask | None) -> tuple[Part, planner.Plan]:
-    """The k most similar rows."""
+    """The k nearest rows. Their scores are similarities: distances with the sign reversed."""
     live, view = snapshot.live, snapshot.view
     [(rows, distances)], plan = planner.search(
         view, live.graph_of(view), live.codes_of(view), live.hnsw, query[np.newaxis], k, mask
     )
-    return (rows, similarity(live.hnsw.space, distances)), plan
-
-
-def similarity(space: Space, distances: Scores) -> Scores:
-    """Larger is nearer: the cosine, the dot product, or 1 / (1 + squared distance)."""
-    return 1.0 / (1.0 + distances) if space == "l2" else 1.0 - distances
+    return (rows, -distances), plan
 
 
 def _mixed(
@@ -90,38 +125,30 @@ def _mixed(
     ranking: r.Ranking,
     query: Vector,
     said: Part,
-    words: Words,
-    terms: list[str],
+    judge: Callable[[Rows], _Judged],
     mask: Mask | None,
 ) -> Ranked:
     space = snapshot.live.hnsw.space
     near, plan = dense_part(snapshot, query, max(request.k, ranking.fetch_k), mask)
-    # Words that nobody has decide nothing; without this, all rows would share their part alike.
-    weights = (ranking.alpha, 1.0 - ranking.alpha if len(said[0]) else 0.0)
     if ranking.fusion == "rrf":
-        fused = fusion.reciprocal([near, said], weights)
+        fused = fusion.reciprocal([near, said], (ranking.alpha, 1.0 - ranking.alpha))
     else:
-        parts = fusion.completed(
-            [near, said],
-            [
-                lambda rows: similarity(space, exact.measure(snapshot.view.vectors, space, query, rows)),
-                partial(_scores, words, terms),
-            ],
-        )
-        fused = fusion.theoretical(parts, [_lowest(space, parts[0][1]), 0.0], weights)
-    found = Ranked(fused.rows, fused.scores, fused.contributions, f"{plan.strategy} + words", plan.matches)
+        vectors, rows = snapshot.view.vectors, np.union1d(near[0], said[0])
+        nearness = fusion.completed(near, rows, lambda rows: -exact.measure(vectors, space, query, rows))
+        distances = _from_zero(space, query, vectors, rows, -nearness)
+        fused = fusion.complementary(rows, distances, *judge(rows), ranking.alpha)
+    strategy = f"{plan.strategy} + {_name(ranking)}"
+    found = Ranked(fused.rows, fused.scores, fused.contributions, strategy, plan.matches)
     if request.max_distance is None:
         return found
     distances = exact.measure(snapshot.view.vectors, space, query, found.rows)
     return found.at(np.flatnonzero(distances <= request.max_distance))
 
 
-def _scores(words: Words, terms: list[str], rows: Rows) -> Scores:
-    return bm25.score(words.index, terms, rows, words.statistics)
-
-
-def _lowest(space: Space, scores: Scores) -> float:
-    """The least similarity that there can be; of a dot product, the least that was found."""
+def _from_zero(space: Space, query: Vector, vectors: Vectors, rows: Rows, distances: Scores) -> Scores:
+    """Distances from 0 up. An inner product counts from the largest that these rows' lengths allow."""
     if space == "ip":
-        return float(scores.min(initial=0.0))
-    return -1.0 if space == "cosine" else 0.0
+        lengths = np.linalg.norm(vectors[rows].astype(np.float64), axis=1)
+        most = lengths.max(initial=0.0) * np.linalg.norm(query.astype(np.float64))
+        distances = distances + (most - 1.0)
+    return np.maximum(distances, 0.0)

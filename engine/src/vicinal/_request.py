@@ -17,7 +17,7 @@ from vicinal._filter import Node
 from vicinal.config import CollectionConfiguration, ConfigurationChanges
 from vicinal.search import GroupBy
 from vicinal.search import Rank as Expression
-from vicinal.types import Facet, Snippet, Vectors
+from vicinal.types import Facet, Snippet, SparseVector, Vectors
 
 Mode = Literal["add", "upsert", "update"]
 
@@ -239,17 +239,24 @@ class Mmr:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Words, alone or mixed with vectors. One text per query."""
+    """The words or sparse vectors of one field, alone or mixed with the embeddings. One text per query."""
 
-    mode: Literal["text", "hybrid"]
+    mode: Literal["text", "sparse", "hybrid"]
     texts: tuple[str, ...]
     field: str
-    """`#document`, or the metadata key whose strings are searched."""
+    """`#document`, or the metadata key whose strings or sparse vectors are searched."""
     alpha: float
-    """Weight of the dense part, between 0 and 1; the text part has the rest."""
+    """Weight of the dense part, between 0 and 1; the other part has the rest."""
     fusion: Literal["relative", "rrf"]
     fetch_k: int
     """How many rows each part ranks."""
+    sparse: tuple[SparseVector, ...] | None = None
+    """One per query: the field's sparse vectors are searched. None: the words of its texts are."""
+
+    @property
+    def questions(self) -> tuple[str, ...] | tuple[SparseVector, ...]:
+        """What is asked of the field, one per query."""
+        return self.texts if self.sparse is None else self.sparse
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def answer(snapshot: Snapshot, request: r.Search) -> r.Answer:
         empty = (none,) * len(request.embeddings)
         nothing = r.Explanation("nothing to search", view.rows, 0, max_distance=request.max_distance)
         return r.Answer(empty, nothing)
-    if request.ranking is None or request.ranking.mode != "text":
+    if request.ranking is None or request.ranking.mode == "hybrid":
         given = request.embeddings.shape[1]
         check_dimension(snapshot.live.info.name, view.vectors.shape[1], given, item=None)
     mask = allowed(snapshot, request.ids, request.where)
@@ -54,13 +54,15 @@ def _by_words(snapshot: Snapshot, request: r.Search, ranking: r.Ranking, mask: A
         found = ranked(snapshot, request, ranking, number, mask)
         rows, scores, shares = found.rows, found.scores, found.parts
         distances = None
-        if ranking.mode == "hybrid":
+        if "distances" in request.fields:
             distances = exact.measure(snapshot.view.vectors, snapshot.live.hnsw.space, query, rows)
-        fetched = fetch(snapshot, rows, request.fields, distances)
-        parts.append(
-            replace(fetched, scores=scores.tolist(), snippets=_snippets(snapshot, request, rows, number))
-        )
-        names = ("dense", "text") if ranking.mode == "hybrid" else ("text",)
+        wanted = request.fields | {"documents"} if request.snippets else request.fields
+        fetched = fetch(snapshot, rows, wanted, distances)
+        shown = _snippets(snapshot, request, ranking, fetched.documents or [], number)
+        documents = fetched.documents if "documents" in request.fields else None
+        parts.append(replace(fetched, documents=documents, scores=scores.tolist(), snippets=shown))
+        part = "text" if ranking.sparse is None else "sparse"
+        names = ("dense", part) if ranking.mode == "hybrid" else (part,)
         given.append(tuple(dict(zip(names, share)) for share in shares.tolist()))
     explanation = r.Explanation(
         found.strategy,
@@ -72,14 +74,15 @@ def _by_words(snapshot: Snapshot, request: r.Search, ranking: r.Ranking, mask: A
     return r.Answer(tuple(parts), explanation)
 
 
-def _snippets(snapshot: Snapshot, request: r.Search, rows: Rows, number: int) -> list[list[Snippet]] | None:
+def _snippets(
+    snapshot: Snapshot, request: r.Search, ranking: r.Ranking, documents: list[str | None], number: int
+) -> list[list[Snippet]] | None:
     """The fragments of each document that speak of the query's words."""
-    if request.ranking is None or not request.snippets:
+    if not request.snippets:
         return None
     analyser = snapshot.live.words.analyser()
-    terms = analyser.tokens(request.ranking.texts[number])
-    documents = records.fetch(snapshot.tx, rows.tolist(), "document")
-    return [snippets(analyser, documents[row][1] or "", terms, request.snippets) for row in rows.tolist()]
+    terms = analyser.tokens(ranking.texts[number])
+    return [snippets(analyser, document or "", terms, request.snippets) for document in documents]
 
 
 def _nearest(snapshot: Snapshot, request: r.Search, mask: Any) -> tuple[list[tuple[Rows, Any]], planner.Plan]:

@@ -22,7 +22,7 @@ import numpy as np
 from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
 from vicinal._filter.values import canonical, scalar
-from vicinal._request import Mmr, OrderBy, Ranking
+from vicinal._request import Mmr, OrderBy
 from vicinal.config import ExpiryConfiguration
 from vicinal.errors import (
     ArgumentTypeError,
@@ -415,30 +415,6 @@ def mmr(lambda_mult: Any, fetch_k: Any, k: int) -> Mmr | None:
         return None
     fetched = max(20, 4 * k) if fetch_k is None else count(fetch_k, "fetch_k", 1)
     return Mmr(fraction(lambda_mult, "lambda_mult"), max(fetched, k))
-
-
-def ranking(
-    mode: Any, texts_given: Any, alpha: Any, fusion: Any, text_key: Any, fetch_k: Any, k: int
-) -> Ranking | None:
-    """Words beside or instead of vectors, when they are asked for."""
-    if mode not in ("dense", "text", "hybrid"):
-        raise InvalidArgumentError(f'mode: expected "dense", "text" or "hybrid", got {mode!r}')
-    if fusion not in ("relative", "rrf"):
-        raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {fusion!r}')
-    weight = 0.5 if alpha is None else fraction(alpha, "alpha")
-    if mode != "hybrid" and alpha is not None:
-        raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{mode}"')
-    if mode == "dense":
-        if text_key is not None:
-            raise InvalidArgumentError('text_key belongs to mode="text" or "hybrid"')
-        return None
-    if texts_given is None:
-        raise InvalidArgumentError(f'mode="{mode}" searches words: give query_texts')
-    field = "#document" if text_key is None else text_key
-    if not isinstance(field, str) or not field:
-        raise ArgumentTypeError(argument="text_key", expected="a metadata key (str)", got=text_key)
-    deep = max(100, k) if fetch_k is None else max(k, count(fetch_k, "fetch_k", 1))
-    return Ranking(mode, tuple(texts(texts_given, "query_texts")), field, weight, fusion, deep)
 
 
 def distance(value: Any, argument: str) -> float:

@@ -16,6 +16,7 @@ from vicinal import _validate as check
 from vicinal._described import Described
 from vicinal._html import facts_table
 from vicinal._progress import Progress, shown
+from vicinal._questions import Words
 from vicinal._rerank import rerank_answer, reranker_of
 from vicinal.errors import InvalidArgumentError
 from vicinal.search import Search
@@ -261,10 +262,12 @@ class Collection(Described):
         max_distance: float | None = None,
         lambda_mult: float | None = None,
         fetch_k: int | None = None,
-        mode: Literal["dense", "text", "hybrid"] = "dense",
+        mode: Literal["dense", "text", "sparse", "hybrid"] = "dense",
+        query_sparse: Any = None,
         alpha: float | None = None,
         fusion: Literal["relative", "rrf"] = "relative",
         text_key: str | None = None,
+        sparse_key: str | None = None,
         snippets: int | bool = False,
         rerank: Any = None,
         explain: bool = False,
@@ -289,11 +292,16 @@ class Collection(Described):
                 from what was already picked alone). Results then come in the order of selection.
             fetch_k: How many of the nearest MMR, a mixture or a reranker chooses from; by default the
                 larger of 20 and 4 × n_results, and for a mixture 100.
-            mode: `dense` ranks by distance, `text` by the words of `query_texts` (BM25), `hybrid` by both.
-                The answer then has `scores`, larger is better.
+            mode: `dense` ranks by distance, `text` by the words of `query_texts` (BM25), `sparse` by the dot
+                product with the sparse vectors under a metadata key, `hybrid` by distance and words, or,
+                with `query_sparse` or `sparse_key`, by distance and sparse vectors. The answer then has
+                `scores`, larger is better.
+            query_sparse: One or q `SparseVector`s, or their JSON; without it the schema's function of the
+                key embeds `query_texts`.
             alpha: The weight of distance in a mixture, from 0 (words alone) to 1; by default 0.5.
-            fusion: `relative` adds scores relative to what each part could give, `rrf` reciprocal ranks.
+            fusion: `relative` adds nearness and scores of words, `rrf` reciprocal ranks.
             text_key: Search the strings under this metadata key instead of documents.
+            sparse_key: The metadata key that holds sparse vectors; by default the one that the schema names.
             snippets: Add the fragments of each document that match, at most so many (True: 3).
             rerank: A function `(query, documents) -> scores`, a cross-encoder, or a registered name;
                 the answer then has `rerank_scores`.
@@ -320,7 +328,7 @@ class Collection(Described):
             n_results,
             answers.wanted(fields),
             near=(max_distance, lambda_mult, fetch_k),
-            words=(mode, alpha, fusion, text_key, snippets),
+            words=Words(mode, alpha, fusion, text_key, sparse_key, query_sparse, snippets),
             reranks=judge is not None,
         )
         answer = self._backend.search(request)

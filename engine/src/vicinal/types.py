@@ -13,6 +13,7 @@ from datetime import date, datetime
 from enum import Enum
 from math import isfinite
 from numbers import Integral, Real
+from operator import lt
 from typing import Any, Literal, NamedTuple, Union
 
 import numpy as np
@@ -130,11 +131,13 @@ class SparseVector:
                     f"SparseVector indices and {name} must have the same length, got {len(self.indices)} "
                     f"indices and {length} {name}"
                 )
-        columns: list[tuple[str, list[Any], type, str]] = [
-            ("indices", self.indices, Integral, "integers"),
-            ("values", self.values, Real, "numbers"),
+        columns: list[tuple[str, list[Any], set[type], type, str]] = [
+            ("indices", self.indices, {int}, Integral, "integers"),
+            ("values", self.values, {int, float}, Real, "numbers"),
         ]
-        for name, column, kind, wanted in columns:
+        for name, column, usual, kind, wanted in columns:
+            if set(map(type, column)) <= usual:  # vectors are read by the thousand
+                continue
             for i, number in enumerate(column):
                 if isinstance(number, (bool, np.bool_)) or not isinstance(number, kind):
                     raise InvalidArgumentError(
@@ -143,11 +146,13 @@ class SparseVector:
         self.indices, self.values = [int(i) for i in self.indices], [float(x) for x in self.values]
         if self.indices and self.indices[0] < 0:
             raise InvalidArgumentError(f"SparseVector indices must not be negative, got {self.indices[0]}")
-        for i, (before, index) in enumerate(zip(self.indices, self.indices[1:]), 1):
-            if index <= before:
-                raise InvalidArgumentError(
-                    f"SparseVector indices must ascend strictly, got indices[{i}]={index} after {before}"
-                )
+        ascends = list(map(lt, self.indices, self.indices[1:]))
+        if not all(ascends):
+            i = ascends.index(False) + 1
+            raise InvalidArgumentError(
+                f"SparseVector indices must ascend strictly, got indices[{i}]={self.indices[i]} after "
+                f"{self.indices[i - 1]}"
+            )
         if not all(map(isfinite, self.values)):
             raise InvalidArgumentError("SparseVector values must be finite")
 

@@ -71,7 +71,7 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
 
         The dot product is a relevance for vectors of unit length; for others give your own
         `relevance_score_fn`. A mixture's score says how a document stands among what this query found:
-        each part counts from the least that it could give to the best that it gave.
+        nearness is relative to the mean of what was found, words to the best that was found.
 
     Add, update, delete; search; search with filter, with score, by MMR; async; as a retriever:
         ```python

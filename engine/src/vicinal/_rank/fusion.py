@@ -1,13 +1,16 @@
 """How do several rankings become one?
 
-Each part is a list of rows with scores, larger is nearer, best first. `reciprocal` looks at places
-only; `relative` brings each part's scores to [0, 1] and adds them; `theoretical` does the same with the
-lowest score that a part could give, which needs no luck with what the last of its list happens to be.
+Each part is a list of rows with scores, larger is nearer, best first. `reciprocal` looks at places only.
+`complementary` looks at how near and how well said each row is, on scales that are the same for every
+collection: what the vectors say and what the words say are added, and the more the vectors count, the more
+the words are asked for what vectors cannot know, whether the very words of the question are there.
 
-A row that a part did not find gets nothing from it. Equal totals stand in order of rows.
+Reciprocal ranks give a row nothing for a part that did not find it. For the other, `completed` measures what
+a part did not find: a row that only the words have found has a distance all the same. Equal totals stand in
+order of rows.
 
-Sources: Cormack, Clarke and Büttcher, Reciprocal Rank Fusion (SIGIR 2009); Bruch, Gai and Ingber, An
-Analysis of Fusion Functions for Hybrid Retrieval (TOIS 2023), whose TM2C2 `theoretical` is.
+Sources: Cormack, Clarke and Büttcher, Reciprocal Rank Fusion (SIGIR 2009). `complementary` is ours:
+docs/decisions/0008-fusion.md, measured in docs/quality.md.
 """
 
 from __future__ import annotations
@@ -43,61 +46,60 @@ class Fused:
 def reciprocal(parts: Sequence[Part], weights: Sequence[float] | None = None, k: float = K) -> Fused:
     """Σ weight / (k + rank), ranks from 1. Weights are 1 unless given."""
     gained: list[Scores] = [1.0 / (k + np.arange(1.0, len(rows) + 1)) for rows, _ in parts]
-    return _fused(parts, gained, weights)
-
-
-def relative(parts: Sequence[Part], weights: Sequence[float] | None = None) -> Fused:
-    """Σ weight · (score − lowest) / (highest − lowest), both of the part's own list.
-
-    In a list of equal scores each row gets 1. `alpha` of two parts is `weights=(alpha, 1 - alpha)`.
-    """
-    lowest = [float(scores.min()) if len(scores) else 0.0 for _, scores in parts]
-    return theoretical(parts, lowest, weights)
-
-
-def theoretical(
-    parts: Sequence[Part], lowest: Sequence[float], weights: Sequence[float] | None = None
-) -> Fused:
-    """Σ weight · (score − lowest) / (highest − lowest), where `lowest` is the least that a part could give.
-
-    For BM25 that is 0, for a cosine −1. Scores below it count as it.
-    """
-    gained = []
-    for (_, scores), least in zip(parts, lowest):
-        above = np.maximum(np.asarray(scores, dtype=np.float64) - least, 0.0)
-        most = float(above.max()) if len(above) else 0.0
-        gained.append(above / most if most > 0 else np.ones_like(above))
-    return _fused(parts, gained, weights)
-
-
-def completed(parts: Sequence[Part], scores_of: Sequence[Callable[[Rows], Scores]]) -> list[Part]:
-    """Each part with the rows of all the others too, scored by its own measure.
-
-    A row that only the words have found has a distance all the same. Fusion of completed parts compares
-    what is known instead of taking absence for the lowest score; for `theoretical` that is what makes it
-    better than reciprocal ranks (docs/quality.md).
-    """
-    everything = np.unique(np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)]))
-    whole = []
-    for (rows, scores), measure in zip(parts, scores_of):
-        missing = np.setdiff1d(everything, rows, assume_unique=True)
-        found = np.concatenate([rows, missing]).astype(np.int64)
-        values = (
-            np.concatenate([scores, measure(missing)]) if len(missing) else np.asarray(scores, np.float64)
-        )
-        order = np.lexsort((found, -values))
-        whole.append((found[order], values[order]))
-    return whole
-
-
-def _fused(parts: Sequence[Part], gained: Sequence[Scores], weights: Sequence[float] | None) -> Fused:
-    if not parts:
-        return Fused(np.empty(0, np.int64), np.empty(0), np.empty((0, 0)))
-    rows = np.unique(np.concatenate([np.asarray(found, dtype=np.int64) for found, _ in parts]))
-    contributions = np.zeros((len(rows), len(parts)))
-    for at, ((found, _), gain) in enumerate(zip(parts, gained)):
+    found = np.unique(np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)]))
+    contributions = np.zeros((len(found), len(parts)))
+    for at, ((rows, _), gain) in enumerate(zip(parts, gained)):
         weight = 1.0 if weights is None else weights[at]
-        contributions[np.searchsorted(rows, found), at] = weight * gain
+        contributions[np.searchsorted(found, rows), at] = weight * gain
+    return _fused(found, contributions)
+
+
+def complementary(
+    rows: Rows, distances: Scores, scores: Scores, completeness: Scores | None, alpha: float
+) -> Fused:
+    """alpha · nearness + (1 − alpha) · words, each from 0 to 1.
+
+    nearness = 1 / (1 + (d / m)²) of the distance d, where m is the mean distance of these rows.
+    words = (1 − alpha) · height + alpha · completeness, where height is the score as a part of the best.
+
+    Args:
+        rows: Ascending.
+        distances: For each row, from 0 up.
+        scores: For each row, of words or of sparse vectors. If some are negative, height counts from the
+            lowest.
+        completeness: For each row how completely it says the question, from 0 to 1. None where there is
+            no such thing; words are then the height alone.
+        alpha: The weight of nearness, from 0 to 1.
+    """
+    words = _heights(scores)
+    if completeness is not None:
+        words = (1.0 - alpha) * words + alpha * completeness
+    return _fused(rows, np.column_stack([alpha * _nearness(distances), (1.0 - alpha) * words]))
+
+
+def _nearness(distances: Scores) -> Scores:
+    mean = float(distances.mean()) if len(distances) else 0.0
+    return 1.0 / (1.0 + (distances / mean) ** 2) if mean > 0 else np.ones_like(distances)
+
+
+def _heights(scores: Scores) -> Scores:
+    above = scores - scores.min(initial=0.0)
+    best = float(above.max(initial=0.0))
+    return above / best if best > 0 else np.zeros_like(above)
+
+
+def completed(part: Part, rows: Rows, measure: Callable[[Rows], Scores]) -> Scores:
+    """The scores of ascending rows, which contain those of the part; `measure` gives those that it lacks."""
+    found, known = part
+    scores = np.empty(len(rows))
+    lacking = np.ones(len(rows), dtype=np.bool_)
+    places = np.searchsorted(rows, found)
+    scores[places], lacking[places] = known, False
+    scores[lacking] = measure(rows[lacking])
+    return scores
+
+
+def _fused(rows: Rows, contributions: NDArray[np.float64]) -> Fused:
     totals = contributions.sum(axis=1)
     order = np.lexsort((rows, -totals))
     return Fused(rows[order], totals[order], contributions[order])

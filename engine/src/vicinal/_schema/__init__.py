@@ -12,7 +12,7 @@ from vicinal._schema.configs import (
     StringInvertedIndexConfig,
     VectorIndexConfig,
 )
-from vicinal._schema.schema import Schema, check_filter, schema_of, sparse_sources
+from vicinal._schema.schema import Schema, check_filter, schema_of, sparse_keys, sparse_sources
 
 __all__ = [
     "DOCUMENT",
@@ -28,5 +28,6 @@ __all__ = [
     "VectorIndexConfig",
     "check_filter",
     "schema_of",
+    "sparse_keys",
     "sparse_sources",
 ]

@@ -207,14 +207,23 @@ def schema_of(stored: Mapping[str, Any] | None, hnsw: Mapping[str, Any], functio
 # --- sparse vectors ----------------------------------------------------------------------------
 
 
+def sparse_keys(schema: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Metadata key → the configuration of its sparse vectors, for keys that hold some by a schema's JSON."""
+    found = {}
+    for key, indexes in ({} if schema is None else schema["keys"]).items():
+        index = (indexes.get("sparse_vector") or {}).get("sparse_vector_index")
+        if index is not None and index["enabled"]:
+            found[key] = index["config"]
+    return found
+
+
 def sparse_sources(schema: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Metadata key → (what it is embedded from, by which described function), from a schema's JSON."""
-    found = {}
-    for key, indexes in schema["keys"].items():
-        index = (indexes.get("sparse_vector") or {}).get("sparse_vector_index")
-        if index is not None and index["enabled"] and index["config"].get("source_key") is not None:
-            found[key] = (index["config"]["source_key"], index["config"]["embedding_function"])
-    return found
+    return {
+        key: (config["source_key"], config["embedding_function"])
+        for key, config in sparse_keys(schema).items()
+        if config.get("source_key") is not None
+    }
 
 
 # --- filters -----------------------------------------------------------------------------------

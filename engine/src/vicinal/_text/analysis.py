@@ -7,9 +7,9 @@ word becomes one or more terms: NFKC and case folding first, then
 * scripts that put no spaces between words give every pair of neighbouring characters;
 * stop words are left out, and what is left is stemmed.
 
-The terms of a word do not depend on its neighbours, so they are computed once for each distinct word and
-remembered, a bounded number of them. Without any optional package English is reduced by Harman's S stemmer;
-with `vicinal[text]` every Snowball language is there. A caller's own function can take the place of it all.
+The terms of a word do not depend on its neighbours, so those of the latest words are remembered. Without any
+optional package English is reduced by Harman's S stemmer; with `vicinal[text]` every Snowball language is
+there. A caller's own function can take the place of it all.
 
 Sources: Harman, How Effective Is Suffixing? (JASIS 1991), table 1; the Snowball stemmers of Porter and
 others (snowballstem.org); bigrams for Han and kana as in Lucene's CJKBigramFilter.
@@ -31,7 +31,7 @@ Stemmer = Callable[[str], str]
 Words = Callable[[str], Iterable[str]]
 """A caller's own analysis: a text's terms, in order, repeated as often as they occur."""
 
-_REMEMBERED = 200_000
+_REMEMBERED = 20_000
 _FOR_CODE = re.compile(r"[^\d_]+|\d+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")  # ASCII; other names are cut at _ and digits
 
@@ -60,8 +60,9 @@ class Analyser:
         if listed is None:
             listed = tuple(ENGLISH) if analysis.language == "english" else ()
         self._stop_words = frozenset(_folded(word) for word in listed)
-        self.terms: Callable[[str], tuple[str, ...]] = lru_cache(_REMEMBERED)(self._terms)
-        """The terms of one of `words`."""
+        self.terms: Callable[[str], tuple[str, ...]] = lru_cache(_REMEMBERED)(self.cut)
+        """`cut`, remembered."""
+        self._stemmed: Callable[[str], str] = lru_cache(_REMEMBERED)(self._stem_of)
 
     def tokens(self, text: str) -> list[str]:
         """A text's terms, in order, with repetitions."""
@@ -71,14 +72,20 @@ class Analyser:
         """A text's words as they stand there; what `terms` takes."""
         if self._function is not None:
             return list(self._function(text))
-        return (_ASCII if text.isascii() else _unicode()).findall(text)
+        if text.isascii():
+            return text.translate(_SPACED).split()  # as _ASCII.findall, in a third of the time
+        return _unicode().findall(text)
 
     def spans(self, text: str) -> Iterator[Span]:
         """The same words with their places; a registered function's terms are looked for in the text."""
         if self._function is not None:
             yield from _found_again(text, self.words(text))
             return
-        for found in (_ASCII if text.isascii() else _unicode()).finditer(text):
+        if text.isascii():
+            for found in _ASCII.finditer(text):
+                yield Span(found.start(), found.end(), self.terms(found[0]))
+            return
+        for found in _unicode().finditer(text):
             if _RUN.match(found[0]):  # a run without spaces: a word for each pair
                 yield from self._pairs(found.start(), found[0])
             else:
@@ -89,7 +96,8 @@ class Analyser:
         for at in range(max(len(run) - size, 0) + 1):
             yield Span(start + at, min(start + at + size, start + len(run)), self.terms(run[at : at + size]))
 
-    def _terms(self, word: str) -> tuple[str, ...]:
+    def cut(self, word: str) -> tuple[str, ...]:
+        """The terms of one of `words`."""
         if self._function is not None:
             return (word,)
         if word.isascii():
@@ -105,23 +113,26 @@ class Analyser:
         size = self.analysis.ngrams
         return [run[at : at + size] for at in range(max(len(run) - size, 0) + 1)]
 
-    def _cut(self, word: str) -> Iterator[str]:
+    def _cut(self, word: str) -> list[str]:
         """The terms of a word with spaces around it."""
-        whole = _folded(word)
-        if self.analysis.split_identifiers:
+        if self.analysis.split_identifiers and not _is_plain(word):
             is_camel = word.isascii() and not word.islower() and not word.isupper()
             cutting = _CAMEL if is_camel else _FOR_CODE
             parts = cutting.findall(word)
             if len(parts) > 1 or (parts and parts[0] != word):
-                yield whole
-                for part in parts:
-                    yield from self._kept(_folded(part))
-                return
-        yield from self._kept(whole)
+                return [_folded(word), *filter(None, map(self._stemmed, parts))]
+        stemmed = self._stemmed(word)
+        return [stemmed] if stemmed else []
 
-    def _kept(self, word: str) -> Iterator[str]:
-        if word not in self._stop_words:
-            yield self._stem(word)
+    def _stem_of(self, word: str) -> str:
+        """The stem of a word that is not cut further; empty when it is left out."""
+        folded = _folded(word)
+        return "" if folded in self._stop_words else self._stem(folded)
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word is obviously no name to be cut: most are not, and cutting takes longer than this."""
+    return word.isascii() and word.isalpha() and (word.islower() or word.istitle() or word.isupper())
 
 
 def _folded(word: str) -> str:
@@ -131,6 +142,7 @@ def _folded(word: str) -> str:
 # --- words ------------------------------------------------------------------------------------------------
 
 _ASCII = re.compile(r"\w+")
+_SPACED = "".join(char if _ASCII.match(char) else " " for char in map(chr, range(128)))
 
 # Thai, Lao, Myanmar, Khmer, kana, Han and its extensions; the half-width kana.
 _UNSPACED = (

@@ -28,27 +28,11 @@ from vicinal._text import postings
 from vicinal._text.analysis import Analyser
 from vicinal._text.best import Scores, best, floor
 from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
+from vicinal._text.vocabulary import Vocabulary
 
 K1 = 1.2
 B = 0.75
 _BATCH = 512  # texts at a time; counting holds the GIL for some 3 ms
-
-
-class Vocabulary:
-    """Terms and their codes. Only ever grows, so that versions of an index can share it."""
-
-    def __init__(self, terms: Iterable[str] = ()) -> None:
-        self.terms = list(terms)
-        self.codes = {term: code for code, term in enumerate(self.terms)}
-
-    def code(self, term: str) -> int:
-        """A term's code, new if need be. For the one thread that extends an index."""
-        code = self.codes.get(term)
-        if code is None:
-            code = len(self.terms)
-            self.terms.append(term)
-            self.codes[term] = code  # last: who finds it may look it up
-        return code
 
 
 @dataclass(frozen=True)
@@ -134,7 +118,7 @@ def _counted(vocabulary: Vocabulary, analyser: Analyser, texts: Sequence[str]) -
     numbers = np.fromiter(
         map(numbered.__getitem__, chain.from_iterable(words)), dtype=np.int64, count=int(sizes.sum())
     )
-    cut = [[vocabulary.code(term) for term in analyser.terms(word)] for word in numbered]
+    cut = list(map(vocabulary.cut_by(analyser).__getitem__, numbered))
     widths = np.fromiter(map(len, cut), dtype=np.int64, count=len(cut))
     flat = np.fromiter(chain.from_iterable(cut), dtype=np.int64, count=int(widths.sum()))
     starts = np.cumsum(widths) - widths
@@ -195,6 +179,8 @@ class _Term:
 
     rows: NDArray[np.int32]
     counts: Weights
+    times: int
+    """How often the question says it."""
     weight: float
     ceiling: float
     """No row's share of the score is larger."""
@@ -252,7 +238,7 @@ def _wanted(index: TextIndex, terms: Counter[str], stats: Statistics) -> Iterato
         if len(rows):
             weight = times * (stats.k1 + 1) * _idf(len(rows), stats.records)
             most = float(counts.max())
-            yield _Term(rows, counts, weight, weight * most / (most + stats.least))
+            yield _Term(rows, counts, times, weight, weight * most / (most + stats.least))
 
 
 def _idf(having: int, records: int) -> float:
@@ -274,7 +260,7 @@ def _kth(scores: Scores, k: int, permitted: Mask | None) -> float:
 
 def _possible(scores: Scores, least: float, permitted: Mask | None) -> Rows:
     """The rows that can still be among the best: their scores, but for rounding, reach the least."""
-    rows = np.flatnonzero(scores * (1 + 1e-9) >= least)
+    rows = np.flatnonzero(scores >= least * (1 - 2e-9))
     return rows if permitted is None else rows[permitted[rows]]
 
 
@@ -291,18 +277,36 @@ def _finish(
 
 def score(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics) -> Scores:
     """The scores of given live rows, 0 where none of the terms occurs; the same as `search` gives them."""
-    found = np.zeros(len(rows), dtype=np.float64)
-    for term in sorted(_wanted(index, Counter(terms), stats), key=lambda term: len(term.rows)):
-        _add(term, np.asarray(rows, dtype=np.int64), found, stats)
-    return found
+    return judged(index, terms, rows, stats)[0]
 
 
-def _add(term: _Term, rows: Rows, found: Scores, stats: Statistics) -> None:
-    """Add a term's shares to the scores of these rows."""
+def judged(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics) -> tuple[Scores, Scores]:
+    """The scores of given live rows, and how completely each says the question.
+
+        completeness = s / (1 + n · (1 − s))
+
+    s is the share of the question's idf that lies in terms which the row has, and n how many terms the
+    question has, so that n · (1 − s) counts those that the row lacks: 1 with all of them, 0 with none. Terms
+    that no live row has do not count; how often a row says a term, and how long the row is, does not matter.
+    """
+    rows = np.asarray(rows, dtype=np.int64)
+    found, had = np.zeros((2, len(rows)))
+    wanted = sorted(_wanted(index, Counter(terms), stats), key=lambda term: len(term.rows))
+    for term in wanted:
+        had[_add(term, rows, found, stats)] += term.weight
+    if not wanted:
+        return found, had
+    share = np.minimum(had / sum(term.weight for term in wanted), 1.0)
+    return found, share / (1.0 + sum(term.times for term in wanted) * (1.0 - share))
+
+
+def _add(term: _Term, rows: Rows, found: Scores, stats: Statistics) -> Mask:
+    """Add a term's shares to the scores of these rows; which have it."""
     order = _ascending(term)
     at = np.minimum(np.searchsorted(order.rows, rows), len(order.rows) - 1)
-    have = order.rows[at] == rows
+    have: Mask = order.rows[at] == rows
     found[have] += _shares(term, rows[have], order.counts[at[have]], stats)
+    return have
 
 
 def _ascending(term: _Term) -> _Term:

@@ -75,6 +75,18 @@ class Postings:
             return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
         return np.concatenate([rows for rows, _ in found]), np.concatenate([weights for _, weights in found])
 
+    def weights_of(self, code: int, rows: Rows) -> Weights:
+        """What given rows have of a code: their weights, 0 where they lack it."""
+        found = np.zeros(len(rows), dtype=np.float32)
+        wanted = rows.astype(np.int32)
+        for segment in self.segments:
+            having, weights = self._in(segment, code)
+            if len(having):
+                at = np.minimum(np.searchsorted(having, wanted), len(having) - 1)
+                here = having[at] == wanted
+                found[here] = weights[at[here]]
+        return found
+
     def _in(self, segment: Segment, code: int) -> tuple[NDArray[np.int32], Weights]:
         where = segment.slice_of(code)
         rows, weights = segment.rows[where], segment.weights[where]
@@ -150,7 +162,7 @@ def merged(old: Postings, alive: Mask | None = None, *, everything: bool = False
     home[rows] = old.numbered
     segments = old.segments[:first]
     if len(rows):
-        segments = (*segments, _segment(old.numbered, rows, codes, weights))
+        segments = (*segments, _segment(old.numbered, rows, codes, weights, in_runs=True))
     stale = old.stale & frozenset(segment.number for segment in segments)
     return Postings(segments, home, stale, old.numbered + 1)
 
@@ -161,18 +173,28 @@ def is_due(postings: Postings) -> bool:
     return any(sizes[at - 1] < _GROWTH * sum(sizes[at:]) for at in range(1, len(sizes)))
 
 
-def _segment(number: int, rows: NDArray[np.integer], codes: Codes, weights: Weights) -> Segment:
+def _segment(
+    number: int, rows: NDArray[np.integer], codes: Codes, weights: Weights, *, in_runs: bool = False
+) -> Segment:
+    """Entries in any order, or in a few runs that are ordered."""
     # Codes and rows together are one integer, if they are small enough: sorting it is several times faster.
     if int(codes.max()) < 1 << 31:
-        keys = (codes << 32) | rows.astype(np.int64)
-        order = np.argsort(keys) if (np.diff(keys) < 0).any() else np.arange(len(keys))
+        keys = (codes << 32) | rows
+        if not (np.diff(keys) < 0).any():
+            order = np.arange(len(keys))
+        else:  # the stable sort finds runs and merges them
+            order = np.argsort(keys, kind="stable" if in_runs else None)
     else:
         order = np.lexsort((rows, codes))
     ordered = codes[order]
     firsts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     starts = np.append(firsts, len(ordered)).astype(np.int64)
     return Segment(
-        number, ordered[firsts], starts, rows[order].astype(np.int32), weights[order].astype(np.float32)
+        number,
+        ordered[firsts],
+        starts,
+        rows[order].astype(np.int32, copy=False),
+        weights[order].astype(np.float32, copy=False),
     )
 
 

@@ -35,9 +35,8 @@ def snippets(
     hits: list[tuple[int, int, frozenset[str]]] = []
     for start, end, found in analyser.spans(document):
         bounds.append((start, end))
-        matching = frozenset(term for term in found if term in weights)
-        if matching:
-            hits.append((start, end, matching))
+        if not weights.keys().isdisjoint(found):
+            hits.append((start, end, frozenset(weights.keys() & found)))
     made: list[Snippet] = []
     for _, first, last in sorted(_windows(hits, weights, chars)):
         inside = hits[first : last + 1]

@@ -6,7 +6,7 @@ inverted index as words. Rows that share no component with the question are not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,23 +52,17 @@ def search(
         idf: Weight each component by ln(1 + (N − df + 0.5) / (df + 0.5)) over the live rows that have
             components, as Chroma does for sparse vectors that carry BM25's weights.
     """
-    living = np.zeros(index.rows, dtype=np.bool_)
-    living[: len(alive)] = alive[: index.rows]
-    records = int(np.count_nonzero(living & (index.home >= 0))) if idf else 0
-    mask = living
+    mask = living = _living(index, alive)
     if allowed is not None:
         mask = living.copy()
         mask[: len(allowed)] &= allowed[: index.rows]
         mask[len(allowed) :] = False
     scores = np.zeros(index.rows, dtype=np.float64)
     touched = np.zeros(index.rows, dtype=np.bool_)
-    for code, value in zip(np.asarray(indices, np.int64).tolist(), np.asarray(values, np.float64).tolist()):
+    for code, value in _weighted(index, indices, values, living if idf else None):
         rows, weights = index.find(code)
-        if idf:
-            having = int(np.count_nonzero(living[rows]))
-            value *= float(np.log1p((records - having + 0.5) / (having + 0.5)))  # noqa: PLW2901
         at = rows.astype(np.intp)
-        scores[at] += weights * value
+        scores[at] += np.multiply(weights, value, dtype=np.float64)
         touched[at] = True
     touched &= mask
     if (scores[touched] > 0).sum() >= k:
@@ -76,3 +70,33 @@ def search(
     found = np.flatnonzero(touched)  # products of 0 and less count too where there is nothing better
     order = np.lexsort((found, -scores[found]))[: max(k, 0)]
     return found[order].astype(np.int64), scores[found[order]]
+
+
+def score(
+    index: Postings, indices: ArrayLike, values: ArrayLike, rows: Rows, alive: Mask, idf: bool = False
+) -> Scores:
+    """The dot products of given live rows with the question, the same as in `search`; 0 without a share."""
+    found = np.zeros(len(rows), dtype=np.float64)
+    for code, value in _weighted(index, indices, values, _living(index, alive) if idf else None):
+        found += np.multiply(index.weights_of(code, rows), value, dtype=np.float64)
+    return found
+
+
+def _living(index: Postings, alive: Mask) -> Mask:
+    """The live rows, as many as the index covers."""
+    living = np.zeros(index.rows, dtype=np.bool_)
+    living[: len(alive)] = alive[: index.rows]
+    return living
+
+
+def _weighted(
+    index: Postings, indices: ArrayLike, values: ArrayLike, living: Mask | None
+) -> Iterator[tuple[int, float]]:
+    """The question's components and weights; times their idf over the living, when those are given."""
+    records = 0 if living is None else int(np.count_nonzero(living & (index.home >= 0)))
+    for code, value in zip(np.asarray(indices, np.int64).tolist(), np.asarray(values, np.float64).tolist()):
+        if living is None:
+            yield code, value
+        else:
+            having = int(np.count_nonzero(living[index.find(code)[0]]))
+            yield code, value * float(np.log1p((records - having + 0.5) / (having + 0.5)))

@@ -1,0 +1,143 @@
+"""By what does a query rank besides distance?
+
+Its mode and the arguments that belong to one: words of documents or of a metadata key, sparse vectors under
+a metadata key. Sparse vectors are given, or made from the query's texts by the function that the
+collection's schema has for the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vicinal import _request as r
+from vicinal import _validate as check
+from vicinal._inputs import Inputs, checked_sparse
+from vicinal._schema import DOCUMENT, sparse_keys
+from vicinal.embedding.sparse import build_sparse
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.types import SparseVector
+
+_MODES = ("dense", "text", "sparse", "hybrid")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The arguments of `query` that say how to rank; nothing is checked yet."""
+
+    mode: Any
+    alpha: Any
+    fusion: Any
+    text_key: Any
+    sparse_key: Any
+    query_sparse: Any
+    snippets: Any
+
+
+def ranking(
+    info: r.CollectionInfo, inputs: Inputs, words: Words, texts: tuple[str, ...] | None, fetch_k: Any, k: int
+) -> r.Ranking | None:
+    """What the mode asks for; None when that is distance alone."""
+    if words.mode not in _MODES:
+        raise InvalidArgumentError(
+            f'mode: expected "dense", "text", "sparse" or "hybrid", got {words.mode!r}'
+        )
+    if words.fusion not in ("relative", "rrf"):
+        raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {words.fusion!r}')
+    weight = 0.5 if words.alpha is None else check.fraction(words.alpha, "alpha")
+    if words.mode != "hybrid" and words.alpha is not None:
+        raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{words.mode}"')
+    is_sparse = _is_sparse(words)
+    if words.mode == "dense":
+        return None
+    deep = max(100, k) if fetch_k is None else max(k, check.count(fetch_k, "fetch_k", 1))
+    if is_sparse:
+        field = _sparse_key(info, words)
+        vectors = _sparse_vectors(info, inputs, field, words, texts)
+        return r.Ranking(words.mode, texts or (), field, weight, words.fusion, deep, vectors)
+    if texts is None:
+        raise InvalidArgumentError(f'mode="{words.mode}" searches words: give query_texts')
+    field = DOCUMENT if words.text_key is None else _key(words.text_key, "text_key")
+    return r.Ranking(words.mode, texts, field, weight, words.fusion, deep)
+
+
+def _is_sparse(words: Words) -> bool:
+    """Whether sparse vectors are searched; each key and vector must belong to the mode."""
+    given = {"sparse_key": words.sparse_key, "query_sparse": words.query_sparse}
+    named = [name for name, value in given.items() if value is not None]
+    if words.mode in ("dense", "text") and named:
+        raise InvalidArgumentError(f'{named[0]} belongs to mode="sparse" or "hybrid"')
+    if words.mode in ("dense", "sparse") and words.text_key is not None:
+        raise InvalidArgumentError('text_key belongs to mode="text" or "hybrid"')
+    if named and words.text_key is not None:
+        raise InvalidArgumentError(
+            f"text_key and {named[0]} both say what is mixed with distance: give one of them"
+        )
+    return words.mode == "sparse" or bool(named)
+
+
+def _sparse_key(info: r.CollectionInfo, words: Words) -> str:
+    """The metadata key that was named, or the only one that the schema names."""
+    if words.sparse_key is not None:
+        return _key(words.sparse_key, "sparse_key")
+    known = sorted(sparse_keys(info.configuration.index_schema))
+    if len(known) == 1:
+        return known[0]
+    why = f"names several: {', '.join(known)}" if known else "names none"
+    raise InvalidArgumentError(
+        f"sparse_key: say which metadata key holds the sparse vectors; the schema of collection "
+        f'"{info.name}" {why}'
+    )
+
+
+def _key(value: Any, argument: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ArgumentTypeError(argument=argument, expected="a metadata key (str)", got=value)
+    return value
+
+
+def _sparse_vectors(
+    info: r.CollectionInfo, inputs: Inputs, key: str, words: Words, texts: tuple[str, ...] | None
+) -> tuple[SparseVector, ...]:
+    """One per query: those given, or what the texts become."""
+    if words.query_sparse is None:
+        if texts is None:
+            raise InvalidArgumentError(
+                f'mode="{words.mode}" searches sparse vectors: give query_sparse, or query_texts for the '
+                f"function of key {key!r}"
+            )
+        return tuple(sparse_queries(info, inputs, key, texts))
+    given = [words.query_sparse] if isinstance(words.query_sparse, SparseVector) else words.query_sparse
+    listed = check.one_or_many(given, "query_sparse")
+    vectors = tuple(_sparse_vector(one, f"query_sparse[{i}]") for i, one in enumerate(listed))
+    if texts is not None and len(texts) != len(vectors):
+        raise InvalidArgumentError(
+            f"Unequal lengths: {len(vectors)} query_sparse and {len(texts)} query_texts; both say the same "
+            "questions"
+        )
+    return vectors
+
+
+def _sparse_vector(value: Any, argument: str) -> SparseVector:
+    if isinstance(value, SparseVector):
+        return value
+    if isinstance(value, Mapping) and {"#type", "indices", "values"} <= set(value):
+        return SparseVector.from_dict(value)
+    raise ArgumentTypeError(argument=argument, expected="a SparseVector, or the JSON of one", got=value)
+
+
+def sparse_queries(
+    info: r.CollectionInfo, inputs: Inputs, key: str, texts: tuple[str, ...]
+) -> list[SparseVector]:
+    """Texts, by the function that the schema has for a key."""
+    config = sparse_keys(info.configuration.index_schema).get(key) or {}
+    function = inputs.sparse.get(key) or build_sparse(config.get("embedding_function"))
+    if function is None:
+        raise InvalidArgumentError(
+            f"Cannot embed string query for key '{key}': the collection's schema has no sparse embedding "
+            "function for it. Give a SparseVector, or create the collection with "
+            "SparseVectorIndexConfig(embedding_function=…) on this key"
+        )
+    inputs.sparse[key] = function
+    return checked_sparse(function, function.embed_query(list(texts)), len(texts)) if texts else []
