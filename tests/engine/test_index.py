@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import vicinal
-from vicinal._filter.ast import Operand
+from vicinal._filter.ast import Operand, Operands
 from vicinal._filter.values import classify, lookup
 from vicinal._index import columns, exact, planner
 from vicinal._index.view import EMPTY, View, advance
@@ -511,7 +511,7 @@ def test_numbers_are_ordered_as_in_mathematics(values: list[Any], bound: Any, or
 @given(st.lists(STORED, max_size=12), st.lists(NUMBERS, min_size=1, max_size=4))
 def test_numbers_are_equal_as_in_mathematics(values: list[Any], wanted: list[Any]) -> None:
     stored = [*values, *near(wanted[0])]
-    mask = column_of(stored).equal(tuple(Operand(*classify(value)) for value in wanted))
+    mask = column_of(stored).equal(Operands.of(Operand(*classify(value)) for value in wanted))
     assert mask.tolist() == [any(value == other for other in wanted) for value in stored]
 
 
@@ -520,7 +520,7 @@ OTHERS = [True, False, None, "1", "", "a", [], [1], [1, "a"], {}, {"a": 1}, 1, 0
 
 @pytest.mark.parametrize("wanted", OTHERS, ids=repr)
 def test_values_of_different_kinds_are_never_equal(wanted: Any) -> None:
-    mask = column_of(OTHERS).equal((Operand(*classify(wanted)),))
+    mask = column_of(OTHERS).equal(Operands.of([Operand(*classify(wanted))]))
     numbers = (int, float)
     expected = [
         (type(v) is type(wanted) or (type(v) in numbers and type(wanted) in numbers)) and v == wanted
@@ -549,7 +549,7 @@ def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, 
     asked = [v for v in values.values() if v is not GONE and not (isinstance(v, float) and v - v != 0)]
     for value in [*asked, 0, 1, "a", 2**70]:  # no filter can ask for infinity
         operand = Operand(*classify(value))
-        assert column.equal((operand,)).tolist() == anew.equal((operand,)).tolist()
+        assert column.equal(Operands.of([operand])).tolist() == anew.equal(Operands.of([operand])).tolist()
         assert column.holding(operand).tolist() == anew.holding(operand).tolist()
     assert (
         column.ordered("gte", Operand(*classify(1))).tolist()

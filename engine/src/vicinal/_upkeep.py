@@ -42,6 +42,8 @@ class Upkeep:
         again: float | None = None
         try:
             view = self._view()
+            if not live.files.read_only:
+                live.database.settle()
             self._encode(view)
             asked = live.info.configuration.text is not None
             more = (asked or planner.wants_codes(view)) and self._prepare()
@@ -161,7 +163,7 @@ def _newest(live: LiveCollection, view: View) -> Graph | None:
         graph = Graph(live.hnsw, view.vectors.shape[1], view.generation)
         # A row that the checkpoint hides stays hidden: rows never come back to life.
         hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
-        graph.load(path, covers["rows"], hidden, strays)
+        graph.load(path, covers["rows"], hidden, strays, view.vectors)
         live.verified.add("graph")  # loading compared its checksum
     except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
         return held  # not to be believed after all

@@ -175,7 +175,6 @@ def _narrowed(codes: Codes | None, query: Vector, k: int, rows: Rows, tail: Rows
     """Candidates, fewer where codes rule some out."""
     if tail is not None:
         rows = np.concatenate([rows, tail])
-    rows.sort()
     if codes is None or len(rows) <= _WALKED_MAX:
         return rows
     coded = int(np.searchsorted(rows, codes.rows))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,30 @@ class Files:
                 os.fdatasync(file.fd)
             else:
                 os.fsync(file.fd)
+
+    @contextmanager
+    def syncing(self, file: OpenFile) -> Iterator[None]:
+        """`sync` while the block runs: the file's bytes are on the medium when it has ended."""
+        failed: list[Exception] = []
+
+        def sync() -> None:
+            try:
+                self.sync(file)
+            except Exception as error:  # noqa: BLE001 - raised again where somebody waits for it
+                failed.append(error)
+
+        thread = threading.Thread(target=sync, name="vicinal-sync")
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is going down, or there are too many
+            sync()
+        try:
+            yield
+        finally:
+            if thread.ident is not None:
+                thread.join()
+        if failed:
+            raise failed[0]
 
     def sync_path(self, path: Path) -> None:
         """`sync` for a file that another library wrote."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import mmap
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +32,7 @@ class VectorStore(Protocol):
     generation: int
 
     def append(self, first_row: int, vectors: Vectors) -> None: ...
+    def appending(self, first_row: int, vectors: Vectors) -> AbstractContextManager[None]: ...
     def view(self, rows: int) -> Vectors: ...
 
 
@@ -47,6 +50,17 @@ class VectorFile:
 
     def append(self, first_row: int, vectors: Vectors) -> None:
         """Write vectors from a row on; they are on the medium when this returns."""
+        self._write(first_row, vectors)
+        self._files.sync(self._file)
+
+    @contextmanager
+    def appending(self, first_row: int, vectors: Vectors) -> Iterator[None]:
+        """The same, but they may be on their way while the block runs, and are there when it has ended."""
+        self._write(first_row, vectors)
+        with self._files.syncing(self._file):
+            yield
+
+    def _write(self, first_row: int, vectors: Vectors) -> None:
         stride = self.dimension * 4
         end = (first_row + len(vectors)) * stride
         size = self._file.size
@@ -54,7 +68,6 @@ class VectorFile:
             self._files.grow(self._file, end + min(max(_STEP_MIN, size // 4), _STEP_MAX))
         data = np.ascontiguousarray(vectors, dtype="<f4").reshape(-1).view(np.uint8)
         self._files.write_at(self._file, data.data, first_row * stride)
-        self._files.sync(self._file)
 
     def view(self, rows: int) -> Vectors:
         """The first `rows` vectors, read-only, shape (rows, dimension)."""
@@ -90,6 +103,12 @@ class VectorMemory:
             larger[:first_row] = self._array[:first_row]
             self._array = larger
         self._array[first_row:end] = vectors
+
+    @contextmanager
+    def appending(self, first_row: int, vectors: Vectors) -> Iterator[None]:
+        """The same around a block."""
+        self.append(first_row, vectors)
+        yield
 
     def view(self, rows: int) -> Vectors:
         """The first `rows` vectors, shape (rows, dimension)."""
