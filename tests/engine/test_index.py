@@ -177,7 +177,7 @@ def test_nearly_all_of_the_nearest_are_found(recalls: Any, event: str, share: st
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_the_graph_answers_what_it_is_there_for(recalls: Any, event: str) -> None:
-    assert recalls[event, "100 %"][1] in ("graph", "graph with filter")
+    assert recalls[event, "100 %"][1] in ("graph", "graph, then filter")
     assert recalls[event, "1 %"][1] == "scan matches"
     assert recalls[event, "none"][1] == "scan matches"
 
@@ -199,7 +199,7 @@ def test_the_graph_alone_finds_them_too(tmp_path: Path, space: str) -> None:
     queries, _ = clustered(40, 9)
     for recall, plan in history.ask(queries, [None, {"half": 0}]):
         assert recall >= RECALL_MIN
-        assert plan == "graph with filter"
+        assert plan == "graph, then filter"
     history.client.close()
 
 

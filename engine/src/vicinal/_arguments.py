@@ -16,6 +16,7 @@ from vicinal import _validate as check
 from vicinal._filter import Node
 from vicinal._inputs import Inputs, checked_sparse
 from vicinal._schema import check_filter
+from vicinal._turns import give_way
 from vicinal.config import parse_changes
 from vicinal.embedding.images import image_column
 from vicinal.embedding.sparse import build_sparse
@@ -51,7 +52,9 @@ def write(
 ) -> r.Write | None:
     """A batch, embedded where it came without embeddings; None when it is empty."""
     id_column = check.ids(ids)
+    give_way()
     metadata_column = check.metadatas(metadatas)
+    give_way()
     document_column, uri_column = check.documents(documents), check.uris(uris)
     vectors = None if embeddings is None else check.embeddings(embeddings)
     pictures = None if images is None else image_column(images)

@@ -27,6 +27,7 @@ from vicinal._storage import records
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode_all
+from vicinal._turns import give_way
 
 _MASKS_MAX = 64
 _SLICE_ROWS = 1_000  # of the background, while no filter can be prepared: some 8 ms
@@ -134,7 +135,10 @@ class LiveColumns:
             rows, altered, bases = 0, _NO_ROWS, {key: columns.empty() for key in keys}
         found = _values(tx, keys, rows, stop, altered[altered < rows])
         altered = altered[altered < stop]
-        extended = {key: columns.extend(bases[key], max(rows, stop), altered, found[key]) for key in keys}
+        extended = {}
+        for key in keys:
+            give_way()
+            extended[key] = columns.extend(bases[key], max(rows, stop), altered, found[key])
         if covered.change <= view.change:  # an older view than the columns' gets its own, which are not kept
             now = Covered(view.change, view.generation, max(rows, stop))
             self._held.update({key: (now, column) for key, column in extended.items()})
@@ -173,6 +177,7 @@ def _values(
     if inside:
         stored = _derived.stored(tx, "metadata", first, stop, altered)
         while block := list(islice(stored, _DECODED_ROWS)):
+            give_way()
             for (row, _), metadata in zip(block, decode_all([text for _, text in block])):
                 for key in inside:
                     found[key].append((row, lookup(metadata, key)))

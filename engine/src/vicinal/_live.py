@@ -28,7 +28,7 @@ from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View, advance
 from vicinal._request import CollectionInfo
 from vicinal._storage import changes, checkpoint, fsck, readonly, records
-from vicinal._storage.changes import State
+from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.lock import FileLock, NoLock
@@ -142,6 +142,21 @@ class LiveCollection:
         if view.change < state.change:
             view = self._catch_up(tx, state)
         return Snapshot(self, tx, view) if view.change == state.change else None
+
+    def committed(self, before: State, after: State, delta: Delta, rows: Rows, positions: Rows) -> None:
+        """See a change of this process's own, which took `before` to `after`, without reading it again."""
+        with self._catching_up, suppress(VectorsMissingError, StorageError):
+            view = self._view
+            if (view.change, view.generation) == (before.change, before.generation):
+                self._view = advance(
+                    view,
+                    change=after.change,
+                    generation=after.generation,
+                    rows=after.rows,
+                    removed=delta.removed,
+                    live=(rows, positions),
+                    vectors=self.committed_vectors(after),
+                )
 
     def vectors(self, dimension: int, generation: int) -> VectorStore:
         """Where a generation's vectors are written, made if need be; for the holder of the lock."""
@@ -280,7 +295,7 @@ class LiveCollection:
             if view.change < state.change:
                 delta = changes.since(tx, view.change) if view.generation == state.generation else None
                 if delta is None:
-                    view, delta = EMPTY, changes.Delta(_NO_ROWS, _NO_ROWS)
+                    view, delta = EMPTY, Delta(_NO_ROWS, _NO_ROWS)
                 view = advance(
                     view,
                     change=state.change,

@@ -34,6 +34,7 @@ from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._summary import summarize
+from vicinal._turns import give_way, reading
 from vicinal._write import Decision, decide, encode_metadatas, update_of
 from vicinal.errors import NotFoundError, StorageError
 
@@ -58,6 +59,7 @@ class LocalBackend:
         with self._opened.using(request.collection) as live:
             request = stamped(live.info.configuration.expiry, request)
             texts = encode_metadatas(request)
+            give_way()
             with live.write() as (tx, state):
                 dimension = self._dimension(live, request, state)
                 rows = records.rows_of(tx, request.ids)
@@ -67,11 +69,13 @@ class LocalBackend:
                 decision = decide(request, texts, state, rows, before, stored, live.info.name, expired)
                 if decision.changes_nothing:
                     return decision.info()
+                after = decision.state(state, dimension)
                 with self._appending(live, request, decision, state):
-                    self._enter(tx, decision, decision.state(state, dimension))
+                    self._enter(tx, decision, after)
                 self._files.step("write: before commit")
             # COMMIT has returned: from here the write is true, and all that follows may be lost and redone.
             self._files.step("write: committed")
+            live.committed(state, after, decision.delta(), *decision.entered())
             live.wake(_PAUSE_S)
             return decision.info()
 
@@ -89,9 +93,11 @@ class LocalBackend:
                 )
                 if decision.changes_nothing:
                     return decision.info()
-                self._enter(tx, decision, decision.state(state, state.dimension))
+                after = decision.state(state, state.dimension)
+                self._enter(tx, decision, after)
                 self._files.step("write: before commit")
             self._files.step("write: committed")
+            live.committed(state, after, decision.delta(), *decision.entered())
             live.wake(_PAUSE_S)
             return decision.info()
 
@@ -106,32 +112,34 @@ class LocalBackend:
                 return 0
             records.delete(tx, rows.tolist())
             after = state._replace(change=state.change + 1, records=state.records - len(rows))
-            changes.log(tx, after, Delta(removed=rows, altered=_NO_ROWS))
+            delta = Delta(removed=rows, altered=_NO_ROWS)
+            changes.log(tx, after, delta)
             self._files.step("remove: before commit")
         self._files.step("remove: committed")
+        live.committed(state, after, delta, _NO_ROWS, _NO_ROWS)
         live.wake(_PAUSE_S)
         return len(rows)
 
     def select(self, request: r.Select) -> r.Records:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
             rows = self._rows(snapshot, request.ids, request.where)
             if request.order:
                 rows = ordered(snapshot, rows, request.order)
             return fetch(snapshot, rows[request.offset :][: request.limit], request.fields)
 
     def summarize(self, request: r.Summarize) -> r.Summary:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
             selected = self._selected(snapshot, request.ids, request.where)
             if request.key is None:
                 return r.Summary(int(np.count_nonzero(selected)))
             return summarize(snapshot, snapshot.view.order(np.flatnonzero(selected)), request)
 
     def search(self, request: r.Search) -> r.Answer:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
             return answer(snapshot, request)
 
     def rank(self, request: r.Rank) -> tuple[r.Records, ...]:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
             return tuple(ranked(snapshot, search) for search in request.searches)
 
     def status(self, request: r.Status) -> r.StatusInfo:

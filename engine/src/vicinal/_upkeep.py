@@ -21,10 +21,12 @@ from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
 from vicinal._storage import checkpoint
+from vicinal._turns import anybody_reads, give_way
 from vicinal.errors import ClosedError, NotFoundError
 
 _CODED_ROWS = 1024  # at a time, so that queries and writes get their turn
 _SLICE_S = 0.1  # of indexing, before another collection has its turn
+_SLICE_READING_S = 0.02  # while queries run: the newest rows get their codes, which they need more
 _UNREVIEWED_MAX = 1 << 16  # rows that queries measure by their codes because nobody has looked for them
 _ASK_AGAIN_S = 1.0  # while another process indexes
 _DEAD_SHARE_MAX = 0.5  # then compaction copies at most as many rows as it frees
@@ -80,6 +82,7 @@ class Upkeep:
                 self.live.verified.add("codes")  # loading compared its checksum
         self.live.codes = held = held or codes.empty(space, dimension, view.generation)
         for stop in range(held.rows, view.rows, _CODED_ROWS):
+            give_way()
             held = held.extend(view.vectors, min(stop + _CODED_ROWS, view.rows))
             self.live.codes = held
 
@@ -110,7 +113,7 @@ class Upkeep:
         graph = _newest(self.live, view) or Graph(self.live.hnsw, view.vectors.shape[1], view.generation)
         self.live.graph = graph
         graph.hide(view.alive)
-        deadline = time.monotonic() + _SLICE_S
+        deadline = time.monotonic() + (_SLICE_READING_S if anybody_reads() else _SLICE_S)
         while graph.rows < view.rows or graph.reviewed_rows < graph.rows:
             backlog = graph.rows - graph.reviewed_rows
             inserting = graph.rows < view.rows and backlog < _UNREVIEWED_MAX

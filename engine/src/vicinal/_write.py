@@ -14,13 +14,15 @@ import numpy as np
 
 from vicinal import _request as r
 from vicinal._storage import checksums
-from vicinal._storage.changes import Delta, State
+from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.metadata import decode, encode
 from vicinal._storage.records import NewRecord, Replacement
+from vicinal._turns import give_way
 from vicinal.errors import DuplicateIDError
 from vicinal.types import Vectors
 
 _COMPARED = 4096  # vectors at a time
+_TURN = 128  # records between two moments at which queries may go first: less than a millisecond
 
 Texts = tuple["str | None", "str | None", "str | None"]
 """(document, metadata as text, uri)"""
@@ -53,6 +55,11 @@ class Decision:
     def delta(self) -> Delta:
         altered = [row for *_, row in self.replaced]
         return Delta(np.array(self.removed, dtype=np.int64), np.array(altered, dtype=np.int64))
+
+    def entered(self) -> tuple[Rows, Rows]:
+        """The inserted records' rows and positions."""
+        pairs = np.array([record[:2] for record in self.inserted], dtype=np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
 
     def state(self, before: State, dimension: int | None) -> State:
         """The state that this batch leads to."""
@@ -121,6 +128,8 @@ def decide(
         raise DuplicateIDError(ids=[id for id in request.ids if id in rows], existing=collection)
     moved = _moved(request, rows, stored)
     for item, id in enumerate(request.ids):
+        if not item % _TURN:
+            give_way()
         row = rows.get(id)
         if row is None:
             if request.mode != "update":

@@ -25,7 +25,7 @@ from vicinal._filter.ast import Kind, Operand, Operands, Order
 from vicinal._filter.masks import Mask
 from vicinal._filter.patterns import Predicate
 from vicinal._filter.values import classify, is_missing
-from vicinal._index.view import Rows
+from vicinal._index.view import Rows, appended
 
 _EMPTY = Operands(((Kind.STRING, ("",)), (Kind.LIST, ("[]",))))
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -289,12 +289,16 @@ def empty(rows: int = 0) -> Column:
 
 
 def extend(old: Column, rows: int, altered: Rows, found: Iterable[tuple[int, Any]]) -> Column:
-    """The next version: `rows` long, with the `found` values; altered rows forget theirs first."""
-    kinds = np.zeros(rows, dtype=np.uint8)
-    values = np.zeros(rows, dtype=np.int64)
-    kinds[: len(old.kinds)] = old.kinds
-    values[: len(old.values)] = old.values
-    kinds[altered] = Kind.MISSING
+    """The next version: `rows` long, with the `found` values; altered rows forget theirs first.
+
+    A version is extended once: the next one's new rows may stand behind its own in memory.
+    """
+    more = rows - len(old.kinds)
+    kinds = appended(old.kinds, np.zeros(more, dtype=np.uint8))
+    values = appended(old.values, np.zeros(more, dtype=np.int64))
+    if len(altered):
+        kinds, values = kinds.copy(), values.copy()
+        kinds[altered] = Kind.MISSING
     gone = set(altered.tolist())
     big = {row: value for row, value in old.big.items() if row not in gone}
     item_rows = np.where(np.isin(old.item_rows, altered), -1, old.item_rows)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._index.view import Mask, Rows
+from vicinal._turns import anybody_reads, give_way
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
 
@@ -30,7 +31,8 @@ _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look a
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _REVIEW_ROWS = 256
 _SLACK = 1e-4  # of float32 arithmetic, relative to the sizes that go into a distance; generous
-_BATCH_ROWS = 64  # about 14 ms of insertion at 384 dimensions: how long a query can be kept waiting
+_BATCH_ROWS = 64  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
+_BATCH_ROWS_READING = 8  # while queries run
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Graph:
                 self._index.resize_index(max(stop, 2 * self._index.get_max_elements()))
             self._hidden = np.concatenate([self._hidden, np.zeros(stop - len(self._hidden), np.bool_)])
         while self.rows < stop:
-            end = min(self.rows + _BATCH_ROWS, stop)
+            end = min(self.rows + (_BATCH_ROWS_READING if anybody_reads() else _BATCH_ROWS), stop)
             rows = np.arange(self.rows, end)
             live = alive[self.rows : end]
             with self._lock.exclusive():
@@ -112,6 +114,7 @@ class Graph:
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
                 self.rows = end
+            give_way(0.004)
             yield end
 
     def review(self, vectors: Vectors) -> Iterator[int]:
@@ -127,6 +130,7 @@ class Graph:
             rows = np.arange(self._reviewing, stop)
             self._note_strays(vectors, rows[~self._hidden[rows]])
             self._reviewing = stop
+            give_way(0.004)
             self.reviewed_rows = max(self.reviewed_rows, stop)
             yield stop
         if self._reviewing_all:
@@ -174,48 +178,51 @@ class Graph:
                 self.hidden += 1
 
     def nearest(
-        self, queries: Vectors, k: int, ef: int, alive: Mask, wanted: Mask
-    ) -> tuple[list[Rows], int] | None:
-        """For each query somewhat more than its k nearest wanted rows of the covered ones, ascending; and
-        how many are covered.
+        self, queries: Vectors, k: int, ef: int, alive: Mask, wanted: Mask, least: int = 0
+    ) -> tuple[list[Rows | None], int] | None:
+        """For each query somewhat more than its k nearest wanted rows of the covered ones, ascending, or None
+        where fewer than `least` of its ef nearest are wanted; and how many rows are covered.
 
         Covered are the rows that have been inserted and looked for, up to the view's.
 
         `alive` and `wanted` (a part of it) are a view's. None when the graph cannot answer for that
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
         keeps as many candidates as it is asked for, so it is asked for ef and the answer is cut;
-        its distances are float32 and callers measure again, hence somewhat more.
+        its distances are float32 and callers measure again, hence somewhat more. It could ask about each
+        row itself, but in Python, holding up every other thread.
         """
         with self._lock.shared():
             covered = min(self.reviewed_rows, len(alive))
             inserted = min(self.rows, len(alive))
             dead = inserted - int(np.count_nonzero(alive[:inserted]))
-            reachable = inserted - dead if wanted is alive else int(np.count_nonzero(wanted[:inserted]))
             # Rows are hidden in the order in which they died, so equal counts mean equal sets.
             if self.hidden > dead:
                 return None
+            reachable = self.rows - self.hidden
             if not reachable:
                 return [_NO_ROWS for _ in queries], covered
-            # hnswlib asks about every candidate: it is spared the question where all answers are yes.
-            all_wanted = reachable + dead == inserted == self.rows and self.hidden == dead
-            accept: Any = None if all_wanted else _padded(wanted, self.rows).__getitem__
-            threads = 1 if len(queries) == 1 or accept is not None else os.cpu_count() or 1
+            everything = wanted is alive and inserted == self.rows and self.hidden == dead
+            threads = 1 if len(queries) == 1 else os.cpu_count() or 1
             try:
-                labels, distances = self._index.knn_query(
-                    queries, k=min(ef, reachable), num_threads=threads, filter=accept
-                )
+                labels, distances = self._index.knn_query(queries, k=min(ef, reachable), num_threads=threads)
             except RuntimeError:
                 return None  # fewer are reachable; the caller scans instead
             strays = self._strays
-        if len(strays.rows) and (dead or covered < self.rows or not all_wanted):
-            strays = strays.among_wanted(wanted[:covered])
-        rows = labels[:, : k + _SPARE].astype(np.int64)
-        farthest = distances[:, k - 1].tolist() if distances.shape[1] >= k else [np.inf] * len(rows)
-        found = []
-        for query, own, limit in zip(queries, rows, farthest):
-            if covered < inserted:
-                own = own[own < covered]  # noqa: PLW2901
-            near = strays.within(query, limit)
+        known = wanted[:covered]
+        if len(strays.rows) and (dead or not everything or covered < inserted):
+            strays = strays.among_wanted(known)
+        found: list[Rows | None] = []
+        for query, own, far in zip(queries, labels.astype(np.int64), distances):
+            if not everything or covered < inserted:
+                chosen = (
+                    np.flatnonzero((own < covered) & known.take(own, mode="clip")) if covered else _NO_ROWS
+                )
+                own, far = own[chosen], far[chosen]  # noqa: PLW2901
+            if len(own) < min(least, reachable):
+                found.append(None)
+                continue
+            near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf)
+            own = own[: k + _SPARE]  # noqa: PLW2901
             found.append(np.union1d(own, near) if len(near) else np.sort(own))
         return found, covered
 
@@ -255,14 +262,6 @@ class Graph:
         )
         index.set_ef(1)  # ef is shared state in hnswlib; each query sets its own through k
         return index
-
-
-def _padded(allowed: Mask, rows: int) -> bytes:
-    """One byte per row of the graph, for hnswlib to ask; rows newer than the mask are refused."""
-    mask = allowed[:rows]
-    if len(mask) < rows:
-        mask = np.concatenate([mask, np.zeros(rows - len(mask), dtype=np.bool_)])
-    return mask.tobytes()
 
 
 class _SharedLock:
