@@ -11,7 +11,7 @@ import shutil
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
@@ -96,30 +96,6 @@ class Files:
             else:
                 os.fsync(file.fd)
 
-    @contextmanager
-    def syncing(self, file: OpenFile) -> Iterator[None]:
-        """`sync` while the block runs: the file's bytes are on the medium when it has ended."""
-        failed: list[Exception] = []
-
-        def sync() -> None:
-            try:
-                self.sync(file)
-            except Exception as error:  # noqa: BLE001 - raised again where somebody waits for it
-                failed.append(error)
-
-        thread = threading.Thread(target=sync, name="vicinal-sync")
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is going down, or there are too many
-            sync()
-        try:
-            yield
-        finally:
-            if thread.ident is not None:
-                thread.join()
-        if failed:
-            raise failed[0]
-
     def sync_path(self, path: Path) -> None:
         """`sync` for a file that another library wrote."""
         file = self.open(path, create=False)
@@ -161,6 +137,31 @@ class Files:
     def remove_tree(self, path: Path) -> None:
         """Remove a directory that may be gone already, as far as the platform allows."""
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], None]) -> Iterator[None]:
+    """Work is done while the block runs, and has been done, or has raised, when it has ended."""
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - raised again where somebody waits for it
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="vicinal-write")
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is going down, or there are too many
+        run()
+    try:
+        yield
+    finally:
+        if thread.ident is not None:
+            thread.join()
+    if failed:
+        raise failed[0]
 
 
 @contextmanager

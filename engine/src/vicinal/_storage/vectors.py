@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import mmap
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, meanwhile
 from vicinal.errors import CorruptionError
 from vicinal.types import Vectors
 
@@ -50,17 +50,6 @@ class VectorFile:
 
     def append(self, first_row: int, vectors: Vectors) -> None:
         """Write vectors from a row on; they are on the medium when this returns."""
-        self._write(first_row, vectors)
-        self._files.sync(self._file)
-
-    @contextmanager
-    def appending(self, first_row: int, vectors: Vectors) -> Iterator[None]:
-        """The same, but they may be on their way while the block runs, and are there when it has ended."""
-        self._write(first_row, vectors)
-        with self._files.syncing(self._file):
-            yield
-
-    def _write(self, first_row: int, vectors: Vectors) -> None:
         stride = self.dimension * 4
         end = (first_row + len(vectors)) * stride
         size = self._file.size
@@ -68,6 +57,11 @@ class VectorFile:
             self._files.grow(self._file, end + min(max(_STEP_MIN, size // 4), _STEP_MAX))
         data = np.ascontiguousarray(vectors, dtype="<f4").reshape(-1).view(np.uint8)
         self._files.write_at(self._file, data.data, first_row * stride)
+        self._files.sync(self._file)
+
+    def appending(self, first_row: int, vectors: Vectors) -> AbstractContextManager[None]:
+        """The same while a block runs, and done when it has ended."""
+        return meanwhile(partial(self.append, first_row, vectors))
 
     def view(self, rows: int) -> Vectors:
         """The first `rows` vectors, read-only, shape (rows, dimension)."""
@@ -104,11 +98,10 @@ class VectorMemory:
             self._array = larger
         self._array[first_row:end] = vectors
 
-    @contextmanager
-    def appending(self, first_row: int, vectors: Vectors) -> Iterator[None]:
-        """The same around a block."""
+    def appending(self, first_row: int, vectors: Vectors) -> AbstractContextManager[None]:
+        """The same, at once."""
         self.append(first_row, vectors)
-        yield
+        return nullcontext()
 
     def view(self, rows: int) -> Vectors:
         """The first `rows` vectors, shape (rows, dimension)."""
