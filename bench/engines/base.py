@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from bench.filters import ANY, Condition
 
-HNSW = {"max_neighbors": 16, "ef_construction": 100, "ef_search": 100}
+HNSW = {"max_neighbors": 16, "ef_construction": 100, "ef_search": 200}
 THREADS = max(1, (os.cpu_count() or 2) - 1)
 FILTERED: dict[str, type] = {"random": int, "axis": int, "member": str, "shade": str}
 

@@ -130,7 +130,7 @@ def test_settings_that_only_chroma_accepts_become_the_defaults(old: Path, into: 
     import_directory(old, into, collections=["books"])
     with vicinal.PersistentClient(into) as client:
         hnsw = client.get_collection("books").configuration_json["hnsw"]
-    assert (hnsw["ef_search"], hnsw["sync_threshold"]) == (100, 10)
+    assert (hnsw["ef_search"], hnsw["sync_threshold"]) == (200, 10)
 
 
 def test_chromas_default_function_is_the_minilm(old: Path, into: Path) -> None:

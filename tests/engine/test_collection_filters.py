@@ -3,6 +3,7 @@
 The paper is the function `means` below: Chroma's semantics, with comparison done mathematically.
 """
 
+import random
 from datetime import date, datetime, timezone
 from itertools import product
 from typing import Any
@@ -261,3 +262,43 @@ def test_a_filter_that_means_nothing_is_refused_everywhere(collection, name):
 def test_a_document_filter_that_means_nothing_is_refused(collection, where_document):
     with pytest.raises(ValueError, match="where_document"):
         collection.get(where_document=where_document)
+
+
+REPEATED: list[dict[str, Any]] = [
+    {"n": {"$gte": 3}},
+    {"n": {"$in": [1, 2]}},
+    {"s": {"$in": ["a", "b"]}},
+    {"s": {"$gt": "a"}},
+    {"tags": {"$contains": "red"}},
+    {"$and": [{"n": {"$lt": 6}}, {"$or": [{"s": "a"}, {"tags": {"$exists": False}}]}]},
+    {"$not": {"#document": {"$contains": "ant"}}},
+]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_filter_that_was_asked_before_knows_what_has_happened_since(client, seed):
+    rng = random.Random(seed)
+    things, records = client.create_collection("things", embedding_function=None), {}
+    for step in range(12):
+        for _ in range(rng.choice([1, 3, 30])):
+            id = str(rng.randrange(60))
+            metadata = {"n": rng.randrange(8), "s": rng.choice("abc")}
+            if rng.random() < 0.5:
+                metadata["tags"] = rng.sample(["red", "green", "blue"], 2)
+            document = rng.choice(["an ant", "a bee", "no insect"])
+            if rng.random() < 0.2:
+                things.delete(ids=[id])
+                records.pop(id, None)
+            elif id in records and rng.random() < 0.5:
+                things.update(ids=[id], embeddings=[[1, 1]], metadatas=[{"n": 7}], documents=[document])
+                records[id] = {**records[id][0], "n": 7}, document
+            else:
+                things.delete(ids=[id])
+                things.add(ids=[id], embeddings=[[step, 1]], metadatas=[metadata], documents=[document])
+                records[id] = metadata, document
+        for where in REPEATED:
+            wanted = {
+                id for id, (metadata, document) in records.items() if matches(metadata, document, where=where)
+            }
+            assert set(things.get(where=where)["ids"]) == wanted
+            assert things.count(where=where) == len(wanted)

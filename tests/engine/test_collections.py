@@ -39,7 +39,7 @@ BAD_NAMES = [
 HNSW_DEFAULTS = {
     "space": "l2",
     "ef_construction": 100,
-    "ef_search": 100,
+    "ef_search": 200,
     "max_neighbors": 16,
     "sync_threshold": 1000,
     "resize_factor": 1.2,

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import vicinal
-from vicinal._filter.ast import Operand
+from vicinal._filter.ast import Operand, Operands
 from vicinal._filter.values import classify, lookup
 from vicinal._index import columns, exact, planner
-from vicinal._index.view import EMPTY, View, advance
+from vicinal._index.graph import Strays
+from vicinal._index.view import EMPTY, View, advance, appended
 from vicinal._rank import mmr
 from vicinal._request import Status
 from vicinal.testing import check, nearest, wait_for_index
@@ -177,7 +178,7 @@ def test_nearly_all_of_the_nearest_are_found(recalls: Any, event: str, share: st
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_the_graph_answers_what_it_is_there_for(recalls: Any, event: str) -> None:
-    assert recalls[event, "100 %"][1] in ("graph", "graph with filter")
+    assert recalls[event, "100 %"][1] in ("graph", "graph, then filter")
     assert recalls[event, "1 %"][1] == "scan matches"
     assert recalls[event, "none"][1] == "scan matches"
 
@@ -199,8 +200,56 @@ def test_the_graph_alone_finds_them_too(tmp_path: Path, space: str) -> None:
     queries, _ = clustered(40, 9)
     for recall, plan in history.ask(queries, [None, {"half": 0}]):
         assert recall >= RECALL_MIN
-        assert plan == "graph with filter"
+        assert plan == "graph, then filter"
     history.client.close()
+
+
+@pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("space", ["l2", "cosine"])
+def test_a_filter_that_refuses_the_neighbours_of_a_question_costs_no_answer(
+    tmp_path: Path, space: str
+) -> None:
+    history = History(tmp_path, space)
+    history.add(3_000, 1)
+    wait_for_index(history.things)
+    queries, clusters = clustered(40, 9)
+    plans = set()
+    for query, cluster in zip(queries, clusters):
+        others = [c for c in range(16) if (c < 8) != (cluster < 8)]
+        [(recall, plan)] = history.ask(query[np.newaxis], [{"cluster": {"$in": others}}])
+        plans.add(plan)
+        assert recall == 1.0 or plan != "scan after graph"
+    assert "scan after graph" in plans
+    both = [{"cluster": {"$in": [0, 1, 2, 3, 4, 5, 6, 7]}}]
+    [(recall, plan)] = history.ask(queries, both)  # questions on either side, in one call
+    assert (recall >= RECALL_MIN, plan) == (True, "graph, then filter")
+    history.client.close()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_of_the_rows_that_a_walk_misses_none_that_is_near_is_left_out(space: Any) -> None:
+    rng = np.random.default_rng(3)
+    vectors = (rng.standard_normal((60, 8)) * 10.0 ** rng.integers(-2, 3, (60, 1))).astype(np.float32)
+    vectors[7] = 0
+    rows = np.arange(0, 60, 2)
+    strays = Strays.among(vectors, rows, space)
+    for query in rng.standard_normal((30, 8)).astype(np.float32):
+        _, distances = nearest(query, vectors[rows], len(rows), space)
+        for limit in distances[::7]:
+            order, within = nearest(query, vectors[rows], len(rows), space)
+            near = {int(rows[i]) for i, distance in zip(order, within) if distance <= limit}
+            assert near <= set(strays.within(query, float(limit)).tolist())
+    far = np.zeros(60, dtype=np.bool_)
+    assert strays.among_wanted(far).within(vectors[0], np.inf).tolist() == []
+
+
+def test_what_is_appended_in_place_leaves_the_older_array_as_it_was() -> None:
+    versions = [appended(np.empty(0, dtype=np.int64), np.arange(3))]
+    for count in (1, 0, 5_000, 2):
+        versions.append(appended(versions[-1], np.arange(count)))
+    whole = versions[-1].tolist()
+    assert [version.tolist() for version in versions] == [whole[: len(version)] for version in versions]
+    assert len(whole) == 3 + 1 + 5_000 + 2
 
 
 # --- what the graph must never do ------------------------------------------------------------------
@@ -511,7 +560,7 @@ def test_numbers_are_ordered_as_in_mathematics(values: list[Any], bound: Any, or
 @given(st.lists(STORED, max_size=12), st.lists(NUMBERS, min_size=1, max_size=4))
 def test_numbers_are_equal_as_in_mathematics(values: list[Any], wanted: list[Any]) -> None:
     stored = [*values, *near(wanted[0])]
-    mask = column_of(stored).equal(tuple(Operand(*classify(value)) for value in wanted))
+    mask = column_of(stored).equal(Operands.of(Operand(*classify(value)) for value in wanted))
     assert mask.tolist() == [any(value == other for other in wanted) for value in stored]
 
 
@@ -520,7 +569,7 @@ OTHERS = [True, False, None, "1", "", "a", [], [1], [1, "a"], {}, {"a": 1}, 1, 0
 
 @pytest.mark.parametrize("wanted", OTHERS, ids=repr)
 def test_values_of_different_kinds_are_never_equal(wanted: Any) -> None:
-    mask = column_of(OTHERS).equal((Operand(*classify(wanted)),))
+    mask = column_of(OTHERS).equal(Operands.of([Operand(*classify(wanted))]))
     numbers = (int, float)
     expected = [
         (type(v) is type(wanted) or (type(v) in numbers and type(wanted) in numbers)) and v == wanted
@@ -549,7 +598,7 @@ def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, 
     asked = [v for v in values.values() if v is not GONE and not (isinstance(v, float) and v - v != 0)]
     for value in [*asked, 0, 1, "a", 2**70]:  # no filter can ask for infinity
         operand = Operand(*classify(value))
-        assert column.equal((operand,)).tolist() == anew.equal((operand,)).tolist()
+        assert column.equal(Operands.of([operand])).tolist() == anew.equal(Operands.of([operand])).tolist()
         assert column.holding(operand).tolist() == anew.holding(operand).tolist()
     assert (
         column.ordered("gte", Operand(*classify(1))).tolist()
@@ -557,6 +606,42 @@ def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, 
     )
     assert column.empty().tolist() == anew.empty().tolist()
     assert column.present().tolist() == anew.present().tolist()
+
+
+WHATEVER = [True, False, None, "", "a", "b", "ab", 0, 1, 2.0, -0.5, 2**70, [], [0, "a"], [1, [1]], GONE]
+
+
+@given(st.lists(st.sampled_from(WHATEVER), max_size=20), st.data())
+def test_some_rows_of_a_column_answer_as_they_do_among_all(values: list[Any], data: Any) -> None:
+    column = column_of(values)
+    rows = np.array(sorted(data.draw(st.sets(st.integers(0, len(values) - 1)))) if values else [], np.int64)
+    some = column.pick(rows)
+    for value in WHATEVER[:-1]:
+        operand = Operand(*classify(value))
+        for ask in (
+            lambda c, o=operand: c.equal(Operands.of([o])),
+            lambda c, o=operand: c.holding(o),
+            lambda c, o=operand: c.ordered("gte", o),
+        ):
+            assert ask(some).tolist() == ask(column)[rows].tolist()
+    assert some.empty().tolist() == column.empty()[rows].tolist()
+    assert some.strings(lambda text: "a" in text).tolist() == [
+        isinstance(values[row], str) and "a" in values[row] for row in rows
+    ]
+
+
+@given(st.lists(st.lists(st.text("ab\u00e9\U0001f600", max_size=3), max_size=9), max_size=6), st.text("abé"))
+def test_strings_are_ordered_as_python_orders_them(batches: list[list[str]], bound: str) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(columns, "_UNSORTED_MAX", 2)
+        column, values = columns.empty(), []
+        for batch in batches:
+            numbered = list(enumerate(batch, start=len(values)))
+            values += batch
+            column = columns.extend(column, len(values), np.empty(0, dtype=np.int64), numbered)
+            for order, holds_for in ORDERS.items():
+                mask = column.ordered(order, Operand(*classify(bound)))
+                assert mask.tolist() == [holds_for(value, bound) for value in values]
 
 
 def test_an_older_version_of_a_column_is_not_changed_by_newer_ones() -> None:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ import vicinal
 from vicinal._derived import NAMES
 from vicinal._index import planner
 from vicinal._request import Status
-from vicinal._storage import changes
-from vicinal._storage.files import Files
+from vicinal._storage import changes, database
+from vicinal._storage.files import Files, meanwhile
 from vicinal._storage.schema import CATALOG
 from vicinal._storage.vectors import VectorFile, VectorMemory
 from vicinal.errors import (
@@ -788,6 +789,36 @@ def test_every_directory_in_which_something_was_made_is_synced(tmp_path: Path) -
         path = tmp_path / "a" / "b" / "collections"
         made_in = {tmp_path, tmp_path / "a", tmp_path / "a" / "b", path, path / str(things.id)}
     assert made_in <= set(files.synced)
+
+
+def test_what_is_done_meanwhile_has_been_done_or_has_raised(tmp_path: Path) -> None:
+    done: list[str] = []
+    with meanwhile(lambda: done.append("work")):
+        pass
+    assert done == ["work"]
+    with pytest.raises(StorageError), meanwhile(partial(fail, StorageError(path="x", problem="is full"))):
+        done.append("block")
+    with pytest.raises(LookupError), meanwhile(lambda: done.append("work")):
+        fail(LookupError("of the block"))
+    assert done == ["work", "block", "work"]
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+def test_a_long_log_is_brought_into_the_database_in_the_background(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LOG_BYTES", 1 << 16)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(
+            ids=list(map(str, range(500))), embeddings=np.eye(500, 4), documents=["some text " * 20] * 500
+        )
+        wait_for_index(things)
+        path = tmp_path / "collections" / str(things.id) / "records.sqlite3"
+        assert path.stat().st_size > 100_000
 
 
 def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

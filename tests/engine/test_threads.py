@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal import _turns
 from vicinal._filter import parse_where
 from vicinal._index import planner
 from vicinal.errors import ClosedError, NotFoundError
@@ -374,3 +375,13 @@ def test_a_long_mixture_stays_sound(client: vicinal.Client, seed: int) -> None:
 
     run_together(read, read, read, until=write)
     assert check(client) == []
+
+
+def test_long_work_pauses_while_somebody_reads_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(_turns.time, "sleep", pauses.append)
+    _turns.give_way()
+    assert (pauses, _turns.anybody_reads()) == ([], False)
+    with _turns.reading(), _turns.reading():
+        _turns.give_way(0.25)
+    assert (pauses, _turns.anybody_reads()) == ([0.25], False)

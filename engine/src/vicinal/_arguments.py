@@ -18,6 +18,7 @@ from vicinal._inputs import Inputs
 from vicinal._questions import Words, sparse_queries
 from vicinal._questions import ranking as ranking_of
 from vicinal._schema import check_filter
+from vicinal._turns import give_way
 from vicinal.config import parse_changes
 from vicinal.embedding.images import image_column
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -52,7 +53,9 @@ def write(
 ) -> r.Write | None:
     """A batch, embedded where it came without embeddings; None when it is empty."""
     id_column = check.ids(ids)
+    give_way()
     metadata_column = check.metadatas(metadatas)
+    give_way()
     document_column, uri_column = check.documents(documents), check.uris(uris)
     vectors = None if embeddings is None else check.embeddings(embeddings)
     pictures = None if images is None else image_column(images)

@@ -9,7 +9,6 @@ the live vectors and records once more.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 
@@ -37,7 +36,7 @@ def compact(live: LiveCollection) -> int:
                 store = _copied(live, state, order)
                 records.renumber(tx)
                 generation = state.generation + 1
-                after = replace(state, change=state.change + 1, rows=len(rows), generation=generation)
+                after = state._replace(change=state.change + 1, rows=len(rows), generation=generation)
                 changes.log(tx, after, Delta(_NO_ROWS, _NO_ROWS))
                 before = live.adopt(store)
                 live.files.step("compact: before commit")

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal._index import columns
+from vicinal._index import codes, columns
 from vicinal._index.codes import Codes
 from vicinal._index.columns import Column, Covered
 from vicinal._index.view import EMPTY, Rows, View
@@ -84,7 +84,7 @@ def load_codes(directory: Path, space: Space, dimension: int, view: View) -> Cod
         columns = [found[name] for name in ("scales", "spreads", "lengths")]
         if any(column.shape != (rows,) for column in columns):
             return None
-        return Codes(space, view.generation, rows, found["codes"], *columns)
+        return codes.made(space, view.generation, found["codes"], *columns)
     except BROKEN:
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,11 +26,14 @@ from vicinal._index.view import Rows, View
 from vicinal._storage import records
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
-from vicinal._storage.metadata import decode
+from vicinal._storage.metadata import decode_all
+from vicinal._turns import give_way
 
 _MASKS_MAX = 64
-_SLICE_ROWS = 2_000  # of the background, while no filter can be prepared: some 15 ms
+_SLICE_ROWS = 1_000  # of the background, while no filter can be prepared: some 8 ms
+_DECODED_ROWS = 256  # at once
 _SAMPLE_ROWS = 500
+_STALE_SHARE_MAX = 0.25
 _KEYS_MAX = 32  # prepared unasked
 _STRING_MAX = 64  # characters; keys with longer values are prepared when somebody filters on them
 
@@ -44,21 +48,30 @@ class LiveColumns:
         self._directory = directory
         self._changing = Lock()
         self._held: dict[str, tuple[Covered, Column]] = {}
-        self._masks: OrderedDict[tuple[int, Node], Mask] = OrderedDict()
+        self._masks: OrderedDict[Node, tuple[Covered, Mask]] = OrderedDict()
         self._unread = directory is not None  # whether the checkpoint may hold something
 
-    def mask(self, change: int, node: Node, fields: Fields) -> Mask:
-        """A boolean per row of the change's view; the caller has prepared the columns."""
-        key = (change, node)
+    def mask(self, tx: Transaction, view: View, node: Node, fields: Fields) -> Mask:
+        """A boolean per row of a view, extended from an older one's; the caller has prepared the columns."""
+        now = Covered(view.change, view.generation, view.rows)
         with self._changing:
-            mask = self._masks.get(key)
-            if mask is not None:
-                self._masks.move_to_end(key)
+            covered, mask = self._masks.get(node, (None, None))
+            if covered == now and mask is not None:
+                self._masks.move_to_end(node)
                 return mask
-        mask = evaluate(node, fields)
+        stale = None if covered is None else _stale_rows(tx, covered, view)
+        if mask is None or stale is None:
+            mask = evaluate(node, fields)
+        else:
+            extended = np.zeros(view.rows, dtype=np.bool_)
+            extended[: len(mask)] = mask
+            extended[stale] = evaluate(node, fields.picked(stale))
+            mask = extended
         mask.flags.writeable = False
         with self._changing:
-            self._masks[key] = mask
+            if covered is None or covered.change <= now.change:  # a reader of an older view keeps its own
+                self._masks[node] = now, mask
+                self._masks.move_to_end(node)
             while len(self._masks) > _MASKS_MAX:
                 self._masks.popitem(last=False)
         return mask
@@ -122,19 +135,31 @@ class LiveColumns:
             rows, altered, bases = 0, _NO_ROWS, {key: columns.empty() for key in keys}
         found = _values(tx, keys, rows, stop, altered[altered < rows])
         altered = altered[altered < stop]
-        extended = {key: columns.extend(bases[key], max(rows, stop), altered, found[key]) for key in keys}
+        extended = {}
+        for key in keys:
+            give_way()
+            extended[key] = columns.extend(bases[key], max(rows, stop), altered, found[key])
         if covered.change <= view.change:  # an older view than the columns' gets its own, which are not kept
             now = Covered(view.change, view.generation, max(rows, stop))
             self._held.update({key: (now, column) for key, column in extended.items()})
         return extended
 
 
+def _stale_rows(tx: Transaction, covered: Covered, view: View) -> Rows | None:
+    """The rows that a mask of an older view does not know of; None when making it anew is as cheap."""
+    altered = _derived.altered_since(tx, covered, view)
+    if altered is None or view.rows - covered.rows + len(altered) > view.rows * _STALE_SHARE_MAX:
+        return None
+    return np.concatenate([altered[altered < covered.rows], np.arange(covered.rows, view.rows)])
+
+
 def _short_keys(tx: Transaction) -> list[str]:
     """The commonest keys of the first records that have short values only."""
     counts: Counter[str] = Counter()
     long: set[str] = set()
-    for _, text in records.scan(tx, "metadata", 0, _SAMPLE_ROWS):
-        for key, value in (decode(text) or {}).items() if text is not None else ():
+    first = [text for _, text in records.scan(tx, "metadata", 0, _SAMPLE_ROWS)]
+    for metadata in decode_all(first):
+        for key, value in (metadata or {}).items():
             counts[key] += 1
             if isinstance(value, dict) or len(str(value)) > _STRING_MAX:
                 long.add(key)
@@ -150,9 +175,10 @@ def _values(
         found["#id"] = list(_derived.stored(tx, "id", first, stop, altered))
     inside = [key for key in keys if key != "#id"]
     if inside:
-        for row, text in _derived.stored(tx, "metadata", first, stop, altered):
-            if text is not None:
-                metadata = decode(text)
+        stored = _derived.stored(tx, "metadata", first, stop, altered)
+        while block := list(islice(stored, _DECODED_ROWS)):
+            give_way()
+            for (row, _), metadata in zip(block, decode_all([text for _, text in block])):
                 for key in inside:
                     found[key].append((row, lookup(metadata, key)))
     return found

@@ -19,7 +19,7 @@ from vicinal import _derived, _words
 from vicinal._fields import LiveColumns
 from vicinal._filter import Node, keys_of
 from vicinal._filter.ast import Document
-from vicinal._filter.masks import Mask, evaluate
+from vicinal._filter.masks import Fields, Mask, evaluate
 from vicinal._filter.patterns import Predicate
 from vicinal._index import planner
 from vicinal._index.codes import Codes
@@ -28,7 +28,7 @@ from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View, advance
 from vicinal._request import CollectionInfo
 from vicinal._storage import changes, checkpoint, fsck, readonly, records
-from vicinal._storage.changes import State
+from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.lock import FileLock, NoLock
@@ -60,7 +60,7 @@ class LiveCollection:
         info: CollectionInfo,
         directory: Path | None,
         files: Files,
-        upkeep: Callable[[LiveCollection], None],
+        upkeep: Callable[[LiveCollection, float], None],
     ) -> None:
         self.info, self.directory, self.files = info, directory, files
         self.hnsw = info.configuration.hnsw
@@ -143,6 +143,21 @@ class LiveCollection:
             view = self._catch_up(tx, state)
         return Snapshot(self, tx, view) if view.change == state.change else None
 
+    def committed(self, before: State, after: State, delta: Delta, rows: Rows, positions: Rows) -> None:
+        """See a change of this process's own, which took `before` to `after`, without reading it again."""
+        with self._catching_up, suppress(VectorsMissingError, StorageError):
+            view = self._view
+            if (view.change, view.generation) == (before.change, before.generation):
+                self._view = advance(
+                    view,
+                    change=after.change,
+                    generation=after.generation,
+                    rows=after.rows,
+                    removed=delta.removed,
+                    live=(rows, positions),
+                    vectors=self.committed_vectors(after),
+                )
+
     def vectors(self, dimension: int, generation: int) -> VectorStore:
         """Where a generation's vectors are written, made if need be; for the holder of the lock."""
         return self._open_vectors(dimension, generation, create=True)
@@ -170,9 +185,9 @@ class LiveCollection:
         if self.directory is not None:
             self.files.remove(self.directory / f"vectors-{generation}.f32")
 
-    def wake(self) -> None:
-        """Let the background look at what was written."""
-        self._upkeep(self)
+    def wake(self, after_s: float = 0.0) -> None:
+        """Let the background look at what is new."""
+        self._upkeep(self, after_s)
 
     def drop(self) -> None:
         """Tell everyone that the collection is deleted, and remove its files."""
@@ -280,7 +295,7 @@ class LiveCollection:
             if view.change < state.change:
                 delta = changes.since(tx, view.change) if view.generation == state.generation else None
                 if delta is None:
-                    view, delta = EMPTY, changes.Delta(_NO_ROWS, _NO_ROWS)
+                    view, delta = EMPTY, Delta(_NO_ROWS, _NO_ROWS)
                 view = advance(
                     view,
                     change=state.change,
@@ -327,7 +342,7 @@ class Snapshot:
         keys = list(dict.fromkeys(keys_of(where)))
         self._columns = self.live.columns.prepare(self.tx, self.view, keys)
         if mask is None:
-            return self.live.columns.mask(self.view.change, where, self)
+            return self.live.columns.mask(self.tx, self.view, where, self)
         return mask & evaluate(where, self, mask)
 
     def values(self, key: str) -> Column:
@@ -352,3 +367,26 @@ class Snapshot:
         matching = [row for row, text in pairs if text is not None and predicate(text)]
         mask[matching] = True
         return mask
+
+    def picked(self, rows: Rows) -> Fields:
+        """What a filter can ask about some ascending rows alone."""
+        return _Picked(self, rows)
+
+
+class _Picked:
+    """Some rows of a snapshot, numbered from 0."""
+
+    def __init__(self, whole: Snapshot, rows: Rows) -> None:
+        self._whole, self._chosen = whole, rows
+        self.rows = len(rows)
+
+    def values(self, key: str) -> Column:
+        return self._whole.values(key).pick(self._chosen)
+
+    def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask:  # noqa: ARG002
+        found = records.fetch(self._whole.tx, self._chosen.tolist(), "document")
+        texts = (found.get(row, (row, None))[1] for row in self._chosen.tolist())
+        return np.fromiter((text is not None and predicate(text) for text in texts), dtype=np.bool_)
+
+    def picked(self, rows: Rows) -> Fields:
+        return _Picked(self._whole, self._chosen[rows])

@@ -8,8 +8,8 @@ the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, fi
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from vicinal._compact import compact
 from vicinal._expiry import allowed, expired, expired_ids, stamped
 from vicinal._expressions import ranked
 from vicinal._index import planner
-from vicinal._index.view import Rows
+from vicinal._index.view import Mask, Rows
 from vicinal._live import LiveCollection, Snapshot
 from vicinal._opened import OpenCollections
 from vicinal._order import ordered
@@ -34,12 +34,14 @@ from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._summary import summarize
+from vicinal._turns import give_way, reading
 from vicinal._write import Decision, decide, encode_metadatas, update_of
 from vicinal.errors import NotFoundError, StorageError
 
 Findings = list[str]  # inside the class, `list` is the verb
 Namespaces = list[r.NamespaceInfo]
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+_PAUSE_S = 0.05  # after a write, before the background begins: what is asked next has the machine to itself
 
 
 class LocalBackend:
@@ -57,6 +59,7 @@ class LocalBackend:
         with self._opened.using(request.collection) as live:
             request = stamped(live.info.configuration.expiry, request)
             texts = encode_metadatas(request)
+            give_way()
             with live.write() as (tx, state):
                 dimension = self._dimension(live, request, state)
                 rows = records.rows_of(tx, request.ids)
@@ -66,16 +69,14 @@ class LocalBackend:
                 decision = decide(request, texts, state, rows, before, stored, live.info.name, expired)
                 if decision.changes_nothing:
                     return decision.info()
-                if decision.inserted:
-                    assert dimension is not None and request.embeddings is not None
-                    self._files.step("write: before vectors")
-                    store = live.vectors(dimension, state.generation)
-                    store.append(state.rows, request.embeddings[decision.sources])
-                    self._files.step("write: vectors synced")
-                self._enter(tx, decision, decision.state(state, dimension))
+                after = decision.state(state, dimension)
+                with self._appending(live, request, decision, state):
+                    self._enter(tx, decision, after)
+                self._files.step("write: before commit")
             # COMMIT has returned: from here the write is true, and all that follows may be lost and redone.
             self._files.step("write: committed")
-            live.wake()
+            live.committed(state, after, decision.delta(), *decision.entered())
+            live.wake(_PAUSE_S)
             return decision.info()
 
     def alter(self, request: r.Alter) -> r.WriteInfo:
@@ -92,9 +93,12 @@ class LocalBackend:
                 )
                 if decision.changes_nothing:
                     return decision.info()
-                self._enter(tx, decision, decision.state(state, state.dimension))
+                after = decision.state(state, state.dimension)
+                self._enter(tx, decision, after)
+                self._files.step("write: before commit")
             self._files.step("write: committed")
-            live.wake()
+            live.committed(state, after, decision.delta(), *decision.entered())
+            live.wake(_PAUSE_S)
             return decision.info()
 
     def remove(self, request: r.Remove) -> int:
@@ -107,30 +111,35 @@ class LocalBackend:
             if not len(rows):
                 return 0
             records.delete(tx, rows.tolist())
-            after = replace(state, change=state.change + 1, records=state.records - len(rows))
-            changes.log(tx, after, Delta(removed=rows, altered=_NO_ROWS))
+            after = state._replace(change=state.change + 1, records=state.records - len(rows))
+            delta = Delta(removed=rows, altered=_NO_ROWS)
+            changes.log(tx, after, delta)
             self._files.step("remove: before commit")
         self._files.step("remove: committed")
-        live.wake()
+        live.committed(state, after, delta, _NO_ROWS, _NO_ROWS)
+        live.wake(_PAUSE_S)
         return len(rows)
 
     def select(self, request: r.Select) -> r.Records:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
             rows = self._rows(snapshot, request.ids, request.where)
             if request.order:
                 rows = ordered(snapshot, rows, request.order)
             return fetch(snapshot, rows[request.offset :][: request.limit], request.fields)
 
     def summarize(self, request: r.Summarize) -> r.Summary:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
-            return summarize(snapshot, self._rows(snapshot, request.ids, request.where), request)
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
+            selected = self._selected(snapshot, request.ids, request.where)
+            if request.key is None:
+                return r.Summary(int(np.count_nonzero(selected)))
+            return summarize(snapshot, snapshot.view.order(np.flatnonzero(selected)), request)
 
     def search(self, request: r.Search) -> r.Answer:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
             return answer(snapshot, request)
 
     def rank(self, request: r.Rank) -> tuple[r.Records, ...]:
-        with self._opened.using(request.collection) as live, live.read() as snapshot:
+        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
             return tuple(ranked(snapshot, search) for search in request.searches)
 
     def status(self, request: r.Status) -> r.StatusInfo:
@@ -213,11 +222,16 @@ class LocalBackend:
         return given
 
     @staticmethod
-    def _rows(snapshot: Snapshot, ids: Sequence[str] | None, where: Any) -> Rows:
-        """The live rows that ids and filter allow and that have not expired, in the order of `get`."""
+    def _selected(snapshot: Snapshot, ids: Sequence[str] | None, where: Any) -> Mask:
+        """The live rows that ids and filter allow and that have not expired."""
         mask = allowed(snapshot, ids, where)
         alive = snapshot.view.alive
-        return snapshot.view.order(np.flatnonzero(alive if mask is None else alive & mask))
+        return alive if mask is None else alive & mask
+
+    @classmethod
+    def _rows(cls, snapshot: Snapshot, ids: Sequence[str] | None, where: Any) -> Rows:
+        """The same as numbers, in the order of `get`."""
+        return snapshot.view.order(np.flatnonzero(cls._selected(snapshot, ids, where)))
 
     @staticmethod
     def _expired_rows(snapshot: Snapshot) -> Rows:
@@ -236,10 +250,25 @@ class LocalBackend:
         assert snapshot is not None  # nobody commits while this transaction holds the lock
         return snapshot
 
-    def _enter(self, tx: Transaction, decision: Decision, after: State) -> None:
+    @contextmanager
+    def _appending(
+        self, live: LiveCollection, request: r.Write, decision: Decision, state: State
+    ) -> Iterator[None]:
+        """The vectors of new records are on the medium when the block, which enters the rest, has ended."""
+        if not decision.inserted:
+            yield
+            return
+        assert request.embeddings is not None
+        vectors = request.embeddings[decision.sources]
+        self._files.step("write: before vectors")
+        with live.vectors(vectors.shape[1], state.generation).appending(state.rows, vectors):
+            yield
+        self._files.step("write: vectors synced")
+
+    @staticmethod
+    def _enter(tx: Transaction, decision: Decision, after: State) -> None:
         """What is decided becomes rows and a change; the caller's transaction makes it true."""
         records.delete(tx, decision.removed)
         records.insert(tx, decision.inserted)
         records.replace(tx, decision.replaced)
         changes.log(tx, after, decision.delta())
-        self._files.step("write: before commit")

@@ -146,8 +146,8 @@ class OpenCollections:
         exists = bool(self._directories())
         self._catalog = readonly.database(place, CATALOG, self.files, must_exist=exists)
 
-    def _wake(self, live: LiveCollection) -> None:
-        self.indexer.wake(Upkeep(live))
+    def _wake(self, live: LiveCollection, after_s: float = 0.0) -> None:
+        self.indexer.wake(Upkeep(live), after_s)
 
     def _restart(self) -> None:
         """Begin anew in a forked child, which shares no thread and no lock with its parent."""

@@ -17,7 +17,7 @@ from vicinal._live import Snapshot
 from vicinal._rank import mmr
 from vicinal._ranking import ranked
 from vicinal._storage import records
-from vicinal._storage.metadata import decode
+from vicinal._storage.metadata import decode_all
 from vicinal._text.snippets import snippets
 from vicinal.errors import InvalidDimensionError
 from vicinal.types import Snippet
@@ -128,7 +128,7 @@ def fetch_many(
             name: [entry[i] for entry in entries] for i, name in enumerate(wanted, start=2)
         }
         if "metadatas" in columns:
-            columns["metadatas"] = [decode(text) for text in columns["metadatas"]]
+            columns["metadatas"] = decode_all(columns["metadatas"])
         if "embeddings" in fields:
             columns["embeddings"] = snapshot.view.vectors[rows]
         if "distances" in fields:

@@ -21,10 +21,12 @@ from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
 from vicinal._storage import checkpoint
+from vicinal._turns import anybody_reads, give_way
 from vicinal.errors import ClosedError, NotFoundError
 
 _CODED_ROWS = 1024  # at a time, so that queries and writes get their turn
 _SLICE_S = 0.1  # of indexing, before another collection has its turn
+_SLICE_READING_S = 0.02  # while queries run: the newest rows get their codes, which they need more
 _UNREVIEWED_MAX = 1 << 16  # rows that queries measure by their codes because nobody has looked for them
 _ASK_AGAIN_S = 1.0  # while another process indexes
 _DEAD_SHARE_MAX = 0.5  # then compaction copies at most as many rows as it frees
@@ -42,6 +44,8 @@ class Upkeep:
         again: float | None = None
         try:
             view = self._view()
+            if not live.files.read_only:
+                live.database.settle()
             self._encode(view)
             asked = live.info.configuration.text is not None
             more = (asked or planner.wants_codes(view)) and self._prepare()
@@ -78,6 +82,7 @@ class Upkeep:
                 self.live.verified.add("codes")  # loading compared its checksum
         self.live.codes = held = held or codes.empty(space, dimension, view.generation)
         for stop in range(held.rows, view.rows, _CODED_ROWS):
+            give_way()
             held = held.extend(view.vectors, min(stop + _CODED_ROWS, view.rows))
             self.live.codes = held
 
@@ -108,7 +113,7 @@ class Upkeep:
         graph = _newest(self.live, view) or Graph(self.live.hnsw, view.vectors.shape[1], view.generation)
         self.live.graph = graph
         graph.hide(view.alive)
-        deadline = time.monotonic() + _SLICE_S
+        deadline = time.monotonic() + (_SLICE_READING_S if anybody_reads() else _SLICE_S)
         while graph.rows < view.rows or graph.reviewed_rows < graph.rows:
             backlog = graph.rows - graph.reviewed_rows
             inserting = graph.rows < view.rows and backlog < _UNREVIEWED_MAX
@@ -161,7 +166,7 @@ def _newest(live: LiveCollection, view: View) -> Graph | None:
         graph = Graph(live.hnsw, view.vectors.shape[1], view.generation)
         # A row that the checkpoint hides stays hidden: rows never come back to life.
         hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
-        graph.load(path, covers["rows"], hidden, strays)
+        graph.load(path, covers["rows"], hidden, strays, view.vectors)
         live.verified.add("graph")  # loading compared its checksum
     except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
         return held  # not to be believed after all

@@ -7,18 +7,22 @@ which are taken out, which are altered in place. Nothing is stored here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from vicinal import _request as r
 from vicinal._storage import checksums
-from vicinal._storage.changes import Delta, State
+from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.metadata import decode, encode
 from vicinal._storage.records import NewRecord, Replacement
+from vicinal._turns import give_way
 from vicinal.errors import DuplicateIDError
 from vicinal.types import Vectors
+
+_COMPARED = 4096  # vectors at a time
+_TURN = 128  # records between two moments at which queries may go first: less than a millisecond
 
 Texts = tuple["str | None", "str | None", "str | None"]
 """(document, metadata as text, uri)"""
@@ -52,10 +56,14 @@ class Decision:
         altered = [row for *_, row in self.replaced]
         return Delta(np.array(self.removed, dtype=np.int64), np.array(altered, dtype=np.int64))
 
+    def entered(self) -> tuple[Rows, Rows]:
+        """The inserted records' rows and positions."""
+        pairs = np.array([record[:2] for record in self.inserted], dtype=np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
     def state(self, before: State, dimension: int | None) -> State:
         """The state that this batch leads to."""
-        return replace(
-            before,
+        return before._replace(
             change=before.change + 1,
             rows=before.rows + len(self.inserted),
             records=before.records + self.added - self.purged,
@@ -118,7 +126,10 @@ def decide(
             decision.purged = len(expired)
     if request.on_conflict == "error" and rows:
         raise DuplicateIDError(ids=[id for id in request.ids if id in rows], existing=collection)
+    moved = _moved(request, rows, stored)
     for item, id in enumerate(request.ids):
+        if not item % _TURN:
+            give_way()
         row = rows.get(id)
         if row is None:
             if request.mode != "update":
@@ -128,32 +139,47 @@ def decide(
         elif request.mode == "add":
             decision.kept += 1
         else:
-            _change(decision, request, state, item, existing[row], stored)
+            text = texts[item] if texts else None
+            values = _changed_values(request, item, text, existing[row])
+            position = existing[row][1]
+            if item in moved:
+                decision.insert(state, request, item, position, values)
+                decision.removed.append(row)
+            elif values != existing[row][2:]:
+                checksum = checksums.of_record(position, id, *values, stored[row])
+                decision.replaced.append((*values, checksum, row))
             decision.updated += 1
     return decision
 
 
-def _change(
-    decision: Decision,
+def _moved(request: r.Write, rows: Mapping[str, int], stored: Vectors) -> set[int]:
+    """The items that change a record's vector: it moves to a new row; anything else changes in its row."""
+    if request.mode == "add" or request.embeddings is None:
+        return set()
+    items = [item for item, id in enumerate(request.ids) if id in rows]
+    moved: set[int] = set()
+    for start in range(0, len(items), _COMPARED):
+        part = items[start : start + _COMPARED]
+        before = stored[[rows[request.ids[item]] for item in part]]
+        changed = (before != request.embeddings[part]).any(axis=1)
+        moved.update(item for item, differs in zip(part, changed.tolist()) if differs)
+    return moved
+
+
+def _changed_values(
     request: r.Write,
-    state: State,
     item: int,
+    text: str | None,
     before: tuple[int, int, str | None, str | None, str | None],
-    stored: Vectors,
-) -> None:
-    """A changed vector moves the record to a new row; anything else changes in its row."""
-    row, position, document, metadata, uri = before
-    values = (
+) -> Texts:
+    """What a record holds after the write; `text` is the item's metadata as `encode_metadatas` wrote it."""
+    _, _, document, metadata, uri = before
+    same = text is not None and text == metadata
+    return (
         _given(request.documents, item, document),
-        _changed_metadata(request, item, metadata),
+        metadata if same else _changed_metadata(request, item, metadata),
         _given(request.uris, item, uri),
     )
-    if request.embeddings is not None and not np.array_equal(stored[row], request.embeddings[item]):
-        decision.insert(state, request, item, position, values)
-        decision.removed.append(row)
-    elif values != (document, metadata, uri):
-        checksum = checksums.of_record(position, request.ids[item], *values, stored[row])
-        decision.replaced.append((*values, checksum, row))
 
 
 def _new_values(request: r.Write, texts: list[str | None], item: int) -> Texts:

@@ -51,7 +51,7 @@ class HnswConfiguration(BaseModel):
     space: Space = "l2"
     ef_construction: int = Field(100, ge=1)
     """Candidates kept while a row is linked: larger builds slower and finds more."""
-    ef_search: int = Field(100, ge=1)
+    ef_search: int = Field(200, ge=1)
     """Candidates kept while a query walks the graph: larger is slower and finds more."""
     max_neighbors: int = Field(16, ge=2)
     """Links of a row on each layer (M)."""

@@ -11,7 +11,7 @@ between different kinds of value is false.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Union
@@ -45,6 +45,24 @@ class Operand:
 
 
 @dataclass(frozen=True)
+class Operands:
+    """Several values to compare with, each kind once: a list of thousands is parsed and hashed quickly."""
+
+    groups: tuple[tuple[Kind, tuple[Union[str, int, float, bool, None], ...]], ...]
+
+    @classmethod
+    def of(cls, operands: Iterable[Operand]) -> Operands:
+        """In the order in which the kinds appear."""
+        groups: dict[Kind, list[Union[str, int, float, bool, None]]] = {}
+        for operand in operands:
+            groups.setdefault(operand.kind, []).append(operand.value)
+        return cls(tuple((kind, tuple(values)) for kind, values in groups.items()))
+
+    def __iter__(self) -> Iterator[Operand]:
+        return (Operand(kind, value) for kind, values in self.groups for value in values)
+
+
+@dataclass(frozen=True)
 class And:
     children: tuple[Node, ...]
 
@@ -64,7 +82,7 @@ class Among:
     """The value equals one of the operands (`$eq`, `$in`)."""
 
     key: str
-    operands: tuple[Operand, ...]
+    operands: Operands
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,7 @@ class Holds:
     """The value is a list and any (`$contains`, `$any`) or every one (`$all`) of the operands is in it."""
 
     key: str
-    operands: tuple[Operand, ...]
+    operands: Operands
     every: bool = False
 
 

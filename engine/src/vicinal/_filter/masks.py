@@ -23,6 +23,7 @@ from vicinal._filter.ast import (
     Node,
     Not,
     Operand,
+    Operands,
     Or,
     Order,
     Regex,
@@ -30,12 +31,13 @@ from vicinal._filter.ast import (
 from vicinal._filter.patterns import Predicate, containing, like, regex
 
 Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 
 
 class Values(Protocol):
     """One metadata key's values by row. Every answer is a new mask over all rows."""
 
-    def equal(self, operands: tuple[Operand, ...]) -> Mask: ...
+    def equal(self, operands: Operands) -> Mask: ...
     def ordered(self, order: Order, operand: Operand) -> Mask: ...
     def holding(self, operand: Operand) -> Mask: ...
     def lists(self) -> Mask: ...
@@ -51,6 +53,8 @@ class Fields(Protocol):
 
     def values(self, key: str) -> Values: ...
     def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask: ...
+    def picked(self, rows: Rows) -> Fields:
+        """The same of some ascending rows alone."""
 
 
 def evaluate(node: Node, fields: Fields, candidates: Mask | None = None) -> Mask:

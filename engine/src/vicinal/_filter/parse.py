@@ -31,11 +31,12 @@ from vicinal._filter.ast import (
     Node,
     Not,
     Operand,
+    Operands,
     Or,
     Order,
     Regex,
 )
-from vicinal._filter.values import classify, scalar
+from vicinal._filter.values import INT_BITS_MAX, classify, scalar
 from vicinal.errors import InvalidFilterError
 from vicinal.types import SparseVector
 
@@ -81,7 +82,7 @@ def _where(where: Any, path: str, depth: int) -> Node:
     if isinstance(value, Mapping):
         operator, operand = _only_item(value, here, "an operator")
         return _operator(key, operator, operand, f'{here}["{operator}"]')
-    return Among(key, (_operand(value, here),))
+    return Among(key, Operands.of([_operand(value, here)]))
 
 
 def _operator(key: str, name: str, operand: Any, path: str) -> Node:
@@ -95,12 +96,12 @@ def _operator(key: str, name: str, operand: Any, path: str) -> Node:
 
 
 def _eq(key: str, value: Any, path: str) -> Node:
-    return Among(key, (_operand(value, path, composite=True),))
+    return Among(key, Operands.of([_operand(value, path, composite=True)]))
 
 
 def _in(key: str, values: Any, path: str) -> Node:
     operands = _operands(values, path)
-    families = {Kind.FLOAT if o.kind is Kind.INT else o.kind for o in operands}
+    families = {Kind.FLOAT if kind is Kind.INT else kind for kind, _ in operands.groups}
     if len(families) != 1:
         raise InvalidFilterError(
             path=path,
@@ -111,7 +112,7 @@ def _in(key: str, values: Any, path: str) -> Node:
 
 
 def _contains(key: str, value: Any, path: str) -> Node:
-    return Holds(key, (_operand(value, path),))
+    return Holds(key, Operands.of([_operand(value, path)]))
 
 
 def _any(key: str, values: Any, path: str) -> Node:
@@ -131,7 +132,7 @@ def _empty(key: str, flag: Any, path: str) -> Node:
 
 
 def _between(key: str, bounds: Any, path: str) -> Node:
-    low_high = _operands(bounds, path)
+    low_high = list(_operands(bounds, path))
     if len(low_high) != 2:
         raise InvalidFilterError(path=path, problem=f"expected [low, high], got {bounds!r}")
     return And(
@@ -252,14 +253,28 @@ def _deeper(path: str, depth: int) -> int:
     return depth + 1
 
 
-def _operands(values: Any, path: str) -> tuple[Operand, ...]:
+def _operands(values: Any, path: str) -> Operands:
     if isinstance(values, np.ndarray):
         values = values.tolist()
     if isinstance(values, (set, frozenset)):
         values = list(values)
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
         raise InvalidFilterError(path=path, problem=f"Expected operand value to be a list, got {values!r}")
-    return tuple(_operand(value, f"{path}[{i}]") for i, value in enumerate(values))
+    return _plain(values) or Operands.of(_operand(value, f"{path}[{i}]") for i, value in enumerate(values))
+
+
+def _plain(values: Sequence[Any]) -> Operands | None:
+    """Strings alone or integers alone, without looking at each in Python; None for anything else."""
+    types = set(map(type, values))
+    if types == {str}:
+        try:
+            "".join(values).encode()
+        except UnicodeEncodeError:
+            return None  # the way that looks at each says which
+        return Operands(((Kind.STRING, tuple(values)),))
+    if types == {int} and max(map(int.bit_length, values)) <= INT_BITS_MAX:
+        return Operands(((Kind.INT, tuple(values)),))
+    return None
 
 
 def _operand(value: Any, path: str, composite: bool = False) -> Operand:

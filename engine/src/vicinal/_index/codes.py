@@ -17,7 +17,7 @@ so a reader may use them for any view of that generation while more are added.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,44 @@ from vicinal.types import Space, Vector, Vectors
 _GATHER_ROWS = 1024  # codes of so many rows stay in the cache while they are multiplied
 _GROUP_ROWS = 64
 _ROUNDING = 4e-6  # of the float32 arithmetic on similarities, relative to their size; generous
-_FAR = np.float32(3e38)
+_FAR = np.float32(1e38)  # twice it is still a float32
 _LENGTH_MIN, _LENGTH_MAX = 1e-15, 1e15
 """Vectors shorter or longer than this are never ruled out: float32 could not hold their products."""
 
 Floats = NDArray[np.float32]
+
+
+class Query(NamedTuple):
+    """A query in the form in which codes are compared with it; lengths in float64."""
+
+    code: NDArray[np.int8]
+    scale: float
+    spread: float
+    """Length of what rounding took away; infinite where codes cannot tell anything."""
+    length: float
+
+
+class Extremes(NamedTuple):
+    """What holds of all rows that are covered."""
+
+    spread: float
+    """The largest finite spread."""
+    length: float
+    strange: Rows
+    """The rows that are never ruled out, ascending."""
+
+    def joined(self, spreads: Floats, lengths: Floats, first: int) -> Extremes:
+        """The same with more rows, from the first on."""
+        told = np.isfinite(spreads)
+        strange = first + np.flatnonzero(~told)
+        return Extremes(
+            float(spreads.max(initial=self.spread, where=told)),
+            float(lengths.max(initial=self.length)),
+            np.concatenate([self.strange, strange]),
+        )
+
+
+_NOTHING = Extremes(0.0, 0.0, np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -49,6 +82,7 @@ class Codes:
     spreads: Floats
     """Length of what rounding took away; infinite for rows that are never ruled out."""
     lengths: Floats
+    extremes: Extremes
 
     def extend(self, vectors: Vectors, stop: int) -> Codes:
         """Cover the rows up to `stop` of `vectors` as well."""
@@ -58,62 +92,105 @@ class Codes:
         encoded = _encode(np.asarray(vectors[self.rows : stop]), self.space)
         for column, values in zip(columns, encoded):
             column[self.rows : stop] = values
-        return Codes(self.space, self.generation, stop, *columns)
+        extremes = self.extremes.joined(encoded[2], encoded[3], self.rows)
+        codes, scales, spreads, lengths = columns
+        return Codes(self.space, self.generation, stop, codes, scales, spreads, lengths, extremes)
 
     def first(self, rows: int) -> Codes:
         """The same, of no more than so many rows."""
         return self if self.rows <= rows else replace(self, rows=rows)
 
-    def candidates(self, query: Vector, k: int, rows: Rows | None, mask: Mask | None) -> Rows:
+    def candidates(self, query: Vector, k: int, rows: Rows | None, mask: Mask | None, first: int = 0) -> Rows:
         """The rows that can be among the k nearest: ascending, at least k of them if there are k.
 
-        Searches the given `rows` one by one, or all rows in passing and keeps those of `mask`.
+        Searches the given `rows` one by one, or all from the `first` on in passing and keeps those of `mask`.
+        Two steps: the largest error of any row leaves a few hundred, their own errors some twenty.
         """
-        code, scale, spread, length = _encode_query(query)
-        if not np.isfinite(spread):
-            return _selected(self.rows, rows, mask)
-        if rows is None:
-            dots = kernel.dots(code, self.codes[: self.rows])
-            scales, spreads = self.scales[: self.rows], self.spreads[: self.rows]
-            lengths = self.lengths[: self.rows]
-        else:
-            dots = np.empty(len(rows))
-            for start in range(0, len(rows), _GATHER_ROWS):
-                part = rows[start : start + _GATHER_ROWS]
-                dots[start : start + len(part)] = kernel.dots(code, self.codes.take(part, axis=0))
-            scales, spreads = self.scales.take(rows), self.spreads.take(rows)
-            lengths = self.lengths.take(rows)
-        similar: Floats = dots.astype(np.float32)
-        similar *= scales
+        asked = _encode_query(query)
+        if not np.isfinite(asked.spread):
+            return _selected(self.rows, rows, mask, first)
+        likeness = (
+            self._likeness(asked, slice(first, self.rows)) if rows is None else self._gathered(asked, rows)
+        )
+        strange = self._strange(rows, first)
+        likeness[strange] = -_FAR
+        wanted = None if rows is not None or mask is None else mask[first : self.rows]
+        if wanted is not None:
+            # Arithmetic instead of assignment through a mask, which is ten times slower.
+            likeness += (wanted.astype(np.float32) - np.float32(1)) * _FAR
+        near = likeness >= np.float32(_kth(likeness, k) - 2 * self._largest_error(asked))
+        near[strange] = True
+        if wanted is not None:
+            near &= wanted
+        left = np.flatnonzero(near)
+        chosen = left + first if rows is None else rows[left]
+        error = self._errors(asked, chosen)
+        possible = likeness[left] + error >= _kth(likeness[left] - error, k)
+        return chosen[possible]
+
+    def _gathered(self, asked: Query, rows: Rows) -> Floats:
+        parts = [
+            self._likeness(asked, rows[start : start + _GATHER_ROWS])
+            for start in range(0, len(rows), _GATHER_ROWS)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+
+    def _likeness(self, asked: Query, at: slice | Rows) -> Floats:
+        """What codes say of the similarity; for l2, of half of length² − distance: the same order."""
+        likeness: Floats = kernel.dots(asked.code, self.codes[at])
+        likeness *= self.scales[at]
         if self.space == "cosine":  # scales and spreads are relative to the length already
-            similar *= np.float32(scale / length if length else 0.0)
-            relative = spread / length if length else 0.0
-            error = spreads * np.float32(1 + relative)
-            error += np.float32(relative + _ROUNDING)
-        else:
-            similar *= np.float32(scale)
-            error = spreads * np.float32(length + spread)
-            error += lengths * np.float32(spread + _ROUNDING * length)
-            if self.space == "l2":  # half of length² − distance: the same order
-                squares = lengths * lengths * np.float32(0.5)
-                similar -= squares
-                error += (squares + np.float32(length * length / 2)) * np.float32(_ROUNDING)
-        worst = similar - error
-        similar += error  # the best that can be
+            likeness *= np.float32(asked.scale / asked.length if asked.length else 0.0)
+            return likeness
+        likeness *= np.float32(asked.scale)
+        if self.space == "l2":
+            lengths = self.lengths[at]
+            likeness -= lengths * lengths * np.float32(0.5)
+        return likeness
+
+    def _errors(self, asked: Query, rows: Rows) -> Floats:
+        """By how much each row's likeness can be wrong, at most."""
+        error = _error(self.space, asked, self.spreads.take(rows), self.lengths.take(rows))
+        return np.asarray(error, dtype=np.float32)
+
+    def _largest_error(self, asked: Query) -> float:
+        """The same of any row."""
+        error = _error(self.space, asked, np.float64(self.extremes.spread), np.float64(self.extremes.length))
+        return float(error) * (1 + 1e-5)
+
+    def _strange(self, rows: Rows | None, first: int) -> Rows:
+        """Where, among the rows that are searched, those stand that are never ruled out."""
+        strange = self.extremes.strange
+        if not len(strange):
+            return strange
         if rows is not None:
-            return rows[similar >= _kth(worst, k)]
-        if mask is None:
-            return np.flatnonzero(similar >= _kth(worst, k))
-        wanted = mask[: self.rows]
-        # Arithmetic instead of assignment through a mask, which is fifty times slower.
-        worst += (wanted.astype(np.float32) - np.float32(1)) * _FAR
-        return np.flatnonzero((similar >= _kth(worst, k)) & wanted)
+            return np.flatnonzero(np.isin(rows, strange))
+        return strange[(strange >= first) & (strange < self.rows)] - first
+
+
+def made(
+    space: Space, generation: int, codes: NDArray[np.int8], scales: Floats, spreads: Floats, lengths: Floats
+) -> Codes:
+    """Codes as they were kept, of all rows that there are."""
+    extremes = _NOTHING.joined(spreads, lengths, 0)
+    return Codes(space, generation, len(codes), codes, scales, spreads, lengths, extremes)
 
 
 def empty(space: Space, dimension: int, generation: int) -> Codes:
     """Codes of no row yet."""
     nothing = np.empty(0, dtype=np.float32)
-    return Codes(space, generation, 0, np.empty((0, dimension), np.int8), nothing, nothing, nothing)
+    return made(space, generation, np.empty((0, dimension), np.int8), nothing, nothing, nothing)
+
+
+def _error(space: Space, asked: Query, spread: Any, length: Any) -> Any:
+    """The bound of this file's first lines, and what float32 adds to it."""
+    if space == "cosine":
+        relative = asked.spread / asked.length if asked.length else 0.0
+        return spread * (1 + relative) + (relative + _ROUNDING)
+    error = spread * (asked.length + asked.spread) + length * (asked.spread + _ROUNDING * asked.length)
+    if space == "l2":
+        error = error + (length * length + asked.length * asked.length) * (_ROUNDING / 2)
+    return error
 
 
 def _encode(vectors: Vectors, space: Space) -> tuple[NDArray[np.int8], Floats, Floats, Floats]:
@@ -136,16 +213,15 @@ def _encode(vectors: Vectors, space: Space) -> tuple[NDArray[np.int8], Floats, F
     return codes, scales, spreads, lengths
 
 
-def _encode_query(query: Vector) -> tuple[NDArray[np.int8], float, float, float]:
-    """(code, scale, length of what is left, length) of a query, in float64."""
+def _encode_query(query: Vector) -> Query:
     wide = query.astype(np.float64)
     length = float(np.sqrt(wide @ wide))
     if length and not _LENGTH_MIN <= length <= _LENGTH_MAX:
-        return np.zeros(len(query), dtype=np.int8), 0.0, np.inf, length
+        return Query(np.zeros(len(query), dtype=np.int8), 0.0, np.inf, length)
     scale = float(np.abs(wide).max(initial=0.0)) / 127
     rounded = np.rint(wide / (scale or 1.0))
     left = wide - rounded * scale
-    return rounded.astype(np.int8), scale, float(np.sqrt(left @ left)), length
+    return Query(rounded.astype(np.int8), scale, float(np.sqrt(left @ left)), length)
 
 
 def _kth(worst: Floats, k: int) -> float:
@@ -162,10 +238,10 @@ def _kth(worst: Floats, k: int) -> float:
     return float(np.partition(worst, len(worst) - k)[len(worst) - k])
 
 
-def _selected(count: int, rows: Rows | None, mask: Mask | None) -> Rows:
+def _selected(count: int, rows: Rows | None, mask: Mask | None, first: int) -> Rows:
     if rows is not None:
         return rows
-    return np.arange(count) if mask is None else np.flatnonzero(mask[:count])
+    return np.arange(first, count) if mask is None else first + np.flatnonzero(mask[first:count])
 
 
 def _longer(column: NDArray[Any], rows: int, stop: int) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,12 +21,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._filter.ast import Kind, Operand, Order
+from vicinal._filter.ast import Kind, Operand, Operands, Order
 from vicinal._filter.masks import Mask
 from vicinal._filter.patterns import Predicate
 from vicinal._filter.values import classify, is_missing
-from vicinal._index.view import Rows
+from vicinal._index.view import Rows, appended
 
+_EMPTY = Operands(((Kind.STRING, ("",)), (Kind.LIST, ("[]",))))
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+_UNSORTED_MAX = 256  # strings that are asked one by one rather than sorted anew
 _INT64 = (-(2**63), 2**63 - 1)
 _BIG = 255  # the kind of integers beyond 64 bits; they live in `Column.big`
 
@@ -44,6 +48,8 @@ class Dictionary:
 
     codes: dict[str, int] = field(default_factory=dict)
     strings: list[str] = field(default_factory=list)
+    _sorted: tuple[list[str], NDArray[np.int64]] = field(default=([], np.empty(0, dtype=np.int64)))
+    """The first strings sorted, and the place of each among them."""
 
     def code(self, text: str) -> int:
         """The code of a string, new if need be."""
@@ -56,6 +62,20 @@ class Dictionary:
     def table(self, predicate: Predicate) -> Mask:
         """Which codes' strings satisfy a predicate."""
         return np.fromiter(map(predicate, list(self.strings)), dtype=np.bool_)
+
+    def table_ordered(self, order: Order, bound: str) -> Mask:
+        """Which codes' texts are ordered so against a bound: most of them sorted once, the newest asked."""
+        strings = list(self.strings)
+        ordered, places = self._sorted
+        if len(strings) > _UNSORTED_MAX + len(ordered) * 9 // 8:
+            by_text = sorted(range(len(strings)), key=strings.__getitem__)
+            ordered, places = [strings[code] for code in by_text], np.empty(len(strings), dtype=np.int64)
+            places[by_text] = np.arange(len(strings))
+            self._sorted = ordered, places
+        cut = (bisect_left if order in ("gte", "lt") else bisect_right)(ordered, bound)
+        table: Mask = places >= cut if order in ("gt", "gte") else places < cut
+        newest = np.fromiter(map(_COMPARE[order](bound), strings[len(ordered) :]), dtype=np.bool_)
+        return np.concatenate([table, newest])
 
 
 @dataclass(frozen=True)
@@ -72,7 +92,7 @@ class Column:
 
     # --- the questions that filters ask ----------------------------------------------------------
 
-    def equal(self, operands: tuple[Operand, ...]) -> Mask:
+    def equal(self, operands: Operands) -> Mask:
         """Rows whose value equals one of the operands."""
         mask = np.zeros(len(self.kinds), dtype=np.bool_)
         for kind, wanted in self._encoded(operands).items():
@@ -83,8 +103,7 @@ class Column:
             elif kind in (Kind.STRING, Kind.LIST, Kind.OBJECT):  # codes: looked up, not compared
                 wanted_code = np.zeros(len(self.dictionary.strings), dtype=np.bool_)
                 wanted_code[array] = True
-                rows = np.flatnonzero(self._of(kind))
-                mask[rows] |= wanted_code[values[rows]]
+                mask |= self._coded(kind, wanted_code)
             else:
                 mask |= self._of(kind) & np.isin(values, array)
         for row, value in self.big.items():
@@ -96,7 +115,7 @@ class Column:
         if operand.kind in (Kind.INT, Kind.FLOAT):
             return self._ordered_numbers(order, operand.value)
         if operand.kind is Kind.STRING:
-            return self.strings(_COMPARE[order](operand.value))
+            return self._coded(Kind.STRING, self.dictionary.table_ordered(order, str(operand.value)))
         if operand.kind is Kind.TIME:
             return self._of(Kind.TIME) & _compare_ints(self.values, order, operand.value)
         return np.zeros(len(self.kinds), dtype=np.bool_)
@@ -105,7 +124,7 @@ class Column:
         """Rows whose value is a list with an item equal to the operand."""
         mask = np.zeros(len(self.kinds), dtype=np.bool_)
         if self.items is not None:
-            rows = self.item_rows[self.items.equal((operand,))]
+            rows = self.item_rows[self.items.equal(Operands.of([operand]))]
             mask[rows[rows >= 0]] = True
         return mask
 
@@ -120,15 +139,38 @@ class Column:
     def empty(self) -> Mask:
         """Rows without the key, or with null, "" or []."""
         nothing = self._of(Kind.MISSING) | self._of(Kind.NULL)
-        return nothing | self.equal((Operand(Kind.STRING, ""), Operand(Kind.LIST, "[]")))
+        return nothing | self.equal(_EMPTY)
 
     def strings(self, predicate: Predicate) -> Mask:
         """Rows whose value is a string that satisfies a predicate, asked once per distinct string."""
+        if len(self.values) >= len(self.dictionary.strings):
+            return self._coded(Kind.STRING, self.dictionary.table(predicate))
         rows = np.flatnonzero(self._of(Kind.STRING))
         mask = np.zeros(len(self.kinds), dtype=np.bool_)
-        if len(rows):
-            mask[rows] = self.dictionary.table(predicate)[self.values[rows]]
+        codes, places = np.unique(self.values[rows], return_inverse=True)
+        strings = self.dictionary.strings
+        asked = np.fromiter((predicate(strings[code]) for code in codes.tolist()), dtype=np.bool_)
+        mask[rows] = asked[places.reshape(-1)]
         return mask
+
+    def pick(self, rows: Rows) -> Column:
+        """The same values for some ascending rows only, numbered from 0."""
+        chosen = (
+            {row: place for place, row in enumerate(rows.tolist()) if row in self.big} if self.big else {}
+        )
+        item_rows, items = _NO_ROWS, self.items
+        if items is not None and len(rows):
+            places = np.minimum(np.searchsorted(rows, self.item_rows), len(rows) - 1)
+            kept = np.flatnonzero(rows[places] == self.item_rows)
+            item_rows, items = places[kept], items.pick(kept)
+        return Column(
+            self.kinds[rows],
+            self.values[rows],
+            {place: self.big[row] for row, place in chosen.items()},
+            self.dictionary,
+            item_rows,
+            items if len(rows) else None,
+        )
 
     # --- how -----------------------------------------------------------------------------------
 
@@ -136,40 +178,53 @@ class Column:
         mask: Mask = self.kinds == kind
         return mask
 
+    def _coded(self, kind: Kind, table: Mask) -> Mask:
+        """Rows of a kind whose code a table names."""
+        mask = self._of(kind)
+        if len(table):
+            mask &= table.take(self.values, mode="clip")  # other kinds' values may be no codes
+        return mask
+
     def _floats(self) -> NDArray[np.float64]:
         return self.values.view(np.float64)
 
-    def _encoded(self, operands: tuple[Operand, ...]) -> dict[Kind, list[Any]]:
+    def _encoded(self, operands: Operands) -> dict[Kind, list[Any]]:
         """Operands as stored values, by the kind of row that can equal them."""
         encoded: dict[Kind, list[Any]] = {}
-        for operand in operands:
-            kind, value = operand.kind, operand.value
+        for kind, values in operands.groups:
             if kind in (Kind.INT, Kind.FLOAT):
-                whole = int(value) if value == int(value) else None  # type: ignore[arg-type]
-                if whole is not None and _INT64[0] <= whole <= _INT64[1]:
-                    encoded.setdefault(Kind.INT, []).append(whole)
-                as_float = _float(value)
-                if as_float == value:
-                    encoded.setdefault(Kind.FLOAT, []).append(as_float)
+                for value in values:
+                    whole = int(value) if value == int(value) else None  # type: ignore[arg-type]
+                    if whole is not None and _INT64[0] <= whole <= _INT64[1]:
+                        encoded.setdefault(Kind.INT, []).append(whole)
+                    as_float = _float(value)
+                    if as_float == value:
+                        encoded.setdefault(Kind.FLOAT, []).append(as_float)
             elif kind in (Kind.STRING, Kind.LIST, Kind.OBJECT):
-                code = self.dictionary.codes.get(_text(kind, value))
-                if code is not None:
-                    encoded.setdefault(kind, []).append(code)
+                texts: Iterable[Any] = values
+                if kind is not Kind.STRING:
+                    texts = [_text(kind, value) for value in values]
+                codes = [code for code in map(self.dictionary.codes.get, texts) if code is not None]
+                if codes:
+                    encoded[kind] = codes
             else:
-                encoded.setdefault(kind, []).append(int(value or 0))
+                encoded[kind] = [int(value or 0) for value in values]
         return encoded
 
     def _ordered_numbers(self, order: Order, bound: Any) -> Mask:
-        ints = self._of(Kind.INT) & _compare_ints(self.values, order, bound)
+        mask = self._of(Kind.INT)
+        mask &= _compare_ints(self.values, order, bound)
         as_float = _float(bound)
         float_order = order
         if as_float != bound:  # an integer between two floats: make the comparison strict or not
             upward = order in ("gt", "gte")
             inside = as_float > bound if upward else as_float < bound
             float_order = ("gte" if inside else "gt") if upward else ("lte" if inside else "lt")
-        with np.errstate(invalid="ignore"):  # other kinds' bits may look like any float
-            floats = self._of(Kind.FLOAT) & _UFUNCS[float_order](self._floats(), as_float)
-        mask: Mask = ints | floats
+        floats = self._of(Kind.FLOAT)
+        if floats.any():
+            with np.errstate(invalid="ignore"):  # other kinds' bits may look like any float
+                floats &= _UFUNCS[float_order](self._floats(), as_float)
+            mask |= floats
         for row, value in self.big.items():
             mask[row] = _COMPARE[order](bound)(value)
         return mask
@@ -234,12 +289,16 @@ def empty(rows: int = 0) -> Column:
 
 
 def extend(old: Column, rows: int, altered: Rows, found: Iterable[tuple[int, Any]]) -> Column:
-    """The next version: `rows` long, with the `found` values; altered rows forget theirs first."""
-    kinds = np.zeros(rows, dtype=np.uint8)
-    values = np.zeros(rows, dtype=np.int64)
-    kinds[: len(old.kinds)] = old.kinds
-    values[: len(old.values)] = old.values
-    kinds[altered] = Kind.MISSING
+    """The next version: `rows` long, with the `found` values; altered rows forget theirs first.
+
+    A version is extended once: the next one's new rows may stand behind its own in memory.
+    """
+    more = rows - len(old.kinds)
+    kinds = appended(old.kinds, np.zeros(more, dtype=np.uint8))
+    values = appended(old.values, np.zeros(more, dtype=np.int64))
+    if len(altered):
+        kinds, values = kinds.copy(), values.copy()
+        kinds[altered] = Kind.MISSING
     gone = set(altered.tolist())
     big = {row: value for row, value in old.big.items() if row not in gone}
     item_rows = np.where(np.isin(old.item_rows, altered), -1, old.item_rows)

@@ -29,24 +29,36 @@ def nearest(view: View, space: Space, query: Vector, k: int, rows: Rows) -> tupl
         rough, uncertain = _rough(view, space, query, rows)
         kth = np.partition(rough, k - 1)[k - 1]
         rows = rows[(rough <= kth + 2 * _error(view, space, query)) | uncertain]
-    distances = measure(view.vectors, space, query, rows)
-    age = rows if view.positions is None else view.positions[rows]
-    best = np.lexsort((age, distances))[:k]
+    distances = measure(view.vectors, space, query, rows, view.norms)
+    if view.positions is None:  # rows ascend, and so does their age
+        best = distances.argsort(kind="stable")[:k]
+    else:
+        best = np.lexsort((view.positions[rows], distances))[:k]
     return rows[best], distances[best]
 
 
-def measure(vectors: Vectors, space: Space, query: Vector, rows: Rows) -> Distances:
-    """The distances of rows from a query, in float64: what users are told."""
-    out = np.empty(len(rows), dtype=np.float64)
+def measure(
+    vectors: Vectors, space: Space, query: Vector, rows: Rows, norms: Distances | None = None
+) -> Distances:
+    """The distances of rows from a query, in float64: what users are told. `norms` by row, where known."""
     wide = query.astype(np.float64)
+    parts = []
     for start in range(0, len(rows), _BLOCK_ROWS):
         part = rows[start : start + _BLOCK_ROWS]
-        out[start : start + len(part)] = between(space, wide, vectors[part].astype(np.float64))
-    return out
+        known = None if norms is None else norms.take(part)
+        parts.append(between(space, wide, vectors.take(part, axis=0).astype(np.float64), known))
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([np.empty(0), *parts])
 
 
-def between(space: Space, query: NDArray[np.float64], vectors: NDArray[np.float64]) -> Distances:
-    """l2: squared Euclidean; ip: 1 − dot; cosine: 1 − cos, and 1 where a vector is zero."""
+def between(
+    space: Space, query: NDArray[np.float64], vectors: NDArray[np.float64], norms: Distances | None = None
+) -> Distances:
+    """l2: squared Euclidean; ip: 1 − dot; cosine: 1 − cos, and 1 where a vector is zero.
+
+    `norms` are the lengths of the vectors, where they are known.
+    """
     if space == "l2":
         difference = vectors - query
         squares: Distances = np.einsum("ij,ij->i", difference, difference)
@@ -54,9 +66,11 @@ def between(space: Space, query: NDArray[np.float64], vectors: NDArray[np.float6
     dots: Distances = vectors @ query
     if space == "ip":
         return 1.0 - dots
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * np.sqrt(query @ query)
-    cosines = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
-    distances: Distances = 1.0 - np.clip(cosines, -1.0, 1.0)
+    if norms is None:
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    products = norms * np.sqrt(query @ query)
+    cosines = np.divide(dots, products, out=np.zeros_like(dots), where=products > 0)
+    distances: Distances = 1.0 - np.minimum(np.maximum(cosines, -1.0), 1.0)
     return distances
 
 

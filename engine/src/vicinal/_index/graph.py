@@ -8,24 +8,75 @@ stay as stepping stones and are never returned.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import hnswlib
 import numpy as np
+from numpy.typing import NDArray
 
 from vicinal._index.view import Mask, Rows
+from vicinal._turns import anybody_reads, give_way
 from vicinal.config import HnswConfiguration
-from vicinal.types import Vectors
+from vicinal.types import Space, Vector, Vectors
 
 _SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances are float32
 _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _REVIEW_ROWS = 256
-_BATCH_ROWS = 64  # about 14 ms of insertion at 384 dimensions: how long a query can be kept waiting
+_SLACK = 1e-4  # of float32 arithmetic, relative to the sizes that go into a distance; generous
+_BATCH_ROWS = 64  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
+_BATCH_ROWS_READING = 8  # while queries run
+
+
+@dataclass(frozen=True)
+class Strays:
+    """Rows that a walk may miss, and their vectors, so that each query can look at all of them at once."""
+
+    space: Space
+    rows: Rows
+    vectors: Vectors
+    """Beside each other; of length one for the cosine."""
+    offsets: NDArray[np.float32]
+    """Half of each squared length for l2, else 0: dot − offset then grows as the distance shrinks."""
+    longest: float
+
+    @classmethod
+    def among(cls, vectors: Vectors, rows: Rows, space: Space) -> Strays:
+        """Take these rows of a collection's vectors."""
+        own = vectors[rows].astype(np.float32)
+        squares = np.einsum("ij,ij->i", own, own, dtype=np.float64)
+        if space == "cosine":
+            own = (own / np.sqrt(np.where(squares > 0, squares, 1))[:, np.newaxis]).astype(np.float32)
+        offsets = squares / 2 if space == "l2" else np.zeros(len(rows))
+        longest = 1.0 if space == "cosine" else float(np.sqrt(squares.max(initial=0.0)))
+        return cls(space, rows, own, offsets.astype(np.float32), longest)
+
+    def among_wanted(self, wanted: Mask) -> Strays:
+        """Those that a mask of the covered rows allows."""
+        kept = self.rows < len(wanted)
+        kept[kept] = wanted[self.rows[kept]]
+        return replace(self, rows=self.rows[kept], vectors=self.vectors[kept], offsets=self.offsets[kept])
+
+    def within(self, query: Vector, limit: float) -> Rows:
+        """Those that are no farther than a limit, as hnswlib measures, give or take a little."""
+        if not len(self.rows) or limit == np.inf:
+            return self.rows
+        length = math.sqrt(float(query @ query))
+        if self.space == "l2":
+            least, size = (length * length - limit) / 2, (length + self.longest) ** 2
+        else:
+            size = length * self.longest
+            least = (1 - limit) * (length if self.space == "cosine" else 1.0)
+        likeness = self.vectors @ query
+        likeness -= self.offsets
+        return self.rows[~(likeness < least - _SLACK * (1 + size))]  # NaN of overflows: they stay
 
 
 class Graph:
@@ -37,7 +88,7 @@ class Graph:
         self._threads = configuration.num_threads or max(1, (os.cpu_count() or 2) - 1)
         self._lock = _SharedLock()
         self._hidden: Mask = np.zeros(0, dtype=np.bool_)
-        self._remember(np.empty(0, dtype=np.int64))
+        self._strays = Strays.among(np.empty((0, dimension), np.float32), _NO_ROWS, configuration.space)
         self.rows = 0
         self.reviewed_rows = 0
         self._reviewing: int | None = None
@@ -53,7 +104,7 @@ class Graph:
                 self._index.resize_index(max(stop, 2 * self._index.get_max_elements()))
             self._hidden = np.concatenate([self._hidden, np.zeros(stop - len(self._hidden), np.bool_)])
         while self.rows < stop:
-            end = min(self.rows + _BATCH_ROWS, stop)
+            end = min(self.rows + (_BATCH_ROWS_READING if anybody_reads() else _BATCH_ROWS), stop)
             rows = np.arange(self.rows, end)
             live = alive[self.rows : end]
             with self._lock.exclusive():
@@ -63,6 +114,7 @@ class Graph:
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
                 self.rows = end
+            give_way(0.004)
             yield end
 
     def review(self, vectors: Vectors) -> Iterator[int]:
@@ -78,11 +130,13 @@ class Graph:
             rows = np.arange(self._reviewing, stop)
             self._note_strays(vectors, rows[~self._hidden[rows]])
             self._reviewing = stop
+            give_way(0.004)
             self.reviewed_rows = max(self.reviewed_rows, stop)
             yield stop
         if self._reviewing_all:
             self._all_reviewed_at = self.rows
-            self._remember(self._lost(vectors, self._strays))  # later rows may have led to them
+            strays = self._lost(vectors, self._strays.rows)  # later rows may have led to the others
+            self._strays = Strays.among(vectors, strays, self._configuration.space)
         self._reviewing = None
 
     def _note_strays(self, vectors: Vectors, rows: Rows) -> None:
@@ -91,7 +145,9 @@ class Graph:
         hnswlib leaves a few rows without links that lead to them, outliers above all. (Linking them a second
         time mends nine of ten, but can cut others off, so that all would have to be looked for again.)
         """
-        self._remember(np.union1d(self._strays, self._lost(vectors, rows)))
+        lost = np.union1d(self._strays.rows, self._lost(vectors, rows))
+        if len(lost) > len(self._strays.rows):
+            self._strays = Strays.among(vectors, lost, self._configuration.space)
 
     def _lost(self, vectors: Vectors, rows: Rows) -> Rows:
         """Those of the rows that a search for their own vector does not find."""
@@ -112,9 +168,6 @@ class Graph:
             rows = rows[~((labels == rows[:, np.newaxis]).any(axis=1) | tied)]
         return rows
 
-    def _remember(self, strays: Rows) -> None:
-        self._strays, self._known_strays = strays, frozenset(strays.tolist())
-
     def hide(self, alive: Mask) -> None:
         """Never return rows that hold no record any more."""
         with self._lock.exclusive():
@@ -125,48 +178,52 @@ class Graph:
                 self.hidden += 1
 
     def nearest(
-        self, queries: Vectors, k: int, ef: int, alive: Mask, wanted: Mask
-    ) -> tuple[list[Rows], int] | None:
-        """For each query somewhat more than its k nearest wanted rows of the covered ones, unordered; and
-        how many are covered.
+        self, queries: Vectors, k: int, ef: int, alive: Mask, wanted: Mask, least: int = 0
+    ) -> tuple[list[Rows | None], int] | None:
+        """For each query somewhat more than its k nearest wanted rows of the covered ones, ascending, or None
+        where fewer than `least` of its ef nearest are wanted; and how many rows are covered.
 
         Covered are the rows that have been inserted and looked for, up to the view's.
 
         `alive` and `wanted` (a part of it) are a view's. None when the graph cannot answer for that
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
         keeps as many candidates as it is asked for, so it is asked for ef and the answer is cut;
-        its distances are float32 and callers measure again, hence somewhat more.
+        its distances are float32 and callers measure again, hence somewhat more. It could ask about each
+        row itself, but in Python, holding up every other thread.
         """
         with self._lock.shared():
             covered = min(self.reviewed_rows, len(alive))
             inserted = min(self.rows, len(alive))
             dead = inserted - int(np.count_nonzero(alive[:inserted]))
-            reachable = int(np.count_nonzero(wanted[:inserted]))
             # Rows are hidden in the order in which they died, so equal counts mean equal sets.
             if self.hidden > dead:
                 return None
+            reachable = self.rows - self.hidden
             if not reachable:
-                return [np.empty(0, dtype=np.int64) for _ in queries], covered
-            # hnswlib asks about every candidate: it is spared the question where all answers are yes.
-            all_wanted = reachable + dead == inserted == self.rows and self.hidden == dead
-            accept: Any = None if all_wanted else _padded(wanted, self.rows).__getitem__
-            threads = 1 if len(queries) == 1 or accept is not None else os.cpu_count() or 1
+                return [_NO_ROWS for _ in queries], covered
+            everything = wanted is alive and inserted == self.rows and self.hidden == dead
+            threads = 1 if len(queries) == 1 else os.cpu_count() or 1
             try:
-                labels, _ = self._index.knn_query(
-                    queries, k=min(ef, reachable), num_threads=threads, filter=accept
-                )
+                labels, distances = self._index.knn_query(queries, k=min(ef, reachable), num_threads=threads)
             except RuntimeError:
                 return None  # fewer are reachable; the caller scans instead
-            strays, known = self._strays, self._known_strays
-        if len(strays) and (dead or not all_wanted):
-            strays = strays[strays < covered]
-            strays = strays[wanted[strays]]
-        found = []
-        for own in labels[:, : k + _SPARE].tolist():
-            rows = [row for row in own if row not in known] if known else own
-            if covered < inserted:
-                rows = [row for row in rows if row < covered]
-            found.append(np.concatenate([np.array(rows, dtype=np.int64), strays]))
+            strays = self._strays
+        known = wanted[:covered]
+        if len(strays.rows) and (dead or not everything or covered < inserted):
+            strays = strays.among_wanted(known)
+        found: list[Rows | None] = []
+        for query, own, far in zip(queries, labels.astype(np.int64), distances):
+            if not everything or covered < inserted:
+                chosen = (
+                    np.flatnonzero((own < covered) & known.take(own, mode="clip")) if covered else _NO_ROWS
+                )
+                own, far = own[chosen], far[chosen]  # noqa: PLW2901
+            if len(own) < min(least, reachable):
+                found.append(None)
+                continue
+            near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf)
+            own = own[: k + _SPARE]  # noqa: PLW2901
+            found.append(np.union1d(own, near) if len(near) else np.sort(own))
         return found, covered
 
     def save(self, path: Path) -> None:
@@ -174,15 +231,16 @@ class Graph:
         with self._lock.shared():
             self._index.save_index(str(path))
 
-    def load(self, path: Path, rows: int, hidden: Rows, strays: Rows) -> None:
-        """Take the graph from a file that `save` wrote when it covered so many rows."""
+    def load(self, path: Path, rows: int, hidden: Rows, strays: Rows, vectors: Vectors) -> None:
+        """Take the graph from a file that `save` wrote when it covered so many of the rows of `vectors`."""
         with self._lock.exclusive():
             self._index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
             self._index.load_index(str(path))
             self._index.set_ef(1)
             self._hidden = np.zeros(rows, dtype=np.bool_)
             self._hidden[hidden] = True
-            self._remember(strays[(strays >= 0) & (strays < rows)])
+            strays = strays[(strays >= 0) & (strays < rows)]
+            self._strays = Strays.among(vectors, strays, self._configuration.space)
             self.reviewed_rows = self._all_reviewed_at = rows
             self.rows, self.hidden = rows, len(hidden)
 
@@ -193,7 +251,7 @@ class Graph:
 
     def strays(self) -> Rows:
         """The rows that `nearest` adds because walking does not find them."""
-        return self._strays
+        return self._strays.rows
 
     def _empty(self) -> Any:
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
@@ -204,14 +262,6 @@ class Graph:
         )
         index.set_ef(1)  # ef is shared state in hnswlib; each query sets its own through k
         return index
-
-
-def _padded(allowed: Mask, rows: int) -> bytes:
-    """One byte per row of the graph, for hnswlib to ask; rows newer than the mask are refused."""
-    mask = allowed[:rows]
-    if len(mask) < rows:
-        mask = np.concatenate([mask, np.zeros(rows - len(mask), dtype=np.bool_)])
-    return mask.tobytes()
 
 
 class _SharedLock:

@@ -1,10 +1,12 @@
 """Which way of searching is cheapest for this query, and still finds what is there?
 
 Three ways: measure every candidate (exact), rule most of them out by their codes first (which loses
-nothing), or walk the graph. The choice is a comparison of estimates; their constants stand in one table
-below and were measured on 70,000 × 384-dimensional real text. Rows that the graph or the codes do not
-cover yet are always measured, so that a write is found the moment it is acknowledged; and whenever the
-graph cannot reach enough matches, they are measured too.
+nothing), or walk the graph, and with a filter drop from what it finds the rows that are not wanted. The
+choice is a comparison of estimates; their constants stand in one table below and were measured on 70,000 ×
+384-dimensional real text. A filter that refuses a question's neighbours, so that a walk would wander, is
+noticed by looking at a few of them first. Rows that the graph or the codes do not cover yet are always
+measured, so that a write is found the moment it is acknowledged; and whenever the graph cannot reach enough
+matches, they are measured too.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,19 +40,21 @@ _CACHE_BYTES = 32 << 20  # codes beyond this come from memory, at half the speed
 _CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
 _WALK_S_PER_CANDIDATE = 1.8e-6  # one unit of ef, at 384 dimensions
 _IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
-_ASTRAY = 4  # how much longer a walk may take among neighbours that the filter refuses
 _BATCH_MIN = 8  # queries that are worth starting threads for
-_WALKED_MAX = 64  # candidates of a walk that are measured without asking their codes
-_MASKED_SHARE_MIN = 0.3  # below it, refused neighbours lead the walk astray for good
+_PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
+_PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
+_PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done, and why: `explain` shows it."""
+    """What will be done: `explain` shows it."""
 
     strategy: str
     matches: int
     ef: int | None = None
+    probe: int = 0
+    """Neighbours that are looked at first, to see how many of them pass the filter."""
 
 
 def wants_graph(view: View) -> bool:
@@ -71,20 +76,22 @@ def choose(
     scan = Plan("scan matches" if filtered else "scan all", matches)
     if graph is None or graph.reviewed_rows == 0 or not matches:
         return scan
-    share = matches / view.rows
-    if share < _MASKED_SHARE_MIN:
-        return scan
     wide = hnsw.ef_search * (_IP_EF if hnsw.space == "ip" else 1)
-    ef = min(max(wide, 2 * k), matches)
-    walk_s = ef * _WALK_S_PER_CANDIDATE * (_ASTRAY / share**2 if filtered else 1.0)
+    ef = max(wide, 2 * k)
+    probe = 0
+    if filtered:
+        # So many of the nearest that about as many as for a query without a filter pass.
+        share = matches / view.rows
+        ef = int(ef * max(share**-0.5, _PROBED_SHARE_MIN / share))
+        probe = _PROBE_EF if share < _PROBED_BELOW else 0
     dimension = view.vectors.shape[1]
     uncovered = max(0, view.rows - graph.reviewed_rows)
-    walk_s += uncovered * (
-        _seconds(_SCAN, 4 * dimension) if codes is None else _seconds(_GATHER_CODES, dimension)
+    walk_s = (ef + probe) * _WALK_S_PER_CANDIDATE + uncovered * (
+        _seconds(_SCAN, 4 * dimension) if codes is None else _seconds(_SCAN_CODES, dimension)
     )
     if min(_ways(view, codes, matches)) <= walk_s:
         return scan
-    return Plan("graph with filter" if filtered else "graph", matches, ef)
+    return Plan("graph, then filter" if filtered else "graph", matches, min(ef, view.rows), probe)
 
 
 def search(
@@ -101,30 +108,30 @@ def search(
     matches = view.records if allowed is None else int(np.count_nonzero(mask))
     codes = None if codes is None else codes.first(view.rows)
     plan = choose(view, graph, codes, k, matches, hnsw)
-    walked = None
+    walked: list[Rows | None] = [None] * len(queries)
     if plan.ef is not None and graph is not None:
-        walked = _walk(view, graph, codes, queries, k, plan.ef, mask)
-        if walked is None:
+        walked = _walk(view, graph, codes, queries, k, plan, mask)
+        if all(rows is None for rows in walked):
             plan = Plan("scan after graph", matches)
-    if walked is not None:
-        return [exact.nearest(view, hnsw.space, query, k, rows) for query, rows in zip(queries, walked)], plan
 
-    def scanned(query: Vector) -> tuple[Rows, Distances]:
-        return exact.nearest(view, hnsw.space, query, k, _scan(view, codes, query, k, mask, matches))
+    def answer(asked: tuple[Vector, Rows | None]) -> tuple[Rows, Distances]:
+        query, rows = asked
+        if rows is None:
+            rows = _scan(view, codes, query, k, mask, matches)
+        return exact.nearest(view, hnsw.space, query, k, rows)
 
-    return _for_each(queries, scanned), plan
+    scans = sum(rows is None for rows in walked)
+    return _for_each(answer, list(zip(queries, walked)), at_once=scans >= _BATCH_MIN), plan
 
 
-def _for_each(
-    queries: Vectors, search: Callable[[Vector], tuple[Rows, Distances]]
-) -> list[tuple[Rows, Distances]]:
-    """One after the other; many of them on all cores, for the kernels let go of the GIL."""
-    if len(queries) < _BATCH_MIN:
-        return [search(query) for query in queries]
+def _for_each(answer: Callable[[Any], Any], asked: list[Any], *, at_once: bool) -> list[Any]:
+    """One after the other; or on all cores, for the kernels let go of the GIL."""
+    if not at_once:
+        return [answer(one) for one in asked]
     from concurrent.futures import ThreadPoolExecutor  # not needed for one question
 
     with ThreadPoolExecutor(os.cpu_count() or 1, "vicinal-batch") as threads:
-        return list(threads.map(search, queries))
+        return list(threads.map(answer, asked))
 
 
 def _scan(view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, matches: int) -> Rows:
@@ -160,23 +167,39 @@ def _seconds(cost: tuple[float, float], size_bytes: int) -> float:
 
 
 def _walk(
-    view: View, graph: Graph, codes: Codes | None, queries: Vectors, k: int, ef: int, mask: Mask
-) -> list[Rows] | None:
-    """For each query candidates from the graph, and every match that it does not cover; ascending."""
-    found = graph.nearest(queries, k, ef, view.alive, mask)
+    view: View, graph: Graph, codes: Codes | None, queries: Vectors, k: int, plan: Plan, mask: Mask
+) -> list[Rows | None]:
+    """For each query candidates from the graph, and of the rows that it does not cover; ascending.
+
+    None where a filter lets few neighbours pass: a walk would wander among those that it refuses.
+    """
+    assert plan.ef is not None
+    chosen, least = list(range(len(queries))), 0
+    walked: list[Rows | None] = [None] * len(queries)
+    if plan.matches < view.rows:
+        expected = _PROBED_SHARE_MIN * plan.matches / view.rows
+        least = int(plan.ef * expected)
+        if plan.probe:
+            probed = graph.nearest(queries, 1, plan.probe, view.alive, mask, int(plan.probe * expected))
+            if probed is None:
+                return walked
+            chosen = [number for number in chosen if probed[0][number] is not None]
+    found = graph.nearest(queries[chosen], k, plan.ef, view.alive, mask, least) if chosen else None
     if found is None:
-        return None
-    walked, covered = found
-    tail = covered + np.flatnonzero(mask[covered:]) if covered < view.rows else None
-    return [_narrowed(codes, query, k, rows, tail) for query, rows in zip(queries, walked)]
+        return walked
+    for number, rows in zip(chosen, found[0]):
+        if rows is not None and found[1] < view.rows:
+            rest = _rest(view, codes, queries[number], k, mask, found[1])
+            rows = np.concatenate([rows, rest])  # noqa: PLW2901
+        walked[number] = rows
+    return walked
 
 
-def _narrowed(codes: Codes | None, query: Vector, k: int, rows: Rows, tail: Rows | None) -> Rows:
-    """Candidates, fewer where codes rule some out."""
-    if tail is not None:
-        rows = np.concatenate([rows, tail])
-    rows.sort()
-    if codes is None or len(rows) <= _WALKED_MAX:
+def _rest(view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, first: int) -> Rows:
+    """What has to be measured of the rows from the first one on, which the graph does not cover."""
+    if codes is None or codes.rows - first < _CODES_ROWS_MIN:
+        return first + np.flatnonzero(mask[first:])
+    rows = codes.candidates(query, k, None, mask, first)
+    if codes.rows == view.rows:
         return rows
-    coded = int(np.searchsorted(rows, codes.rows))
-    return np.concatenate([codes.candidates(query, k, rows[:coded], None), rows[coded:]])
+    return np.concatenate([rows, codes.rows + np.flatnonzero(mask[codes.rows :])])

@@ -8,6 +8,7 @@ that shares what has not changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,10 @@ from vicinal.types import Vectors
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+Item = TypeVar("Item", bound=np.generic)
+
 _BLOCK_ROWS = 4096
+_ROOM_MIN = 1024
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,13 @@ def advance(
     vectors: Vectors,
 ) -> View:
     """The next view: `removed` rows die, the `live` of the new rows hold a record at a position."""
-    alive = np.zeros(rows, dtype=np.bool_)
-    alive[: old.rows] = old.alive
-    alive[removed] = False
     live_rows, positions = live
-    alive[live_rows] = True
+    newest = np.zeros(rows - old.rows, dtype=np.bool_)
+    newest[live_rows - old.rows] = True
+    alive = appended(old.alive, newest)
+    if len(removed):
+        alive = alive.copy()
+        alive[removed] = False
     return View(
         change=change,
         generation=generation,
@@ -78,8 +84,23 @@ def advance(
         alive=alive,
         positions=_positions(old, rows, live_rows, positions),
         vectors=vectors,
-        norms=np.concatenate([old.norms, lengths(vectors[old.rows :])]),
+        norms=appended(old.norms, lengths(vectors[old.rows :])),
     )
+
+
+def appended(old: NDArray[Item], more: NDArray[Item]) -> NDArray[Item]:
+    """Both, one after the other: in place where there is room behind the old ones, which do not change.
+
+    For arrays of which only the newest version is ever appended to.
+    """
+    stop = len(old) + len(more)
+    room: Any = old.base
+    if not isinstance(room, np.ndarray) or not room.flags.writeable or room.shape < (stop,):
+        room = np.empty(max(stop, 2 * len(old), _ROOM_MIN), dtype=old.dtype)
+        room[: len(old)] = old
+    room[len(old) : stop] = more
+    extended: NDArray[Item] = room[:stop]
+    return extended
 
 
 def _positions(old: View, rows: int, live_rows: Rows, positions: Rows) -> Rows | None:

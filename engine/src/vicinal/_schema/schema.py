@@ -263,9 +263,11 @@ def _kinds(node: Any) -> list[Kind]:
     """The kinds of scalars that a leaf compares with."""
     if isinstance(node, (Like, Regex)):
         return [Kind.STRING]
-    operands = node.operands if isinstance(node, (Among, Holds)) else ()
-    operands = (node.operand,) if isinstance(node, Compare) else operands
-    return [operand.kind for operand in operands if operand.kind in _BY_KIND]
+    if isinstance(node, Compare):
+        kinds = [node.operand.kind]
+    else:
+        kinds = [kind for kind, _ in node.operands.groups] if isinstance(node, (Among, Holds)) else []
+    return [kind for kind in kinds if kind in _BY_KIND]
 
 
 def _enabled(schema: Mapping[str, Any], key: str, value: str, index: str) -> bool:

@@ -9,6 +9,7 @@ fell behind further is rebuilt.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,7 @@ KEPT = 10_000
 Rows = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """The one row that says how far everything is."""
 
     change: int
@@ -49,7 +49,7 @@ def state(tx: Transaction) -> State:
     row = tx.execute(
         "SELECT change, rows, records, positions, dimension, generation, dropped FROM state"
     ).fetchone()
-    if row is None or any(not isinstance(value, int) for value in (*row[:4], *row[5:])):
+    if row is None or not all(isinstance(value, int) for value in (*row[:4], *row[5:])):
         raise CorruptionError(path="records.sqlite3", problem="its state is missing or damaged")
     if row[4] is not None and (not isinstance(row[4], int) or row[4] < 1):
         raise CorruptionError(path="records.sqlite3", problem=f"its dimension is {row[4]!r}")

@@ -29,6 +29,8 @@ _WAIT_S = 600.0  # for another process's write transaction; none of ours lasts s
 _SWITCH_S = 10.0
 _BUSY = 5  # SQLITE_BUSY
 _IDLE_READERS_MAX = 4
+_LOG_BYTES = 8 << 20  # of the write-ahead log, before the background brings them into the database
+_LOG_PAGES_MAX = 16_384  # then the next commit does it; 64 MiB
 
 
 class Database:
@@ -85,6 +87,18 @@ class Database:
             try:
                 connection.execute("BEGIN")
                 yield connection
+            finally:
+                self._give_back(connection)
+
+    def settle(self) -> None:
+        """Bring a long write-ahead log into the database, while others read and write: a part of the
+        background's work, so that no commit has to."""
+        if self.path is None or _size(self.path.with_name(self.path.name + "-wal")) < _LOG_BYTES:
+            return
+        with forks.transaction(), self.translated():
+            connection = self._borrow()
+            try:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             finally:
                 self._give_back(connection)
 
@@ -172,6 +186,7 @@ class Database:
                 cached_statements=256,
             )
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
             return connection
 
     def _location(self, *, create: bool) -> str:
@@ -252,6 +267,13 @@ class Database:
     def translated(self) -> AbstractContextManager[None]:
         """Turn SQLite's errors in the block into ours."""
         return _translated(str(self.path or ":memory:"))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 @contextmanager

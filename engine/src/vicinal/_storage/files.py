@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
@@ -136,6 +137,31 @@ class Files:
     def remove_tree(self, path: Path) -> None:
         """Remove a directory that may be gone already, as far as the platform allows."""
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], None]) -> Iterator[None]:
+    """Work is done while the block runs, and has been done, or has raised, when it has ended."""
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - raised again where somebody waits for it
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="vicinal-write")
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is going down, or there are too many
+        run()
+    try:
+        yield
+    finally:
+        if thread.ident is not None:
+            thread.join()
+    if failed:
+        raise failed[0]
 
 
 @contextmanager

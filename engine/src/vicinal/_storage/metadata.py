@@ -9,7 +9,7 @@ NaN and the infinities are written as the words that JSON parsers commonly know.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -46,6 +46,15 @@ def decode(text: str | None) -> dict[str, Any] | None:
         return None
     value = from_json(text)
     return _untagged(value) if f'"{_TAG}"' in text else value  # type: ignore[no-any-return]
+
+
+def decode_all(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:
+    """The same of several, parsed at once."""
+    joined = ",".join(["null" if text is None else text for text in texts])
+    values: list[Any] = from_json(f"[{joined}]")
+    if f'"{_TAG}"' in joined:
+        return [None if value is None else _untagged(value) for value in values]
+    return values
 
 
 def _tagged(value: Any) -> Any:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import mmap
 import threading
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, meanwhile
 from vicinal.errors import CorruptionError
 from vicinal.types import Vectors
 
@@ -30,6 +32,7 @@ class VectorStore(Protocol):
     generation: int
 
     def append(self, first_row: int, vectors: Vectors) -> None: ...
+    def appending(self, first_row: int, vectors: Vectors) -> AbstractContextManager[None]: ...
     def view(self, rows: int) -> Vectors: ...
 
 
@@ -55,6 +58,10 @@ class VectorFile:
         data = np.ascontiguousarray(vectors, dtype="<f4").reshape(-1).view(np.uint8)
         self._files.write_at(self._file, data.data, first_row * stride)
         self._files.sync(self._file)
+
+    def appending(self, first_row: int, vectors: Vectors) -> AbstractContextManager[None]:
+        """The same while a block runs, and done when it has ended."""
+        return meanwhile(partial(self.append, first_row, vectors))
 
     def view(self, rows: int) -> Vectors:
         """The first `rows` vectors, read-only, shape (rows, dimension)."""
@@ -90,6 +97,11 @@ class VectorMemory:
             larger[:first_row] = self._array[:first_row]
             self._array = larger
         self._array[first_row:end] = vectors
+
+    def appending(self, first_row: int, vectors: Vectors) -> AbstractContextManager[None]:
+        """The same, at once."""
+        self.append(first_row, vectors)
+        return nullcontext()
 
     def view(self, rows: int) -> Vectors:
         """The first `rows` vectors, shape (rows, dimension)."""
