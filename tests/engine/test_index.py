@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 
 import vicinal
 from vicinal._filter.ast import Operand, Operands
-from vicinal._filter.values import classify, lookup
+from vicinal._filter.values import classify, is_missing, lookup
 from vicinal._index import columns, exact, planner
 from vicinal._index.graph import Strays
 from vicinal._index.view import EMPTY, View, advance, appended
@@ -534,7 +534,13 @@ ORDERS: dict[Any, Callable[[Any, Any], bool]] = {
 
 def column_of(values: list[Any]) -> columns.Column:
     none = np.empty(0, dtype=np.int64)
-    return columns.extend(columns.empty(), len(values), none, list(enumerate(values)))
+    return columns.extend(columns.empty(), len(values), none, *columns_of(list(enumerate(values))))
+
+
+def columns_of(pairs: list[tuple[int, Any]]) -> tuple[list[int], list[Any]]:
+    """Rows, and their values beside them; missing ones are not there."""
+    there = [(row, value) for row, value in pairs if not is_missing(value)]
+    return [row for row, _ in there], [value for _, value in there]
 
 
 def near(value: Any) -> Iterator[Any]:
@@ -591,9 +597,12 @@ def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, 
         part = dict(changes[start : start + step])
         altered = np.array(sorted(row for row in part if row < len(column.kinds)), dtype=np.int64)
         values.update(part)
-        column = columns.extend(column, max(values) + 1, altered, list(part.items()))
+        column = columns.extend(column, max(values) + 1, altered, *columns_of(list(part.items())))
     anew = columns.extend(
-        columns.empty(), max(values, default=-1) + 1, np.empty(0, dtype=np.int64), list(values.items())
+        columns.empty(),
+        max(values, default=-1) + 1,
+        np.empty(0, dtype=np.int64),
+        *columns_of(list(values.items())),
     )
     asked = [v for v in values.values() if v is not GONE and not (isinstance(v, float) and v - v != 0)]
     for value in [*asked, 0, 1, "a", 2**70]:  # no filter can ask for infinity
@@ -638,7 +647,7 @@ def test_strings_are_ordered_as_python_orders_them(batches: list[list[str]], bou
         for batch in batches:
             numbered = list(enumerate(batch, start=len(values)))
             values += batch
-            column = columns.extend(column, len(values), np.empty(0, dtype=np.int64), numbered)
+            column = columns.extend(column, len(values), np.empty(0, dtype=np.int64), *columns_of(numbered))
             for order, holds_for in ORDERS.items():
                 mask = column.ordered(order, Operand(*classify(bound)))
                 assert mask.tolist() == [holds_for(value, bound) for value in values]
@@ -647,7 +656,7 @@ def test_strings_are_ordered_as_python_orders_them(batches: list[list[str]], bou
 def test_an_older_version_of_a_column_is_not_changed_by_newer_ones() -> None:
     old = column_of(["a", 1, [1]])
     masks = [old.strings(lambda text: text == "a").tolist(), old.holding(Operand(*classify(1))).tolist()]
-    columns.extend(old, 9, np.array([0, 2]), [(0, "b"), (3, "a"), (2, [2]), (8, "zzz")])
+    columns.extend(old, 9, np.array([0, 2]), [0, 3, 2, 8], ["b", "a", [2], "zzz"])
     again = [old.strings(lambda text: text == "a").tolist(), old.holding(Operand(*classify(1))).tolist()]
     assert masks == again == [[True, False, False], [False, False, True]]
 

@@ -19,7 +19,7 @@ import numpy as np
 from vicinal import _derived
 from vicinal._filter import Node
 from vicinal._filter.masks import Fields, Mask, evaluate
-from vicinal._filter.values import lookup
+from vicinal._filter.values import is_missing, lookup
 from vicinal._index import columns
 from vicinal._index.columns import Column, Covered
 from vicinal._index.view import Rows, View
@@ -138,7 +138,7 @@ class LiveColumns:
         extended = {}
         for key in keys:
             give_way()
-            extended[key] = columns.extend(bases[key], max(rows, stop), altered, found[key])
+            extended[key] = columns.extend(bases[key], max(rows, stop), altered, *found[key])
         if covered.change <= view.change:  # an older view than the columns' gets its own, which are not kept
             now = Covered(view.change, view.generation, max(rows, stop))
             self._held.update({key: (now, column) for key, column in extended.items()})
@@ -168,17 +168,38 @@ def _short_keys(tx: Transaction) -> list[str]:
 
 def _values(
     tx: Transaction, keys: list[str], first: int, stop: int, altered: Rows
-) -> dict[str, list[tuple[int, Any]]]:
-    """(row, value) of each key for rows from `first` to `stop` and for those altered before."""
-    found: dict[str, list[tuple[int, Any]]] = {key: [] for key in keys}
+) -> dict[str, tuple[list[int], list[Any]]]:
+    """For each key the rows that have it, of those from `first` to `stop` and altered ones; its values there."""
+    found: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
     if "#id" in found:
-        found["#id"] = list(_derived.stored(tx, "id", first, stop, altered))
+        for row, id in _derived.stored(tx, "id", first, stop, altered):
+            found["#id"][0].append(row)
+            found["#id"][1].append(id)
     inside = [key for key in keys if key != "#id"]
     if inside:
         stored = _derived.stored(tx, "metadata", first, stop, altered)
         while block := list(islice(stored, _DECODED_ROWS)):
             give_way()
-            for (row, _), metadata in zip(block, decode_all([text for _, text in block])):
-                for key in inside:
-                    found[key].append((row, lookup(metadata, key)))
+            decoded = decode_all([text for _, text in block])
+            records = [(row, metadata) for (row, _), metadata in zip(block, decoded) if metadata]
+            for key in inside:
+                rows, values = found[key]
+                has = [key in metadata for _, metadata in records]
+                rows.extend(row for (row, _), there in zip(records, has) if there)
+                values.extend(metadata[key] for (_, metadata), there in zip(records, has) if there)
+                if "." in key and not all(has):
+                    _look_inside(
+                        key, [record for record, there in zip(records, has) if not there], found[key]
+                    )
     return found
+
+
+def _look_inside(
+    key: str, records: list[tuple[int, dict[str, Any]]], found: tuple[list[int], list[Any]]
+) -> None:
+    """A dotted key is a path where no key has that name."""
+    for row, metadata in records:
+        value = lookup(metadata, key)
+        if not is_missing(value):
+            found[0].append(row)
+            found[1].append(value)

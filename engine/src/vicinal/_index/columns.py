@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vicinal._filter.ast import Kind, Operand, Operands, Order
 from vicinal._filter.masks import Mask
 from vicinal._filter.patterns import Predicate
-from vicinal._filter.values import classify, is_missing
+from vicinal._filter.values import classify
 from vicinal._index.view import Rows, appended
 
 _EMPTY = Operands(((Kind.STRING, ("",)), (Kind.LIST, ("[]",))))
@@ -288,8 +288,8 @@ def empty(rows: int = 0) -> Column:
     )
 
 
-def extend(old: Column, rows: int, altered: Rows, found: Iterable[tuple[int, Any]]) -> Column:
-    """The next version: `rows` long, with the `found` values; altered rows forget theirs first.
+def extend(old: Column, rows: int, altered: Rows, at: Sequence[int], found: Sequence[Any]) -> Column:
+    """The next version: `rows` long, with the values found at some rows; altered rows forget theirs first.
 
     A version is extended once: the next one's new rows may stand behind its own in memory.
     """
@@ -301,20 +301,39 @@ def extend(old: Column, rows: int, altered: Rows, found: Iterable[tuple[int, Any
         kinds[altered] = Kind.MISSING
     gone = set(altered.tolist())
     big = {row: value for row, value in old.big.items() if row not in gone}
-    item_rows = np.where(np.isin(old.item_rows, altered), -1, old.item_rows)
+    item_rows, items = old.item_rows, old.items
+    if len(item_rows) and gone:
+        item_rows = np.where(np.isin(item_rows, altered), -1, item_rows)
+    alike = _alike(old.dictionary, found)
+    if alike is not None:
+        places = np.array(at, dtype=np.int64)
+        kinds[places], values[places] = alike
+        return Column(kinds, values, big, old.dictionary, item_rows, items)
     gathered = _Gathered(old.dictionary, big)
-    for row, value in found:
-        if not is_missing(value):
-            gathered.put(row, value)
+    for row, value in zip(at, found):
+        gathered.put(row, value)
     gathered.into(kinds, values)
-    items = old.items
     if gathered.item_rows:
         before = items or empty()
-        count = len(before.kinds) + len(gathered.items)
-        numbered = enumerate(gathered.items, start=len(before.kinds))
-        items = extend(before, count, np.empty(0, dtype=np.int64), numbered)
+        first, count = len(before.kinds), len(gathered.items)
+        items = extend(before, first + count, _NO_ROWS, range(first, first + count), gathered.items)
         item_rows = np.concatenate([item_rows, np.array(gathered.item_rows, dtype=np.int64)])
     return Column(kinds, values, big, old.dictionary, item_rows, items)
+
+
+def _alike(dictionary: Dictionary, found: Sequence[Any]) -> tuple[Kind, NDArray[np.int64]] | None:
+    """The stored form of values that are all strings, or all integers, floats or bools, as most keys' are."""
+    types = set(map(type, found))
+    if types == {str}:
+        return Kind.STRING, np.fromiter(map(dictionary.code, found), dtype=np.int64, count=len(found))
+    if types == {int}:
+        try:
+            return Kind.INT, np.array(found, dtype=np.int64)
+        except OverflowError:
+            return None
+    if types == {float}:
+        return Kind.FLOAT, np.array(found, dtype=np.float64).view(np.int64)
+    return (Kind.BOOL, np.array(found, dtype=np.int64)) if types == {bool} else None
 
 
 # --- checkpoints -------------------------------------------------------------------------------
