@@ -383,5 +383,7 @@ def test_long_work_pauses_while_somebody_reads_and_only_then(monkeypatch: pytest
     _turns.give_way()
     assert (pauses, _turns.anybody_reads()) == ([], False)
     with _turns.reading(), _turns.reading():
-        _turns.give_way(0.25)
+        _turns.give_way(0.25)  # a reader does not wait for itself
+        assert (pauses, _turns.anybody_reads()) == ([], False)
+        run_together(lambda: _turns.give_way(0.25))
     assert (pauses, _turns.anybody_reads()) == ([0.25], False)

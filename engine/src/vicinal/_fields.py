@@ -169,7 +169,7 @@ def _short_keys(tx: Transaction) -> list[str]:
 def _values(
     tx: Transaction, keys: list[str], first: int, stop: int, altered: Rows
 ) -> dict[str, tuple[list[int], list[Any]]]:
-    """For each key the rows that have it, of those from `first` to `stop` and altered ones; its values there."""
+    """For each key the rows that have it, from `first` to `stop` or altered; and its values there."""
     found: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
     if "#id" in found:
         for row, id in _derived.stored(tx, "id", first, stop, altered):
