@@ -60,7 +60,7 @@ def give_way(pause_s: float = _PAUSE_S) -> None:
 
 def _after_fork() -> None:
     """In the child, the threads that were reading do not exist."""
-    global _lock, _reading  # noqa: PLW0603
+    global _lock, _reading
     _lock, _reading = threading.Lock(), _mine.depth
 
 
