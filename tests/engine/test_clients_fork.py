@@ -108,20 +108,33 @@ def test_a_deleted_collection_cannot_be_forked(client):
         things.fork("copied")
 
 
-def test_a_graph_is_copied_too(tmp_path, monkeypatch):
+def test_what_is_derived_is_copied_too(tmp_path, monkeypatch):
     monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 0)
     rng = np.random.default_rng(1)
     with vicinal.PersistentClient(tmp_path) as client:
-        things = client.create_collection("things", embedding_function=None)
-        things.add(ids=[str(i) for i in range(1000)], embeddings=rng.normal(size=(1000, 32)))
+        things = client.create_collection("things", embedding_function=None, configuration={"text": True})
+        things.add(
+            ids=[str(i) for i in range(1000)],
+            embeddings=rng.normal(size=(1000, 32)),
+            metadatas=[{"n": i} for i in range(1000)],
+            documents=[f"text {i}" for i in range(1000)],
+        )
         things.compact()  # returns when the graph is complete
         things.delete(ids=["7"])
         forked = things.fork("copied")
-        assert (tmp_path / "collections" / str(forked.id) / "checkpoints" / "graph.json").exists()
+        kept = [
+            {path.name for path in (tmp_path / "collections" / str(one.id) / "checkpoints").glob("*.json")}
+            for one in (things, forked)
+        ]
+        assert (
+            kept[0] == kept[1] == {f"{name}.json" for name in ("graph", "rows", "codes", "columns", "words")}
+        )
         forked.compact()
         query = rng.normal(size=32)
         assert forked.get_indexing_status().num_unindexed_ops == 0
         assert forked.query(query_embeddings=query)["ids"] == things.query(query_embeddings=query)["ids"]
+        assert forked.get(where={"n": {"$lt": 3}})["ids"] == ["0", "1", "2"]
+        assert forked.query(query_texts=["7"], mode="text")["ids"] == [[]]
         assert check(client) == []
 
 

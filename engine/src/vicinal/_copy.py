@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid4
 
+from vicinal import _derived, _words
 from vicinal._live import LiveCollection
 from vicinal._opened import OpenCollections
 from vicinal._request import CollectionInfo
@@ -83,10 +84,11 @@ class _Files:
     def fill(self) -> None:
         assert self._source.directory is not None
         self._files.make_directory(self._staged)
-        # Before the records: what the graph hides must be dead in them, too.
-        with suppress(StorageError, OSError):  # replaced or removed just now; it can be rebuilt
-            places = (self._source.directory / "checkpoints", self._staged / "checkpoints")
-            checkpoint.copy(*places, "graph", self._files)
+        # Before the records: what the graph hides must be dead in them, too, and what others cover be past.
+        places = (self._source.directory / "checkpoints", self._staged / "checkpoints")
+        for name in (*_derived.NAMES, *_words.NAMES):
+            with suppress(StorageError, OSError):  # replaced or removed just now; it can be rebuilt
+                checkpoint.copy(*places, name, self._files)
         copy_collection(
             self._source.database, self._source.directory, self._staged, self._files, purpose="fork"
         )

@@ -50,6 +50,7 @@ class LiveColumns:
         self._held: dict[str, tuple[Covered, Column]] = {}
         self._masks: OrderedDict[Node, tuple[Covered, Mask]] = OrderedDict()
         self._unread = directory is not None  # whether the checkpoint may hold something
+        self._sampled = 0
 
     def mask(self, tx: Transaction, view: View, node: Node, fields: Fields) -> Mask:
         """A boolean per row of a view, extended from an older one's; the caller has prepared the columns."""
@@ -86,7 +87,8 @@ class LiveColumns:
         """Bring the columns a little nearer to the view; whether there is more to do."""
         with self._changing:
             self._read(view)
-            if not self._held:
+            if not self._held and view.rows > self._sampled:
+                self._sampled = 2 * view.rows  # no key found: look again when there are twice as many
                 self._held = dict.fromkeys(_short_keys(tx), _NOTHING)
             all_covered = [covered for covered, _ in self._held.values()]
             known = [covered.rows if covered.generation == view.generation else 0 for covered in all_covered]
