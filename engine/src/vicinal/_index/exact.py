@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._index.view import Rows, View
+from vicinal._products import products
 from vicinal.types import Space, Vector, Vectors
 
 Distances = NDArray[np.float64]
@@ -63,13 +64,13 @@ def between(
         difference = vectors - query
         squares: Distances = np.einsum("ij,ij->i", difference, difference)
         return squares
-    dots: Distances = vectors @ query
+    dots = products(vectors, query)
     if space == "ip":
         return 1.0 - dots
     if norms is None:
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    products = norms * np.sqrt(query @ query)
-    cosines = np.divide(dots, products, out=np.zeros_like(dots), where=products > 0)
+    sizes = norms * np.sqrt(query @ query)
+    cosines = np.divide(dots, sizes, out=np.zeros_like(dots), where=sizes > 0)
     distances: Distances = 1.0 - np.minimum(np.maximum(cosines, -1.0), 1.0)
     return distances
 
@@ -82,27 +83,19 @@ def _rough(view: View, space: Space, query: Vector, rows: Rows) -> tuple[Distanc
         for start in range(0, len(rows), _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, len(rows))
             block = view.vectors[start:stop] if everything else view.vectors[rows[start:stop]]
-            _dots(block, query, dots[start:stop])
+            dots[start:stop] = products(block, query)
     norms = view.norms if everything else view.norms[rows]
     length = float(np.linalg.norm(query.astype(np.float64)))
-    products = norms * length
+    sizes = norms * length
     if space == "l2":
         rough: Distances = norms * norms - 2.0 * dots.astype(np.float64) + length * length
     elif space == "ip":
         rough = 1.0 - dots.astype(np.float64)
     else:
-        rough = 1.0 - np.divide(dots, products, out=np.zeros(len(rows)), where=products > 0)
-    uncertain: NDArray[np.bool_] = (products < _PRODUCT_MIN) & (products > 0) | (products > _PRODUCT_MAX)
+        rough = 1.0 - np.divide(dots, sizes, out=np.zeros(len(rows)), where=sizes > 0)
+    uncertain: NDArray[np.bool_] = (sizes < _PRODUCT_MIN) & (sizes > 0) | (sizes > _PRODUCT_MAX)
     rough[uncertain] = np.inf
     return rough, uncertain
-
-
-def _dots(block: Vectors, query: Vector, out: NDArray[np.float32]) -> None:
-    """One dot product a row, on this thread: BLAS would share a matrix product out and wait for all."""
-    if hasattr(np, "vecdot"):  # numpy 2
-        np.vecdot(block, query, out=out)
-    else:
-        np.einsum("ij,j->i", block, query, out=out)
 
 
 def _error(view: View, space: Space, query: Vector) -> float:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._index.view import Mask, Rows
+from vicinal._products import products
 from vicinal._turns import anybody_reads, give_way
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
@@ -74,7 +75,7 @@ class Strays:
         else:
             size = length * self.longest
             least = (1 - limit) * (length if self.space == "cosine" else 1.0)
-        likeness = self.vectors @ query
+        likeness = products(self.vectors, query)
         likeness -= self.offsets
         return self.rows[~(likeness < least - _SLACK * (1 + size))]  # NaN of overflows: they stay
 

@@ -34,9 +34,8 @@ CODES_BYTES_MIN = 1 << 20
 # Seconds per row: a part for each byte of the vector, and a part for the bookkeeping.
 _SCAN = (1 / 8e9, 2e-9)  # vectors in order: the memory bus
 _GATHER = (1 / 3e9, 2e-9)  # some vectors: every one a cache miss
-_SCAN_CODES = (1 / 34e9, 5e-9)
-_GATHER_CODES = (1 / 12e9, 6e-9)
-_CACHE_BYTES = 32 << 20  # codes beyond this come from memory, at half the speed
+_SCAN_CODES = (1 / 28e9, 2e-9)
+_GATHER_CODES = (1 / 6e9, 6e-9)
 _CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
 _WALK_S_PER_CANDIDATE = 1.8e-6  # one unit of ef, at 384 dimensions
 _IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
@@ -157,9 +156,8 @@ def _ways(view: View, codes: Codes | None, matches: int) -> tuple[float, float]:
         in_order = view.rows * _seconds(_SCAN, 4 * dimension) if matches == view.rows else np.inf
         return in_order, matches * _seconds(_GATHER, 4 * dimension)
     uncovered = (view.rows - codes.rows) * _seconds(_SCAN, 4 * dimension)
-    size = dimension if codes.rows * dimension <= _CACHE_BYTES else 2 * dimension
-    in_order = codes.rows * _seconds(_SCAN_CODES, size) + uncovered
-    return in_order, matches * _seconds(_GATHER_CODES, size) + uncovered
+    in_order = codes.rows * _seconds(_SCAN_CODES, dimension) + uncovered
+    return in_order, matches * _seconds(_GATHER_CODES, dimension) + uncovered
 
 
 def _seconds(cost: tuple[float, float], size_bytes: int) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal._products import products
 from vicinal.types import Space, Vectors
 
 
@@ -40,7 +41,7 @@ def select_by(
         best = int(np.argmax(np.where(left, gain - penalty, -np.inf)))
         picked.append(best)
         left[best] = False
-        dots = wide @ wide[best]
+        dots = products(wide, wide[best])
         if space == "l2":
             similar = 1 - np.maximum(squares + squares[best] - 2 * dots, 0) / 2
         else:
