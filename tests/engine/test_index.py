@@ -238,9 +238,9 @@ def test_of_the_rows_that_a_walk_misses_none_that_is_near_is_left_out(space: Any
         for limit in distances[::7]:
             order, within = nearest(query, vectors[rows], len(rows), space)
             near = {int(rows[i]) for i, distance in zip(order, within) if distance <= limit}
-            assert near <= set(strays.within(query, float(limit)).tolist())
+            assert near <= set(strays.within(query, float(limit), None).tolist())
     far = np.zeros(60, dtype=np.bool_)
-    assert strays.among_wanted(far).within(vectors[0], np.inf).tolist() == []
+    assert strays.within(vectors[0], np.inf, far).tolist() == []
 
 
 def test_what_is_appended_in_place_leaves_the_older_array_as_it_was() -> None:

@@ -29,6 +29,7 @@ from vicinal.types import Space, Vector, Vectors
 _GATHER_ROWS = 1024  # codes of so many rows stay in the cache while they are multiplied
 _GROUP_ROWS = 64
 _ROUNDING = 4e-6  # of the float32 arithmetic on similarities, relative to their size; generous
+_SLACK = 1e-4  # of others' float32 arithmetic, relative to the sizes that go into a distance; generous
 _FAR = np.float32(1e38)  # twice it is still a float32
 _LENGTH_MIN, _LENGTH_MAX = 1e-15, 1e15
 """Vectors shorter or longer than this are never ruled out: float32 could not hold their products."""
@@ -127,6 +128,23 @@ class Codes:
         error = self._errors(asked, chosen)
         possible = likeness[left] + error >= _kth(likeness[left] - error, k)
         return chosen[possible]
+
+    def within(self, query: Vector, limit: float) -> Rows:
+        """The rows whose distance, in float32, may be no more than a limit."""
+        asked = _encode_query(query)
+        if not np.isfinite(asked.spread):
+            return np.arange(self.rows)
+        likeness = self._likeness(asked, slice(0, self.rows))
+        sizes = asked.length * self.extremes.length
+        least = 1 - limit
+        if self.space == "l2":
+            sizes = (asked.length + self.extremes.length) ** 2
+            least = (asked.length**2 - limit) / 2
+        elif self.space == "cosine":
+            sizes = 1.0
+        near = likeness >= np.float32(least - _SLACK * (1 + sizes) - self._largest_error(asked))
+        near[self.extremes.strange] = True
+        return np.flatnonzero(near)
 
     def _gathered(self, asked: Query, rows: Rows) -> Floats:
         parts = [

@@ -8,21 +8,20 @@ stay as stepping stones and are never returned.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hnswlib
 import numpy as np
-from numpy.typing import NDArray
 
+from vicinal._index import codes
+from vicinal._index.codes import Codes
 from vicinal._index.view import Mask, Rows
-from vicinal._products import products
 from vicinal._turns import anybody_reads, give_way
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
@@ -31,53 +30,30 @@ _SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances a
 _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _REVIEW_ROWS = 256
-_SLACK = 1e-4  # of float32 arithmetic, relative to the sizes that go into a distance; generous
 _BATCH_ROWS = 64  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
 _BATCH_ROWS_READING = 8  # while queries run
 
 
 @dataclass(frozen=True)
 class Strays:
-    """Rows that a walk may miss, and their vectors, so that each query can look at all of them at once."""
+    """Rows that a walk may miss, and their codes beside each other, so that each query can look at all."""
 
-    space: Space
     rows: Rows
-    vectors: Vectors
-    """Beside each other; of length one for the cosine."""
-    offsets: NDArray[np.float32]
-    """Half of each squared length for l2, else 0: dot − offset then grows as the distance shrinks."""
-    longest: float
+    codes: Codes
 
     @classmethod
     def among(cls, vectors: Vectors, rows: Rows, space: Space) -> Strays:
         """Take these rows of a collection's vectors."""
-        own = vectors[rows].astype(np.float32)
-        squares = np.einsum("ij,ij->i", own, own, dtype=np.float64)
-        if space == "cosine":
-            own = (own / np.sqrt(np.where(squares > 0, squares, 1))[:, np.newaxis]).astype(np.float32)
-        offsets = squares / 2 if space == "l2" else np.zeros(len(rows))
-        longest = 1.0 if space == "cosine" else float(np.sqrt(squares.max(initial=0.0)))
-        return cls(space, rows, own, offsets.astype(np.float32), longest)
+        none = codes.empty(space, vectors.shape[1], generation=0)
+        return cls(rows, none.extend(vectors[rows], len(rows)))
 
-    def among_wanted(self, wanted: Mask) -> Strays:
-        """Those that a mask of the covered rows allows."""
-        kept = self.rows < len(wanted)
-        kept[kept] = wanted[self.rows[kept]]
-        return replace(self, rows=self.rows[kept], vectors=self.vectors[kept], offsets=self.offsets[kept])
-
-    def within(self, query: Vector, limit: float) -> Rows:
-        """Those that are no farther than a limit, as hnswlib measures, give or take a little."""
-        if not len(self.rows) or limit == np.inf:
-            return self.rows
-        length = math.sqrt(float(query @ query))
-        if self.space == "l2":
-            least, size = (length * length - limit) / 2, (length + self.longest) ** 2
-        else:
-            size = length * self.longest
-            least = (1 - limit) * (length if self.space == "cosine" else 1.0)
-        likeness = products(self.vectors, query)
-        likeness -= self.offsets
-        return self.rows[~(likeness < least - _SLACK * (1 + size))]  # NaN of overflows: they stay
+    def within(self, query: Vector, limit: float, wanted: Mask | None) -> Rows:
+        """Those that may be no farther than a limit, of the rows that a mask allows and covers."""
+        near = self.rows if limit == np.inf else self.rows[self.codes.within(query, limit)]
+        if wanted is None:
+            return near
+        near = near[near < len(wanted)]
+        return near[wanted[near]]
 
 
 class Graph:
@@ -210,8 +186,7 @@ class Graph:
                 return None  # fewer are reachable; the caller scans instead
             strays = self._strays
         known = wanted[:covered]
-        if len(strays.rows) and (dead or not everything or covered < inserted):
-            strays = strays.among_wanted(known)
+        allowed = known if dead or not everything or covered < inserted else None
         found: list[Rows | None] = []
         for query, own, far in zip(queries, labels.astype(np.int64), distances):
             if not everything or covered < inserted:
@@ -222,7 +197,7 @@ class Graph:
             if len(own) < min(least, reachable):
                 found.append(None)
                 continue
-            near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf)
+            near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
             own = own[: k + _SPARE]  # noqa: PLW2901
             found.append(np.union1d(own, near) if len(near) else np.sort(own))
         return found, covered
