@@ -191,7 +191,7 @@ class Growth:
                     points = [(n, value) for n, value in points if value > 0]
                     if points:
                         found[label][engine] = points
-        return found
+        return {label: lines for label, lines in found.items() if lines}
 
 
 def _power(power: float) -> str:
