@@ -22,10 +22,11 @@ import vicinal
 from vicinal._filter.ast import Operand, Operands
 from vicinal._filter.values import classify, is_missing, lookup
 from vicinal._index import columns, exact, planner
-from vicinal._index.graph import Strays
+from vicinal._index.graph import Graph, Strays
 from vicinal._index.view import EMPTY, View, advance, appended
 from vicinal._rank import mmr
 from vicinal._request import Status
+from vicinal.config import HnswConfiguration
 from vicinal.testing import check, nearest, wait_for_index
 
 ROWS, DIMENSION, K = 13_000, 96, 10
@@ -224,6 +225,36 @@ def test_a_filter_that_refuses_the_neighbours_of_a_question_costs_no_answer(
     [(recall, plan)] = history.ask(queries, both)  # questions on either side, in one call
     assert (recall >= RECALL_MIN, plan) == (True, "graph, then filter")
     history.client.close()
+
+
+@pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("k", [10, 100, 400, 3_000])
+def test_a_broad_filter_fills_any_number_of_results(tmp_path: Path, k: int) -> None:
+    history = History(tmp_path, "cosine")
+    history.add(3_000, 1)
+    wait_for_index(history.things)
+    queries, _ = clustered(5, 9)
+    for where in ({"half": 0}, {"percent": {"$lt": 30}}, {"percent": {"$lt": 95}}):
+        matching = history.things.count(where=where)
+        for query in queries:
+            found = history.things.query(query_embeddings=query, n_results=k, where=where)
+            assert len(set(found["ids"][0])) == min(k, matching)
+    history.client.close()
+
+
+def test_a_view_that_is_older_than_the_graph_finds_its_own_rows() -> None:
+    rng = np.random.default_rng(2)
+    vectors = rng.standard_normal((600, 16)).astype(np.float32)
+    vectors[300:] *= 0.001  # newer rows, all nearer to the origin
+    alive = np.ones(600, dtype=np.bool_)
+    graph = Graph(HnswConfiguration(), 16, generation=0)
+    for _ in itertools.chain(graph.extend(vectors, alive, 600), graph.review(vectors)):
+        pass
+    origin, older = np.zeros((1, 16), dtype=np.float32), alive[:300]
+    assert graph.nearest(origin, 10, 50, older, older, least=10) == ([None], 300)
+    found = graph.nearest(origin, 10, 500, older, older, least=10)
+    assert found is not None and found[0][0] is not None
+    assert set(nearest(origin[0], vectors[:300], 10, "l2")[0]) <= set(found[0][0].tolist())
 
 
 @pytest.mark.parametrize("space", SPACES)

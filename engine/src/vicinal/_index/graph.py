@@ -185,16 +185,17 @@ class Graph:
             except RuntimeError:
                 return None  # fewer are reachable; the caller scans instead
             strays = self._strays
-        known = wanted[:covered]
-        allowed = known if dead or not everything or covered < inserted else None
+        simple = everything and covered == inserted
+        allowed = None if simple and not dead else wanted[:covered]
         found: list[Rows | None] = []
         for query, own, far in zip(queries, labels.astype(np.int64), distances):
-            if not everything or covered < inserted:
-                chosen = (
-                    np.flatnonzero((own < covered) & known.take(own, mode="clip")) if covered else _NO_ROWS
-                )
+            passing = len(own)
+            if not simple:  # rows newer than the view, refused ones, and ones that the caller measures anyhow
+                good = (own < len(wanted)) & wanted.take(own, mode="clip")
+                passing = int(np.count_nonzero(good))
+                chosen = np.flatnonzero(good & (own < covered))
                 own, far = own[chosen], far[chosen]  # noqa: PLW2901
-            if len(own) < min(least, reachable):
+            if passing < least:
                 found.append(None)
                 continue
             near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)

@@ -172,11 +172,11 @@ def _walk(
     None where a filter lets few neighbours pass: a walk would wander among those that it refuses.
     """
     assert plan.ef is not None
-    chosen, least = list(range(len(queries))), 0
+    chosen, least = list(range(len(queries))), min(k, plan.matches)
     walked: list[Rows | None] = [None] * len(queries)
     if plan.matches < view.rows:
         expected = _PROBED_SHARE_MIN * plan.matches / view.rows
-        least = int(plan.ef * expected)
+        least = max(least, int(plan.ef * expected))
         if plan.probe:
             probed = graph.nearest(queries, 1, plan.probe, view.alive, mask, int(plan.probe * expected))
             if probed is None:
