@@ -25,12 +25,14 @@ import chromadb.config
 import chromadb.errors
 import chromadb.segment.impl.manager.local
 import chromadb.test.conftest as theirs
+import hypothesis
 import pytest
 from chromadb.api.models import Collection as models
 from tests.chroma.left_out import LEFT_OUT
 
 import vicinal
 from vicinal import errors
+from vicinal.config import HnswConfiguration
 
 CLIENTS = ("Client", "EphemeralClient", "PersistentClient", "AdminClient", "ClientAPI", "AdminAPI")
 SCHEMA = (
@@ -62,6 +64,21 @@ def _refusing_empty_metadata(method: Any) -> Any:
     return refusing
 
 
+def _passing_over_one_link(method: Any) -> Any:
+    """Vicinal refuses one link a row, with which Chroma finds nothing; where generated, it is passed over."""
+
+    @functools.wraps(method)
+    def passing(self: Any, *given: Any, **named: Any) -> Any:
+        try:
+            return method(self, *given, **named)
+        except errors.InvalidArgumentError as error:
+            if "max_neighbors" in str(error) and hypothesis.currently_in_test_context():
+                hypothesis.reject()
+            raise
+
+    return passing
+
+
 def _put() -> None:
     """Vicinal under Chroma's names."""
     for name in CLIENTS:
@@ -90,6 +107,8 @@ def _put() -> None:
         (vicinal.Client, "get_or_create_collection"),
     ):
         setattr(owner, method, _refusing_empty_metadata(getattr(owner, method)))
+    for method in ("create_collection", "get_or_create_collection"):
+        setattr(vicinal.Client, method, _passing_over_one_link(getattr(vicinal.Client, method)))
     vicinal.Client.get_settings = lambda self: Known(**EMBEDDED, **self._settings.model_dump())
 
 
@@ -191,6 +210,8 @@ def reason(test: str) -> str | None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is listed."""
+    for module in {item.module for item in items if hasattr(item.module, "HNSW_DEFAULTS")}:
+        module.HNSW_DEFAULTS["ef_search"] = HnswConfiguration().ef_search  # the one default that differs
     root = config.rootpath
     names = [f"{item.path.relative_to(root)}::{item.nodeid.split('::', 1)[1]}" for item in items]
     out = [item for item, name in zip(items, names) if reason(name) is not None]

@@ -703,3 +703,10 @@ def test_a_long_result_is_cut_in_a_notebook(collection):
         *(True, False, True),
         False,
     )
+
+
+def test_hnsw_metadata_counts_beside_a_configuration_that_leaves_the_graph_alone(client):
+    made = client.create_collection(
+        "things", metadata={"hnsw:space": "cosine"}, configuration={"text": True}, embedding_function=None
+    )
+    assert made.configuration_json["hnsw"]["space"] == "cosine"

@@ -146,11 +146,11 @@ def parse_configuration(
     default_space: Space,
     embedding_function: dict[str, Any] | None,
 ) -> CollectionConfiguration:
-    """Read a caller's configuration, or, when there is none, the older `hnsw:*` metadata keys."""
-    if configuration is not None:
-        hnsw = _hnsw_of(configuration)
-    else:
-        hnsw = _hnsw_of_metadata(metadata or {})
+    """Read a caller's configuration; one of defaults alone leaves it to the `hnsw:*` metadata keys."""
+    hnsw = _hnsw_of(configuration or {})
+    if _leaves_it_to_metadata(configuration or {}, hnsw):
+        older = _hnsw_of_metadata(metadata or {})
+        hnsw = {**older, **hnsw, **{key: value for key, value in older.items() if key == "space"}}
     hnsw.setdefault("space", default_space)
     try:
         parsed = HnswConfiguration.model_validate(hnsw)
@@ -162,6 +162,15 @@ def parse_configuration(
         embedding_function=embedding_function,
         expiry=parse_expiry(given.get("expiry")),
         text=parse_text(given.get("text")),
+    )
+
+
+def _leaves_it_to_metadata(configuration: Mapping[str, Any], hnsw: Mapping[str, Any]) -> bool:
+    """Whether a configuration says nothing of the graph but what holds without it."""
+    usual = HnswConfiguration.model_validate({}).model_dump()
+    return not (configuration.get("spann") and hnsw) and all(
+        value is None or (isinstance(value, (int, float, str)) and usual.get(key) == value)
+        for key, value in hnsw.items()
     )
 
 

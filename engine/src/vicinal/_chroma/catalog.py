@@ -143,7 +143,7 @@ def _configuration(
 
 
 def _is_acceptable(configuration: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None) -> bool:
-    """Whether Vicinal can be configured so: Chroma also takes a resize_factor of 1, or an ef_search of 0."""
+    """Whether Vicinal can be configured so: Chroma also takes an ef_search of 0."""
     try:
         parse_configuration(configuration, metadata, "l2", None)
     except InvalidArgumentError:
