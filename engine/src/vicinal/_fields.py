@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,12 @@ _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _NOTHING = (Covered(0, 0, 0), columns.empty())
 
 
+class Whole(Fields, Protocol):
+    """What a filter can ask about all rows, or about some ascending ones alone."""
+
+    def picked(self, rows: Rows) -> Fields: ...
+
+
 class LiveColumns:
     """Every method may be called from any thread."""
 
@@ -52,7 +58,7 @@ class LiveColumns:
         self._unread = directory is not None  # whether the checkpoint may hold something
         self._sampled = 0
 
-    def mask(self, tx: Transaction, view: View, node: Node, fields: Fields) -> Mask:
+    def mask(self, tx: Transaction, view: View, node: Node, fields: Whole) -> Mask:
         """A boolean per row of a view, extended from an older one's; the caller has prepared the columns."""
         now = Covered(view.change, view.generation, view.rows)
         with self._changing:
@@ -183,25 +189,11 @@ def _values(
         while block := list(islice(stored, _DECODED_ROWS)):
             give_way()
             decoded = decode_all([text for _, text in block])
-            records = [(row, metadata) for (row, _), metadata in zip(block, decoded) if metadata]
             for key in inside:
                 rows, values = found[key]
-                has = [key in metadata for _, metadata in records]
-                rows.extend(row for (row, _), there in zip(records, has) if there)
-                values.extend(metadata[key] for (_, metadata), there in zip(records, has) if there)
-                if "." in key and not all(has):
-                    _look_inside(
-                        key, [record for record, there in zip(records, has) if not there], found[key]
-                    )
+                for (row, _), metadata in zip(block, decoded):
+                    value = lookup(metadata, key)
+                    if not is_missing(value):
+                        rows.append(row)
+                        values.append(value)
     return found
-
-
-def _look_inside(
-    key: str, records: list[tuple[int, dict[str, Any]]], found: tuple[list[int], list[Any]]
-) -> None:
-    """A dotted key is a path where no key has that name."""
-    for row, metadata in records:
-        value = lookup(metadata, key)
-        if not is_missing(value):
-            found[0].append(row)
-            found[1].append(value)

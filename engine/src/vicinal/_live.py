@@ -387,6 +387,3 @@ class _Picked:
         found = records.fetch(self._whole.tx, self._chosen.tolist(), "document")
         texts = (found.get(row, (row, None))[1] for row in self._chosen.tolist())
         return np.fromiter((text is not None and predicate(text) for text in texts), dtype=np.bool_)
-
-    def picked(self, rows: Rows) -> Fields:
-        return _Picked(self._whole, self._chosen[rows])

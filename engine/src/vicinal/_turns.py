@@ -54,7 +54,7 @@ def anybody_reads() -> bool:
 
 def give_way(pause_s: float = _PAUSE_S) -> None:
     """Let a query that another thread runs now have its turn."""
-    if _reading > _mine.depth:
+    if anybody_reads():
         time.sleep(pause_s)
 
 

@@ -150,7 +150,8 @@ def parse_configuration(
     hnsw = _hnsw_of(configuration or {})
     if _leaves_it_to_metadata(configuration or {}, hnsw):
         older = _hnsw_of_metadata(metadata or {})
-        hnsw = {**older, **hnsw, **{key: value for key, value in older.items() if key == "space"}}
+        space = older.get("space", hnsw.get("space", default_space))
+        hnsw = {**older, **hnsw, "space": space}
     hnsw.setdefault("space", default_space)
     try:
         parsed = HnswConfiguration.model_validate(hnsw)

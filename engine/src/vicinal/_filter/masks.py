@@ -31,7 +31,6 @@ from vicinal._filter.ast import (
 from vicinal._filter.patterns import Predicate, containing, like, regex
 
 Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 
 
 class Values(Protocol):
@@ -53,8 +52,6 @@ class Fields(Protocol):
 
     def values(self, key: str) -> Values: ...
     def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask: ...
-    def picked(self, rows: Rows) -> Fields:
-        """The same of some ascending rows alone."""
 
 
 def evaluate(node: Node, fields: Fields, candidates: Mask | None = None) -> Mask:

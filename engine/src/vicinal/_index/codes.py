@@ -87,10 +87,15 @@ class Codes:
 
     def extend(self, vectors: Vectors, stop: int) -> Codes:
         """Cover the rows up to `stop` of `vectors` as well."""
+        return self.more(np.asarray(vectors[self.rows : stop]))
+
+    def more(self, vectors: Vectors) -> Codes:
+        """The same and the next rows, which have these vectors."""
+        stop = self.rows + len(vectors)
         columns: list[NDArray[Any]] = [self.codes, self.scales, self.spreads, self.lengths]
         if stop > len(self.codes):
             columns = [_longer(column, self.rows, stop) for column in columns]
-        encoded = _encode(np.asarray(vectors[self.rows : stop]), self.space)
+        encoded = _encode(vectors, self.space)
         for column, values in zip(columns, encoded):
             column[self.rows : stop] = values
         extremes = self.extremes.joined(encoded[2], encoded[3], self.rows)
@@ -143,7 +148,7 @@ class Codes:
         elif self.space == "cosine":
             sizes = 1.0
         near = likeness >= np.float32(least - _SLACK * (1 + sizes) - self._largest_error(asked))
-        near[self.extremes.strange] = True
+        near[self._strange(None, 0)] = True
         return np.flatnonzero(near)
 
     def _gathered(self, asked: Query, rows: Rows) -> Floats:

@@ -32,6 +32,7 @@ _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _REVIEW_ROWS = 256
 _BATCH_ROWS = 64  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
 _BATCH_ROWS_READING = 8  # while queries run
+_PAUSE_S = 0.004  # after each batch while queries run: the core is theirs for most of the time
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,14 @@ class Strays:
     def among(cls, vectors: Vectors, rows: Rows, space: Space) -> Strays:
         """Take these rows of a collection's vectors."""
         none = codes.empty(space, vectors.shape[1], generation=0)
-        return cls(rows, none.extend(vectors[rows], len(rows)))
+        return cls(_NO_ROWS, none).more(vectors, rows)
+
+    def more(self, vectors: Vectors, rows: Rows) -> Strays:
+        """The same and those of these rows that are not among them."""
+        added = np.setdiff1d(rows, self.rows)
+        if not len(added):
+            return self
+        return Strays(np.concatenate([self.rows, added]), self.codes.more(vectors[added]))
 
     def within(self, query: Vector, limit: float, wanted: Mask | None) -> Rows:
         """Those that may be no farther than a limit, of the rows that a mask allows and covers."""
@@ -91,7 +99,7 @@ class Graph:
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
                 self.rows = end
-            give_way(0.004)
+            give_way(_PAUSE_S)
             yield end
 
     def review(self, vectors: Vectors) -> Iterator[int]:
@@ -107,8 +115,8 @@ class Graph:
             rows = np.arange(self._reviewing, stop)
             self._note_strays(vectors, rows[~self._hidden[rows]])
             self._reviewing = stop
-            give_way(0.004)
             self.reviewed_rows = max(self.reviewed_rows, stop)
+            give_way(_PAUSE_S)
             yield stop
         if self._reviewing_all:
             self._all_reviewed_at = self.rows
@@ -122,9 +130,7 @@ class Graph:
         hnswlib leaves a few rows without links that lead to them, outliers above all. (Linking them a second
         time mends nine of ten, but can cut others off, so that all would have to be looked for again.)
         """
-        lost = np.union1d(self._strays.rows, self._lost(vectors, rows))
-        if len(lost) > len(self._strays.rows):
-            self._strays = Strays.among(vectors, lost, self._configuration.space)
+        self._strays = self._strays.more(vectors, self._lost(vectors, rows))
 
     def _lost(self, vectors: Vectors, rows: Rows) -> Rows:
         """Those of the rows that a search for their own vector does not find."""

@@ -139,14 +139,22 @@ def _scan(view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, ma
         return np.flatnonzero(mask)
     in_order, gathered = _ways(view, codes, matches)
     if in_order <= gathered:
-        everything = matches == view.rows
-        covered = codes.candidates(query, k, None, None if everything else mask)
-    else:
-        rows = np.flatnonzero(mask[: codes.rows])
-        covered = codes.candidates(query, k, rows, None)
-    if codes.rows == view.rows:
-        return covered
-    return np.concatenate([covered, codes.rows + np.flatnonzero(mask[codes.rows :])])
+        return _scan_from(0, view, codes, query, k, mask, matches)
+    rows = np.flatnonzero(mask[: codes.rows])
+    return _with_uncoded(codes.candidates(query, k, rows, None), codes, mask)
+
+
+def _scan_from(first: int, view: View, codes: Codes, query: Vector, k: int, mask: Mask, matches: int) -> Rows:
+    """The same of the rows from the first one on, all in order."""
+    rows = codes.candidates(query, k, None, None if matches == view.rows else mask, first)
+    return _with_uncoded(rows, codes, mask)
+
+
+def _with_uncoded(rows: Rows, codes: Codes, mask: Mask) -> Rows:
+    """Coded rows, and every match that has no code yet."""
+    if codes.rows == len(mask):
+        return rows
+    return np.concatenate([rows, codes.rows + np.flatnonzero(mask[codes.rows :])])
 
 
 def _ways(view: View, codes: Codes | None, matches: int) -> tuple[float, float]:
@@ -185,19 +193,13 @@ def _walk(
     found = graph.nearest(queries[chosen], k, plan.ef, view.alive, mask, least) if chosen else None
     if found is None:
         return walked
-    for number, rows in zip(chosen, found[0]):
-        if rows is not None and found[1] < view.rows:
-            rest = _rest(view, codes, queries[number], k, mask, found[1])
+    nearest, covered = found
+    for number, rows in zip(chosen, nearest):
+        if rows is not None and covered < view.rows:
+            if codes is None or codes.rows - covered < _CODES_ROWS_MIN:
+                rest = covered + np.flatnonzero(mask[covered:])
+            else:
+                rest = _scan_from(covered, view, codes, queries[number], k, mask, plan.matches)
             rows = np.concatenate([rows, rest])  # noqa: PLW2901
         walked[number] = rows
     return walked
-
-
-def _rest(view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, first: int) -> Rows:
-    """What has to be measured of the rows from the first one on, which the graph does not cover."""
-    if codes is None or codes.rows - first < _CODES_ROWS_MIN:
-        return first + np.flatnonzero(mask[first:])
-    rows = codes.candidates(query, k, None, mask, first)
-    if codes.rows == view.rows:
-        return rows
-    return np.concatenate([rows, codes.rows + np.flatnonzero(mask[codes.rows :])])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,16 +63,10 @@ def rows_of(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
 def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple[Any, ...]]:
     """row → (row, *columns) for those rows that exist."""
     found: dict[int, tuple[Any, ...]] = {}
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
-        for record in tx.execute(_select(columns, len(chunk)), chunk).fetchall():
-            found[record[0]] = record
+    for chunk, marks in _chunks(rows):
+        statement = f"SELECT row, {columns} FROM records WHERE row IN ({marks})"
+        found.update({record[0]: record for record in tx.execute(statement, chunk).fetchall()})
     return found
-
-
-@lru_cache(maxsize=256)
-def _select(columns: str, count: int) -> str:
-    return f"SELECT row, {columns} FROM records WHERE row IN ({', '.join('?' * count)})"
 
 
 def scan(tx: Transaction, columns: str, first: int = 0, stop: int = 2**63 - 1) -> Iterator[tuple[Any, ...]]:
