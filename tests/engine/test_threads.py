@@ -16,6 +16,7 @@ import vicinal
 from vicinal import _turns
 from vicinal._filter import parse_where
 from vicinal._index import planner
+from vicinal._snapshot import Snapshot
 from vicinal.errors import ClosedError, NotFoundError
 from vicinal.testing import check, wait_for_index
 
@@ -387,3 +388,56 @@ def test_long_work_pauses_while_somebody_reads_and_only_then(monkeypatch: pytest
         assert (pauses, _turns.anybody_reads()) == ([], False)
         run_together(lambda: _turns.give_way(0.25))
     assert (pauses, _turns.anybody_reads()) == ([0.25], False)
+
+
+@pytest.mark.parametrize("reads", ["fetch", "tx", "nothing"])
+def test_a_question_is_asked_again_when_somebody_has_committed_meanwhile(tmp_path: Path, reads: str) -> None:
+    with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
+        things = make(client)
+        version(things, 1)
+        same, changes = make(other), []
+
+        def question(snapshot: Snapshot) -> list[int]:
+            seen = np.flatnonzero(snapshot.view.alive).tolist()
+            if not changes:
+                same.delete(ids=IDS[:5])
+                same.add(ids=["new"], embeddings=[[0, 0, 0, 1]])
+            changes.append(snapshot.view.change)
+            if reads == "fetch":
+                assert sorted(snapshot.fetch(seen, "id")) == seen
+            elif reads == "tx":
+                assert [row for (row,) in snapshot.tx.execute("SELECT row FROM records ORDER BY row")] == seen
+            return seen
+
+        with client._backend._opened.using(things.id) as live:
+            assert len(live.ask(question)) == len(IDS) - 4
+            assert changes == [changes[0], changes[0] + 2]
+            assert len(live.ask(question)) == len(IDS) - 4
+            assert len(changes) == 3, "asked twice although nobody has committed"
+
+
+def test_a_question_to_a_collection_that_another_process_deletes_finds_nothing(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
+        things = make(client)
+        version(things, 1)
+        with client._backend._opened.using(things.id) as live, pytest.raises(NotFoundError):
+            live.ask(lambda snapshot: (other.delete_collection("things"), snapshot.fetch([0], "id")))
+
+
+def test_new_rows_have_their_codes_when_a_write_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "CODES_BYTES_MIN", 0)
+    vectors = np.random.default_rng(0).standard_normal((600, 16))
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        things.add(ids=list(map(str, range(500))), embeddings=vectors[:500])
+        wait_for_index(things)
+        with client._backend._opened.using(things.id) as live:
+            for first in range(500, 600, 20):
+                things.add(
+                    ids=list(map(str, range(first, first + 20))), embeddings=vectors[first : first + 20]
+                )
+                assert live.codes.rows == first + 20
+        found = things.query(vectors[500:], n_results=1)
+        assert [ids[0] for ids in found["ids"]] == list(map(str, range(500, 600)))

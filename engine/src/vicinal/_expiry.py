@@ -20,7 +20,7 @@ from vicinal._filter import Node
 from vicinal._filter.ast import Compare, Kind, Not, Operand, Or
 from vicinal._filter.masks import Mask
 from vicinal._filter.values import classify, lookup
-from vicinal._live import Snapshot
+from vicinal._snapshot import Snapshot
 from vicinal._storage.metadata import decode
 from vicinal.config import ExpiryConfiguration
 

@@ -21,10 +21,10 @@ from vicinal._by_field import DOCUMENT
 from vicinal._expiry import allowed
 from vicinal._index import planner
 from vicinal._index.view import Mask, Rows
-from vicinal._live import Snapshot
 from vicinal._order import columns_of, ranks_of
 from vicinal._ranking import sparse_part
 from vicinal._search import check_dimension, fetch
+from vicinal._snapshot import Snapshot
 from vicinal._text import bm25
 from vicinal.search import (
     Abs,

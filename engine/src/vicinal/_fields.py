@@ -58,14 +58,20 @@ class LiveColumns:
         self._unread = directory is not None  # whether the checkpoint may hold something
         self._sampled = 0
 
+    def known_mask(self, view: View, node: Node) -> Mask | None:
+        """A boolean per row of a view, if the same was asked before."""
+        with self._changing:
+            covered, mask = self._masks.get(node, (None, None))
+            if covered != Covered(view.change, view.generation, view.rows):
+                return None
+            self._masks.move_to_end(node)
+            return mask
+
     def mask(self, tx: Transaction, view: View, node: Node, fields: Whole) -> Mask:
-        """A boolean per row of a view, extended from an older one's; the caller has prepared the columns."""
+        """The same, extended from an older view's or made; the caller has prepared the columns."""
         now = Covered(view.change, view.generation, view.rows)
         with self._changing:
             covered, mask = self._masks.get(node, (None, None))
-            if covered == now and mask is not None:
-                self._masks.move_to_end(node)
-                return mask
         stale = None if covered is None else _stale_rows(tx, covered, view)
         if mask is None or stale is None:
             mask = evaluate(node, fields)

@@ -8,25 +8,23 @@ state, whichever thread or process wrote it. Nothing here is durable but what `_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
 from vicinal import _derived, _words
 from vicinal._fields import LiveColumns
-from vicinal._filter import Node, keys_of
-from vicinal._filter.ast import Document
-from vicinal._filter.masks import Fields, Mask, evaluate
-from vicinal._filter.patterns import Predicate
 from vicinal._index import planner
 from vicinal._index.codes import Codes
-from vicinal._index.columns import Column
 from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View, advance
 from vicinal._request import CollectionInfo
+from vicinal._snapshot import MovedError, Snapshot
 from vicinal._storage import changes, checkpoint, fsck, readonly, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
@@ -34,7 +32,6 @@ from vicinal._storage.files import Files
 from vicinal._storage.lock import FileLock, NoLock
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
-from vicinal._text import literals
 from vicinal._words import LiveWords
 from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError, VicinalError
 from vicinal.types import Vectors
@@ -42,6 +39,8 @@ from vicinal.types import Vectors
 _VECTOR_FILES = "vectors-*.f32"
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+
+Found = TypeVar("Found")
 
 
 class VectorsMissingError(Exception):
@@ -86,6 +85,7 @@ class LiveCollection:
     def _start_deriving(self) -> None:
         self._opening = Lock()
         self._catching_up = Lock()
+        self._encoding = Lock()
         self.columns = LiveColumns(self.checkpoints)
         self.words = LiveWords(self.checkpoints, self.info.configuration.text)
         self.graph: Graph | None = None
@@ -98,9 +98,25 @@ class LiveCollection:
 
     # --- reading and writing -------------------------------------------------------------------
 
+    def ask(self, question: Callable[[Snapshot], Found]) -> Found:
+        """What a question finds in one committed state.
+
+        It is asked of the newest view that this process knows, without a transaction, as long as what it
+        reads confirms that nobody has committed since; otherwise it is asked again, in a transaction.
+        """
+        view = self._view
+        if self.directory is not None and view.change:
+            with suppress(MovedError), self._explained(), self.database.read(begin=False) as connection:
+                snapshot = Snapshot(self, connection, view, begun=False)
+                found = question(snapshot)
+                snapshot.confirm()
+                return found
+        with self.read() as snapshot:
+            return question(snapshot)
+
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
-        """One committed state, to filter, search and fetch in."""
+        """One committed state, for as long as the block lasts."""
         snapshot, missing = None, None
         while snapshot is None:  # again only when somebody was faster than this transaction
             with self._explained(), self.database.read() as tx:
@@ -141,7 +157,7 @@ class LiveCollection:
         view = self._view
         if view.change < state.change:
             view = self._catch_up(tx, state)
-        return Snapshot(self, tx, view) if view.change == state.change else None
+        return Snapshot(self, tx, view, begun=True) if view.change == state.change else None
 
     def committed(self, before: State, after: State, delta: Delta, rows: Rows, positions: Rows) -> None:
         """See a change of this process's own, which took `before` to `after`, without reading it again."""
@@ -157,6 +173,8 @@ class LiveCollection:
                     live=(rows, positions),
                     vectors=self.committed_vectors(after),
                 )
+        if self.codes is not None and self.codes.rows == before.rows:
+            self.encode(after.rows)  # else every query would have to measure the new rows
 
     def vectors(self, dimension: int, generation: int) -> VectorStore:
         """Where a generation's vectors are written, made if need be; for the holder of the lock."""
@@ -261,28 +279,24 @@ class LiveCollection:
     def _gone(self) -> NotFoundError:
         return NotFoundError(kind="Collection", key=str(self.info.id))
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> AbstractContextManager[None]:
+        return _Explained(self)
+
+    def explain(self, error: BaseException) -> None:
         """Say what is behind an error: a deleted collection, or a damaged one.
 
         A collection deleted under its users' hands is not found, rather than closed or unreadable. And an
         exception that is none of ours comes from damaged data, if `check` finds any, or from a mistake of
         ours, which must not hide.
         """
-        try:
-            yield
-        except (ClosedError, StorageError) as error:
+        if isinstance(error, (ClosedError, StorageError)):
             if self._dropped or (self.directory is not None and not self.directory.exists()):
                 raise self._gone() from error
-            raise
-        except VicinalError:
-            raise
-        except _NOT_OURS as error:
+        elif isinstance(error, _NOT_OURS) and not isinstance(error, VicinalError):
             damage = [finding for finding in self.check() if not finding.startswith("checkpoint")]
-            if not damage:
-                raise
-            where = str(self.directory or self.info.name)
-            raise CorruptionError(path=where, problem=f"damaged: {damage[0]}") from error
+            if damage:
+                where = str(self.directory or self.info.name)
+                raise CorruptionError(path=where, problem=f"damaged: {damage[0]}") from error
 
     def _catch_up(self, tx: Transaction, state: State) -> View:
         with self._catching_up:
@@ -317,73 +331,35 @@ class LiveCollection:
         graph = self.graph
         return graph if graph is not None and graph.generation == view.generation else None
 
+    def encode(self, rows_max: int) -> bool:
+        """Codes of the newest rows, of so many at the most; whether there are more to encode."""
+        with self._encoding:
+            view, held = self._view, self.codes
+            if held is None or held.generation != view.generation:
+                return False
+            stop = min(view.rows, held.rows + rows_max)
+            if held.rows < stop:
+                self.codes = held = held.extend(view.vectors, stop)
+            return held.rows < view.rows
+
     def codes_of(self, view: View) -> Codes | None:
         """The codes, when their row numbers are the view's."""
         codes = self.codes
         return codes if codes is not None and codes.generation == view.generation else None
 
 
-class Snapshot:
-    """One committed state of a collection; valid inside the block that made it."""
+class _Explained:
+    """A context whose errors a collection explains."""
 
-    def __init__(self, live: LiveCollection, tx: Transaction, view: View) -> None:
-        self.live, self.tx, self.view = live, tx, view
-        self.rows = view.rows
-        self._columns: dict[str, Column] = {}
+    __slots__ = ("_live",)
 
-    def select(self, ids: Sequence[str] | None, where: Node | None) -> Mask | None:
-        """The rows that ids and filter allow, dead ones perhaps among them; None allows all."""
-        mask = None
-        if ids is not None:
-            mask = np.zeros(self.rows, dtype=np.bool_)
-            mask[list(records.rows_of(self.tx, ids).values())] = True
-        if where is None:
-            return mask
-        keys = list(dict.fromkeys(keys_of(where)))
-        self._columns = self.live.columns.prepare(self.tx, self.view, keys)
-        if mask is None:
-            return self.live.columns.mask(self.tx, self.view, where, self)
-        return mask & evaluate(where, self, mask)
+    def __init__(self, live: LiveCollection) -> None:
+        self._live = live
 
-    def values(self, key: str) -> Column:
-        """The column of a key; `select` has prepared it."""
-        return self._columns[key]
+    def __enter__(self) -> None: ...
 
-    def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask:
-        """Rows whose document satisfies a predicate, of the candidates if there are any."""
-        mask = np.zeros(self.rows, dtype=np.bool_)
-        wanted = self.view.alive if candidates is None else self.view.alive & candidates
-        of = literals.of_substring if node.operator == "contains" else literals.of_regex
-        can_match = self.live.words.candidates(self.view, of(node.text))
-        if can_match is None:
-            self.live.wake()
-        else:
-            wanted = wanted & can_match
-        rows = np.flatnonzero(wanted)
-        if len(rows) < self.view.records // 8:
-            pairs = list(records.fetch(self.tx, rows.tolist(), "document").values())
-        else:
-            pairs = [pair for pair in records.scan(self.tx, "document") if wanted[pair[0]]]
-        matching = [row for row, text in pairs if text is not None and predicate(text)]
-        mask[matching] = True
-        return mask
-
-    def picked(self, rows: Rows) -> Fields:
-        """What a filter can ask about some ascending rows alone."""
-        return _Picked(self, rows)
-
-
-class _Picked:
-    """Some rows of a snapshot, numbered from 0."""
-
-    def __init__(self, whole: Snapshot, rows: Rows) -> None:
-        self._whole, self._chosen = whole, rows
-        self.rows = len(rows)
-
-    def values(self, key: str) -> Column:
-        return self._whole.values(key).pick(self._chosen)
-
-    def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask:  # noqa: ARG002
-        found = records.fetch(self._whole.tx, self._chosen.tolist(), "document")
-        texts = (found.get(row, (row, None))[1] for row in self._chosen.tolist())
-        return np.fromiter((text is not None and predicate(text) for text in texts), dtype=np.bool_)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._live.explain(error)

@@ -8,10 +8,10 @@ the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, fi
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -24,11 +24,12 @@ from vicinal._expiry import allowed, expired, expired_ids, stamped
 from vicinal._expressions import ranked
 from vicinal._index import planner
 from vicinal._index.view import Mask, Rows
-from vicinal._live import LiveCollection, Snapshot
+from vicinal._live import LiveCollection
 from vicinal._opened import OpenCollections
 from vicinal._order import ordered
 from vicinal._repair import repair
 from vicinal._search import answer, check_dimension, fetch
+from vicinal._snapshot import Snapshot
 from vicinal._storage import catalog, changes, fsck, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
@@ -38,6 +39,7 @@ from vicinal._turns import give_way, reading
 from vicinal._write import Decision, decide, encode_metadatas, update_of
 from vicinal.errors import NotFoundError, StorageError
 
+Found = TypeVar("Found")
 Findings = list[str]  # inside the class, `list` is the verb
 Namespaces = list[r.NamespaceInfo]
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -121,26 +123,30 @@ class LocalBackend:
         return len(rows)
 
     def select(self, request: r.Select) -> r.Records:
-        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
+        def question(snapshot: Snapshot) -> r.Records:
             rows = self._rows(snapshot, request.ids, request.where)
             if request.order:
                 rows = ordered(snapshot, rows, request.order)
             return fetch(snapshot, rows[request.offset :][: request.limit], request.fields)
 
+        return self._ask(request.collection, question)
+
     def summarize(self, request: r.Summarize) -> r.Summary:
-        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
+        def question(snapshot: Snapshot) -> r.Summary:
             selected = self._selected(snapshot, request.ids, request.where)
             if request.key is None:
                 return r.Summary(int(np.count_nonzero(selected)))
             return summarize(snapshot, snapshot.view.order(np.flatnonzero(selected)), request)
 
+        return self._ask(request.collection, question)
+
     def search(self, request: r.Search) -> r.Answer:
-        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
-            return answer(snapshot, request)
+        return self._ask(request.collection, lambda snapshot: answer(snapshot, request))
 
     def rank(self, request: r.Rank) -> tuple[r.Records, ...]:
-        with reading(), self._opened.using(request.collection) as live, live.read() as snapshot:
-            return tuple(ranked(snapshot, search) for search in request.searches)
+        return self._ask(
+            request.collection, lambda snapshot: tuple(ranked(snapshot, one) for one in request.searches)
+        )
 
     def status(self, request: r.Status) -> r.StatusInfo:
         with self._opened.using(request.collection) as live, live.read_state() as state:
@@ -194,6 +200,10 @@ class LocalBackend:
         self._closer()
 
     # --- how -----------------------------------------------------------------------------------
+
+    def _ask(self, collection: UUID, question: Callable[[Snapshot], Found]) -> Found:
+        with reading(), self._opened.using(collection) as live:
+            return live.ask(question)
 
     def _check(self) -> Findings:
         with self._opened.catalog.read() as tx:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from vicinal._filter.ast import Kind
 from vicinal._index.columns import Column
 from vicinal._index.view import Rows
-from vicinal._live import Snapshot
 from vicinal._request import OrderBy
+from vicinal._snapshot import Snapshot
 
 Ranks = NDArray[np.int64]
 _EXACT_AS_FLOAT = 2**53

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from vicinal import _request as r
 from vicinal._index import exact, planner
 from vicinal._index.view import Mask, Rows
-from vicinal._live import Snapshot
 from vicinal._rank import fusion, mmr
 from vicinal._rank.fusion import Part, Scores
 from vicinal._schema import sparse_keys
+from vicinal._snapshot import Snapshot
 from vicinal._text import bm25, sparse
 from vicinal._words import Words
 from vicinal.types import Space, SparseVector, Vector, Vectors

@@ -13,10 +13,9 @@ from vicinal import _request as r
 from vicinal._expiry import allowed
 from vicinal._index import exact, planner
 from vicinal._index.view import Rows
-from vicinal._live import Snapshot
 from vicinal._rank import mmr
 from vicinal._ranking import ranked
-from vicinal._storage import records
+from vicinal._snapshot import Snapshot
 from vicinal._storage.metadata import decode_all
 from vicinal._text.snippets import snippets
 from vicinal.errors import InvalidDimensionError
@@ -120,7 +119,7 @@ def fetch_many(
     wanted = [name for name in texts if name in fields]
     numbers = [rows.tolist() for rows, _ in parts]
     every = numbers[0] if len(numbers) == 1 else list(dict.fromkeys(chain.from_iterable(numbers)))
-    found = records.fetch(snapshot.tx, every, ", ".join(["id", *(texts[name] for name in wanted)]))
+    found = snapshot.fetch(every, ", ".join(["id", *(texts[name] for name in wanted)]))
     fetched = []
     for (rows, distances), own in zip(parts, numbers):
         entries = [found[row] for row in own]

@@ -17,9 +17,8 @@ from vicinal._filter.ast import Kind
 from vicinal._filter.values import lookup
 from vicinal._index.columns import Column, Dictionary
 from vicinal._index.view import Rows
-from vicinal._live import Snapshot
 from vicinal._order import columns_of, ranks_of
-from vicinal._storage import records
+from vicinal._snapshot import Snapshot
 from vicinal._storage.metadata import decode
 from vicinal.types import Facet
 
@@ -103,7 +102,7 @@ def _written(snapshot: Snapshot, key: str, values: _Values, wanted: NDArray[np.i
     """The values at some places of `values`, as they stand in their records' metadata."""
     rows = values.rows[wanted].tolist()
     column = "id" if key == "#id" else "metadata"
-    texts = dict(records.fetch(snapshot.tx, sorted(set(rows)), column).values())
+    texts = dict(snapshot.fetch(sorted(set(rows)), column).values())
     if key == "#id":
         return [texts[row] for row in rows]
     stored = [lookup(decode(texts[row]), key) for row in rows]

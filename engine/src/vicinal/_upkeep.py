@@ -74,17 +74,16 @@ class Upkeep:
         if not planner.wants_codes(view):
             self.live.codes = None
             return
-        space, dimension = self.live.hnsw.space, int(view.vectors.shape[1])
-        held = self.live.codes_of(view)
-        if held is None and self.live.checkpoints is not None:
-            held = _derived.load_codes(self.live.checkpoints, space, dimension, view)
-            if held is not None:
+        if self.live.codes_of(view) is None:
+            space, dimension = self.live.hnsw.space, int(view.vectors.shape[1])
+            kept = None
+            if self.live.checkpoints is not None:
+                kept = _derived.load_codes(self.live.checkpoints, space, dimension, view)
+            if kept is not None:
                 self.live.verified.add("codes")  # loading compared its checksum
-        self.live.codes = held = held or codes.empty(space, dimension, view.generation)
-        for stop in range(held.rows, view.rows, _CODED_ROWS):
+            self.live.codes = kept or codes.empty(space, dimension, view.generation)
+        while self.live.encode(_CODED_ROWS):
             give_way()
-            held = held.extend(view.vectors, min(stop + _CODED_ROWS, view.rows))
-            self.live.codes = held
 
     def _prepare(self) -> bool:
         """A few rows of columns and of words; whether there are more."""

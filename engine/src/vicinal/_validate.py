@@ -124,11 +124,11 @@ def embeddings(value: Any, argument: str = "embeddings") -> Vectors:
             f"Expected {argument} to be vectors of at least one component: shape (n, dimension), "
             f"got shape {array.shape}"
         )
-    finite = np.isfinite(array).all(axis=1)
+    finite = np.isfinite(array)
     if not finite.all():
+        first = int(np.argmin(finite.all(axis=1)))
         raise InvalidArgumentError(
-            f"{argument}[{int(np.argmin(finite))}]: Embeddings must not contain NaN or Infinity values "
-            "(as float32)"
+            f"{argument}[{first}]: Embeddings must not contain NaN or Infinity values (as float32)"
         )
     return np.ascontiguousarray(array)
 
@@ -142,13 +142,19 @@ def _array(value: Any) -> Vectors:
         value = list(value)
         if value and isinstance(value[0], np.ndarray):
             # In pieces, because stacking many arrays holds the GIL for as long as it lasts.
-            pieces = [np.stack(value[i : i + _STACKED]) for i in range(0, len(value), _STACKED)]
+            pieces = [_stacked(value[i : i + _STACKED]) for i in range(0, len(value), _STACKED)]
             value = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     array = np.asarray(value)
+    if array.dtype == np.float32:
+        return array
     if array.size and array.dtype.kind not in "fiu":
         raise TypeError(array.dtype)
     with np.errstate(over="ignore"):
         return cast(Vectors, array.astype(np.float32, copy=False))
+
+
+def _stacked(arrays: list[Any]) -> Any:
+    return arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _bad_embeddings(value: Any, argument: str) -> str:

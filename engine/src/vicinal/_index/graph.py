@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import hnswlib
@@ -259,8 +260,8 @@ class _SharedLock:
         self._inserting = False
         self._inserts_waiting = 0
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
+    def __enter__(self) -> None:
+        """One of those who search."""
         with self._changed:
             self._searches_waiting += 1
             while self._inserting or (self._inserts_waiting and not self._searches_due):
@@ -268,12 +269,16 @@ class _SharedLock:
             self._searches_waiting -= 1
             self._searches_due = max(0, self._searches_due - 1)
             self._searching += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._searching -= 1
-                self._changed.notify_all()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._searching -= 1
+            self._changed.notify_all()
+
+    def shared(self) -> AbstractContextManager[None]:
+        return self
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

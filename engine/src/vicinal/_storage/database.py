@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from urllib.parse import quote
 
 from vicinal._storage import forks
@@ -75,8 +76,9 @@ class Database:
                 raise
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
-        """A snapshot: all statements in the block see one committed state."""
+    def read(self, *, begin: bool = True) -> Iterator[Transaction]:
+        """A snapshot: all statements in the block see one committed state. With `begin=False` each sees the
+        newest, until the block begins the transaction itself."""
         if self.path is None:
             with forks.transaction(), self._alone(), self.translated():
                 if self._closed:
@@ -86,7 +88,8 @@ class Database:
         with forks.transaction(), self.translated():
             connection = self._borrow()
             try:
-                connection.execute("BEGIN")
+                if begin:
+                    connection.execute("BEGIN")
                 yield connection
             finally:
                 self._give_back(connection)
@@ -207,7 +210,8 @@ class Database:
 
     def _give_back(self, connection: Transaction) -> None:
         with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
         if self._closed or len(self._idle) >= _IDLE_READERS_MAX:
             connection.close()
         else:
@@ -297,17 +301,26 @@ def foreign(path: Path) -> Iterator[Transaction]:
         yield connection
 
 
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.ProgrammingError as error:
-        if "closed" in str(error):  # another thread closed the client; there is no code to ask for
-            raise ClosedError from error
-        raise
-    except UnicodeDecodeError as error:  # SQLite hands damaged text, or damaged SQL, to Python
-        raise CorruptionError(path=where, problem=f"damaged: {error}") from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is sqlite3.DatabaseError:  # SQLite's CORRUPT and NOTADB
-            raise CorruptionError(path=where, problem=f"damaged, SQLite says: {error}") from error
-        raise StorageError(path=where, problem=f"SQLite says: {error}") from error
+class _translated:  # noqa: N801 - used as a function
+    """A context that turns SQLite's errors into ours."""
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        where = self._where
+        if isinstance(error, UnicodeDecodeError):  # SQLite hands damaged text, or damaged SQL, to Python
+            raise CorruptionError(path=where, problem=f"damaged: {error}") from error
+        if isinstance(error, sqlite3.ProgrammingError):
+            if "closed" in str(error):  # another thread closed the client; there is no code to ask for
+                raise ClosedError from error
+        elif isinstance(error, sqlite3.DatabaseError):
+            if type(error) is sqlite3.DatabaseError:  # SQLite's CORRUPT and NOTADB
+                raise CorruptionError(path=where, problem=f"damaged, SQLite says: {error}") from error
+            raise StorageError(path=where, problem=f"SQLite says: {error}") from error

@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import lru_cache
+from types import TracebackType
 from typing import Protocol
 
 
@@ -26,37 +26,44 @@ class Disconnectable(Protocol):
 _known: weakref.WeakSet[Disconnectable] = weakref.WeakSet()
 
 
+class _Mine(threading.local):
+    """How many transactions this thread is inside of."""
+
+    depth = 0
+
+
 class _Gate:
-    """Open for transactions; shut while the process forks."""
+    """Open for transactions; shut while the process forks.
+
+    A context, of a transaction; one inside another passes a gate that is being shut.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._mine = threading.local()
+        self._mine = _Mine()
         self._inside = 0
         self._shut = 0
 
-    @contextmanager
-    def passing(self) -> Iterator[None]:
-        """A transaction; one inside another passes a gate that is being shut."""
-        depth = getattr(self._mine, "depth", 0)
-        if not depth:
+    def __enter__(self) -> None:
+        if not self._mine.depth:
             with self._changed:
                 while self._shut:
                     self._changed.wait()
                 self._inside += 1
-        self._mine.depth = depth + 1
-        try:
-            yield
-        finally:
-            self._mine.depth = depth
-            if not depth:
-                with self._changed:
-                    self._inside -= 1
-                    self._changed.notify_all()
+        self._mine.depth += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._mine.depth -= 1
+        if not self._mine.depth:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
 
     def shut(self) -> None:
         """Return when nobody is inside but, perhaps, the thread that forks."""
-        own = 1 if getattr(self._mine, "depth", 0) else 0
+        own = 1 if self._mine.depth else 0
         with self._changed:
             self._shut += 1
             while self._inside > own:
@@ -74,7 +81,7 @@ _gate = _Gate()
 
 def transaction() -> AbstractContextManager[None]:
     """Context manager around everything that uses a connection."""
-    return _gate.passing()
+    return _gate
 
 
 def watch(database: Disconnectable) -> None:

@@ -76,9 +76,9 @@ class ReadOnlyDatabase(Database):
             yield tx
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self, *, begin: bool = True) -> Iterator[Transaction]:
         """A snapshot; `UnsettledError` when it turns out at the end that it was none."""
-        with self._settled(), super().read() as tx:
+        with self._settled(), super().read(begin=begin) as tx:
             yield tx
 
     def copy(self, target: Path) -> None:

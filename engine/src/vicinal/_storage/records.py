@@ -11,7 +11,7 @@ from vicinal._storage.changes import Rows
 from vicinal._storage.database import Transaction
 from vicinal._storage.schema import RECORDS_TABLE
 
-_CHUNK = 500  # bound variables of one statement; SQLite's own limit is 999 in old builds
+FETCHED_MAX = _CHUNK = 500  # bound variables of one statement; SQLite's own limit is 999 in old builds
 
 NewRecord = tuple[int, int, str, "str | None", "str | None", "str | None", int]
 """(row, position, id, document, metadata as text, uri, checksum)"""
@@ -67,6 +67,23 @@ def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple
         statement = f"SELECT row, {columns} FROM records WHERE row IN ({marks})"
         found.update({record[0]: record for record in tx.execute(statement, chunk).fetchall()})
     return found
+
+
+def fetch_at(
+    connection: Transaction, change: int, rows: Sequence[int], columns: str
+) -> dict[int, tuple[Any, ...]] | None:
+    """The same of at most `FETCHED_MAX` rows in one statement, outside a transaction; None when the change is
+    not the newest any more."""
+    nothing = ", NULL" * columns.count(",")
+    marks = ", ".join("?" * len(rows))
+    found = connection.execute(
+        f"SELECT -1, CASE WHEN dropped THEN -1 ELSE change END{nothing} FROM state "
+        f"UNION ALL SELECT row, {columns} FROM records WHERE row IN ({marks})",
+        rows,
+    ).fetchall()
+    by_row = {record[0]: record for record in found}
+    seen = by_row.pop(-1, None)
+    return by_row if seen is not None and seen[1] == change else None
 
 
 def scan(tx: Transaction, columns: str, first: int = 0, stop: int = 2**63 - 1) -> Iterator[tuple[Any, ...]]:

@@ -1,0 +1,126 @@
+"""What does one question see?
+
+The records, columns and words of a collection as one change left them. Most questions need a single
+statement of SQL at their end, to fetch what was found; so a transaction begins when somebody asks for it,
+and the statement itself tells whether it saw the state that was searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vicinal._filter import Node, keys_of
+from vicinal._filter.ast import Document
+from vicinal._filter.masks import Fields, Mask, evaluate
+from vicinal._filter.patterns import Predicate
+from vicinal._index.columns import Column
+from vicinal._index.view import Rows, View
+from vicinal._storage import changes, records
+from vicinal._storage.database import Transaction
+from vicinal._text import literals
+
+if TYPE_CHECKING:
+    from vicinal._live import LiveCollection
+
+
+class MovedError(Exception):
+    """The view of a question that has begun no transaction is no longer the newest."""
+
+
+class Snapshot:
+    """One committed state of a collection; valid inside the block, or the question, that it was made for."""
+
+    def __init__(self, live: LiveCollection, connection: Transaction, view: View, *, begun: bool) -> None:
+        self.live, self.view = live, view
+        self.rows = view.rows
+        self._connection, self._begun, self._confirmed = connection, begun, begun
+        self._columns: dict[str, Column] = {}
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction, which begins now if it has not; `MovedError` if it would see another state."""
+        if not self._begun:
+            self._connection.execute("BEGIN")
+            self._begun = True
+            if changes.state(self._connection).change != self.view.change:
+                raise MovedError
+            self._confirmed = True
+        return self._connection
+
+    def fetch(self, rows: Sequence[int], columns: str) -> dict[int, tuple[Any, ...]]:
+        """row → (row, *columns) of live rows. A few need no transaction: one statement sees one state."""
+        if self._begun or len(rows) > records.FETCHED_MAX:
+            return records.fetch(self.tx, rows, columns)
+        found = records.fetch_at(self._connection, self.view.change, rows, columns)
+        if found is None:
+            raise MovedError
+        self._confirmed = True
+        return found
+
+    def confirm(self) -> None:
+        """Raise `MovedError` unless something was read that shows that the view was the newest."""
+        if not self._confirmed:
+            self.fetch((), "id")
+
+    def select(self, ids: Sequence[str] | None, where: Node | None) -> Mask | None:
+        """The rows that ids and filter allow, dead ones perhaps among them; None allows all."""
+        mask = None
+        if ids is not None:
+            mask = np.zeros(self.rows, dtype=np.bool_)
+            mask[list(records.rows_of(self.tx, ids).values())] = True
+        if where is None:
+            return mask
+        known = self.live.columns.known_mask(self.view, where)
+        if known is not None:
+            return known if mask is None else mask & known
+        keys = list(dict.fromkeys(keys_of(where)))
+        self._columns = self.live.columns.prepare(self.tx, self.view, keys)
+        if mask is None:
+            return self.live.columns.mask(self.tx, self.view, where, self)
+        return mask & evaluate(where, self, mask)
+
+    def values(self, key: str) -> Column:
+        """The column of a key; `select` has prepared it."""
+        return self._columns[key]
+
+    def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask:
+        """Rows whose document satisfies a predicate, of the candidates if there are any."""
+        mask = np.zeros(self.rows, dtype=np.bool_)
+        wanted = self.view.alive if candidates is None else self.view.alive & candidates
+        of = literals.of_substring if node.operator == "contains" else literals.of_regex
+        can_match = self.live.words.candidates(self.view, of(node.text))
+        if can_match is None:
+            self.live.wake()
+        else:
+            wanted = wanted & can_match
+        rows = np.flatnonzero(wanted)
+        if len(rows) < self.view.records // 8:
+            pairs = list(records.fetch(self.tx, rows.tolist(), "document").values())
+        else:
+            pairs = [pair for pair in records.scan(self.tx, "document") if wanted[pair[0]]]
+        matching = [row for row, text in pairs if text is not None and predicate(text)]
+        mask[matching] = True
+        return mask
+
+    def picked(self, rows: Rows) -> Fields:
+        """What a filter can ask about some ascending rows alone."""
+        return _Picked(self, rows)
+
+
+class _Picked:
+    """Some rows of a snapshot, numbered from 0."""
+
+    def __init__(self, whole: Snapshot, rows: Rows) -> None:
+        self._whole, self._chosen = whole, rows
+        self.rows = len(rows)
+
+    def values(self, key: str) -> Column:
+        return self._whole.values(key).pick(self._chosen)
+
+    def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask:  # noqa: ARG002
+        found = records.fetch(self._whole.tx, self._chosen.tolist(), "document")
+        texts = (found.get(row, (row, None))[1] for row in self._chosen.tolist())
+        return np.fromiter((text is not None and predicate(text) for text in texts), dtype=np.bool_)
