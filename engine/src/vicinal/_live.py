@@ -173,7 +173,8 @@ class LiveCollection:
                     live=(rows, positions),
                     vectors=self.committed_vectors(after),
                 )
-        if self.codes is not None and self.codes.rows == before.rows:
+        held = self.codes
+        if held is not None and held.rows == before.rows and after.rows <= held.room:
             self.encode(after.rows)  # else every query would have to measure the new rows
 
     def vectors(self, dimension: int, generation: int) -> VectorStore:

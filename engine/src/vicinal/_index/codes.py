@@ -85,6 +85,11 @@ class Codes:
     lengths: Floats
     extremes: Extremes
 
+    @property
+    def room(self) -> int:
+        """So many rows can be covered without taking other memory."""
+        return len(self.codes)
+
     def extend(self, vectors: Vectors, stop: int) -> Codes:
         """Cover the rows up to `stop` of `vectors` as well."""
         return self.more(np.asarray(vectors[self.rows : stop]))

@@ -50,14 +50,17 @@ def of_record(
     if not (type(document) in _TEXT and type(metadata) in _TEXT and type(uri) in _TEXT):
         return -1
     vector = np.ascontiguousarray(vector, dtype="<f4")
-    texts = (_framed(str(position)), _framed(id), _framed(document), _framed(metadata), _framed(uri))
-    # The vector is not copied beside the texts: this runs once for every record that is written.
-    return zlib.crc32(vector.data, zlib.crc32(b"%b%d:" % (b"".join(texts), vector.nbytes)))
+    number = str(position)
+    # Encoded at once, and the vector not copied beside it: this runs for every record that is written.
+    texts = (
+        f"{len(number)}:{number}{_framed(id)}{_framed(document)}{_framed(metadata)}{_framed(uri)}"
+        f"{vector.nbytes}:"
+    )
+    return zlib.crc32(vector.data, zlib.crc32(texts.encode()))
 
 
-def _framed(text: str | None) -> bytes:
-    """As `of` sees one text."""
+def _framed(text: str | None) -> str:
+    """As `of` sees one text: with its length in UTF-8."""
     if text is None:
-        return b"-"
-    data = text.encode()
-    return b"%d:%b" % (len(data), data)
+        return "-"
+    return f"{len(text) if text.isascii() else len(text.encode())}:{text}"
