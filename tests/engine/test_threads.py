@@ -17,6 +17,7 @@ from vicinal import _turns
 from vicinal._filter import parse_where
 from vicinal._index import planner
 from vicinal._snapshot import Snapshot
+from vicinal._storage import records
 from vicinal.errors import ClosedError, NotFoundError
 from vicinal.testing import check, wait_for_index
 
@@ -390,8 +391,12 @@ def test_long_work_pauses_while_somebody_reads_and_only_then(monkeypatch: pytest
     assert (pauses, _turns.anybody_reads()) == ([0.25], False)
 
 
-@pytest.mark.parametrize("reads", ["fetch", "tx", "nothing"])
-def test_a_question_is_asked_again_when_somebody_has_committed_meanwhile(tmp_path: Path, reads: str) -> None:
+@pytest.mark.parametrize("reads", ["a few", "many", "tx", "nothing"])
+def test_a_question_is_asked_again_when_somebody_has_committed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: str
+) -> None:
+    if reads == "many":
+        monkeypatch.setattr(records, "FETCHED_MAX", 10)
     with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
         things = make(client)
         version(things, 1)
@@ -403,7 +408,7 @@ def test_a_question_is_asked_again_when_somebody_has_committed_meanwhile(tmp_pat
                 same.delete(ids=IDS[:5])
                 same.add(ids=["new"], embeddings=[[0, 0, 0, 1]])
             changes.append(snapshot.view.change)
-            if reads == "fetch":
+            if reads in ("a few", "many"):
                 assert sorted(snapshot.fetch(seen, "id")) == seen
             elif reads == "tx":
                 assert [row for (row,) in snapshot.tx.execute("SELECT row FROM records ORDER BY row")] == seen

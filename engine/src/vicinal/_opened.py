@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from threading import RLock
+from types import TracebackType
 from uuid import UUID
 
 from vicinal._index.indexer import Indexer
@@ -52,9 +52,12 @@ class OpenCollections:
             self._restart()
         return self._catalog
 
-    @contextmanager
-    def using(self, id: UUID) -> Iterator[LiveCollection]:
+    def using(self, id: UUID) -> AbstractContextManager[LiveCollection]:
         """An open collection, which stays open for the length of the block."""
+        return _Using(self, id)
+
+    def take(self, id: UUID) -> LiveCollection:
+        """An open collection, which stays open until it is given back."""
         if os.getpid() != self._pid:
             self._restart()
         with self._lock:
@@ -65,13 +68,14 @@ class OpenCollections:
                 self._live[id] = live
                 self._live.move_to_end(id)
             live.users += 1
-        try:
-            yield live
-        finally:
-            with self._lock:
-                live.users -= 1
-                if len(self._live) > OPEN_MAX:
-                    self._close_idle()
+            return live
+
+    def give_back(self, live: LiveCollection) -> None:
+        """One that `take` gave may be closed when there are too many."""
+        with self._lock:
+            live.users -= 1
+            if len(self._live) > OPEN_MAX:
+                self._close_idle()
 
     def entry(self, id: UUID) -> CollectionInfo:
         """What the catalog says of a collection, or `NotFoundError`."""
@@ -236,6 +240,24 @@ class OpenCollections:
             with closing(database), database.write() as tx:
                 changes.drop(tx)
         self.files.remove_tree(directory)
+
+
+class _Using:
+    """The context of `OpenCollections.using`."""
+
+    __slots__ = ("_id", "_live", "_opened")
+
+    def __init__(self, opened: OpenCollections, id: UUID) -> None:
+        self._opened, self._id = opened, id
+
+    def __enter__(self) -> LiveCollection:
+        self._live = self._opened.take(self._id)
+        return self._live
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.give_back(self._live)
 
 
 def info_of(entry: catalog.Entry, namespace: Namespace) -> CollectionInfo:

@@ -279,7 +279,8 @@ class Collection(Described):
         exact; above, the graph finds 98 of 100 true neighbours or more at the default `ef_search`.
 
         Args:
-            query_embeddings: One vector, or shape (q, dimension). They win when something else is given.
+            query_embeddings: One vector, or shape (q, dimension). They win when something else is given;
+                `mode="text"` and `mode="sparse"` look at none.
             query_texts, query_images: One or q texts or images, embedded by the collection's function.
             query_uris: One or q URIs of images, read by the collection's data loader.
             ids: Only these records; unknown ids are skipped.

@@ -16,6 +16,7 @@ so a reader may use them for any view of that generation while more are added.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -124,13 +125,15 @@ class Codes:
             self._likeness(asked, slice(first, self.rows)) if rows is None else self._gathered(asked, rows)
         )
         strange = self._strange(rows, first)
-        likeness[strange] = -_FAR
+        if len(strange):
+            likeness[strange] = -_FAR
         wanted = None if rows is not None or mask is None else mask[first : self.rows]
         if wanted is not None:
             # Arithmetic instead of assignment through a mask, which is ten times slower.
             likeness += (wanted.astype(np.float32) - np.float32(1)) * _FAR
         near = likeness >= np.float32(_kth(likeness, k) - 2 * self._largest_error(asked))
-        near[strange] = True
+        if len(strange):
+            near[strange] = True
         if wanted is not None:
             near &= wanted
         left = np.flatnonzero(near)
@@ -153,7 +156,9 @@ class Codes:
         elif self.space == "cosine":
             sizes = 1.0
         near = likeness >= np.float32(least - _SLACK * (1 + sizes) - self._largest_error(asked))
-        near[self._strange(None, 0)] = True
+        strange = self._strange(None, 0)
+        if len(strange):
+            near[strange] = True
         return np.flatnonzero(near)
 
     def _gathered(self, asked: Query, rows: Rows) -> Floats:
@@ -243,13 +248,13 @@ def _encode(vectors: Vectors, space: Space) -> tuple[NDArray[np.int8], Floats, F
 
 def _encode_query(query: Vector) -> Query:
     wide = query.astype(np.float64)
-    length = float(np.sqrt(wide @ wide))
+    length = math.sqrt(wide @ wide)
     if length and not _LENGTH_MIN <= length <= _LENGTH_MAX:
         return Query(np.zeros(len(query), dtype=np.int8), 0.0, np.inf, length)
     scale = float(np.abs(wide).max(initial=0.0)) / 127
     rounded = np.rint(wide / (scale or 1.0))
-    left = wide - rounded * scale
-    return Query(rounded.astype(np.int8), scale, float(np.sqrt(left @ left)), length)
+    wide -= rounded * scale
+    return Query(rounded.astype(np.int8), scale, math.sqrt(wide @ wide), length)
 
 
 def _kth(worst: Floats, k: int) -> float:
