@@ -53,6 +53,7 @@ _BUSY: list[Column] = [
 _REOPEN: list[Column] = [
     ("import ms", "reopen", "import_ms", ",.0f"),
     ("*open to answer ms*", "reopen", "answer_ms", ",.0f"),
+    ("files not in memory: ms", "reopen", "cold_ms", ",.0f"),
     ("own memory MB", "reopen", "own_mb", ",.0f"),
     ("mapped MB", "reopen", "mapped_mb", ",.0f"),
     ("disk MB", "reopen", "disk_mb", ",.0f"),

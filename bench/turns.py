@@ -9,6 +9,7 @@ engine does not offer gives no figures; what fails is reported by name.
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from bench import corpus as corpora
 from bench.filters import COMPOUNDS, DOCUMENT_QUESTIONS, DOCUMENTS, RANGES, Case, Compound, Range
 from bench.truth import Truth
 from bench.worker import Worker
-from bench.workloads import BATCH_ROWS
+from bench.workloads import BATCH_ROWS, Found
 
 WORKLOADS = ("query", "filter", "compound", "count", "document", "scan", "batch", "threads", "mmr")
 WORKLOADS += ("text", "hybrid", "langchain", "llama_index", "reopen", "write", "append", "busy")
@@ -145,11 +146,32 @@ def _open_again(
     cases = [None, *(case for case in RANGES if case.share >= 0.01)]
     conditions = [truth.condition(case, 0) for case in cases]
     for name, place in places.items():
-        disk_mb = sum(map(_disk_bytes, place.rglob("*"))) / 1e6
-        worker = Worker(name, None)
-        found = worker.run("reopen", place, corpus.questions, conditions, options.k)
-        worker.close()
-        yield from _turn(name, "reopen", "", found | {"disk_mb": disk_mb})
+        found = {"disk_mb": sum(map(_disk_bytes, place.rglob("*"))) / 1e6}
+        if _forget(place):
+            found["cold_ms"] = _run(name, "reopen", place, corpus.questions, [], options.k)["answer_ms"]
+        for path in filter(Path.is_file, place.rglob("*")):
+            path.read_bytes()
+        found |= _run(name, "reopen", place, corpus.questions, conditions, options.k)
+        yield from _turn(name, "reopen", "", found)
+
+
+def _run(name: str, function: str, *arguments: Any) -> Found:
+    """One function in a process of its own."""
+    worker = Worker(name, None)
+    found: Found = worker.run(function, *arguments)
+    worker.close()
+    return found
+
+
+def _forget(place: Path) -> bool:
+    """Have the system drop a store's files from its cache, as after a restart; whether it can be told."""
+    if not hasattr(os, "posix_fadvise"):
+        return False
+    for path in filter(Path.is_file, place.rglob("*")):
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return True
 
 
 def _ask_and_write(options: Options, truth: Truth, round: int, places: dict[str, Path]) -> Iterator[Turn]:

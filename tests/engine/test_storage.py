@@ -21,12 +21,15 @@ import pytest
 
 import vicinal
 from vicinal._derived import NAMES
-from vicinal._index import planner
+from vicinal._index import exact, planner
+from vicinal._index.view import View
+from vicinal._mapped import in_order
 from vicinal._request import Status
 from vicinal._storage import changes, database
 from vicinal._storage.files import Files, meanwhile
 from vicinal._storage.schema import CATALOG
 from vicinal._storage.vectors import VectorFile, VectorMemory
+from vicinal._upkeep import Upkeep
 from vicinal.errors import (
     CorruptionError,
     FormatVersionError,
@@ -168,6 +171,17 @@ def test_views_stay_valid_while_the_vectors_grow(tmp_path: Path, kind: str) -> N
     assert all(np.array_equal(view, expected[: len(view)]) for view in views)
 
 
+@pytest.mark.parametrize("rows", [slice(None), slice(7, 4_000), slice(3, 3), slice(None, None, 2)])
+def test_saying_that_vectors_are_read_in_order_changes_none(tmp_path: Path, rows: slice) -> None:
+    expected = RNG(1).standard_normal((5_000, 16)).astype(np.float32)
+    on_disk, in_memory = VectorFile(tmp_path / "vectors", 16, 0, Files(), create=True), VectorMemory(16, 0)
+    for store in on_disk, in_memory:
+        store.append(0, expected)
+        view = store.view(5_000)[rows]
+        assert in_order(view) is view
+        assert np.array_equal(view, expected[rows])
+
+
 def test_a_view_cannot_be_written_to(tmp_path: Path) -> None:
     store = VectorFile(tmp_path / "vectors", 2, 0, Files(), create=True)
     store.append(0, np.ones((3, 2), dtype=np.float32))
@@ -305,6 +319,29 @@ def test_a_checkpoint_is_read_rather_than_made_again(tmp_path: Path) -> None:
         wait_for_index(things)
         assert client._backend.status(Status(things.id)).rows_in_graph == 600
     assert (steps, manifest.read_bytes()) == ([], before)
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_the_first_answer_after_opening_reads_the_codes_and_few_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_graph(tmp_path)
+    before = answers(tmp_path)[0]["ids"][0]
+    measured: list[int] = []
+
+    def nearest(view: View, space: Any, query: Any, k: int, rows: Any) -> Any:
+        measured.append(len(rows))
+        return measure(view, space, query, k, rows)
+
+    measure = exact.nearest
+    monkeypatch.setattr(exact, "nearest", nearest)
+    monkeypatch.setattr(Upkeep, "__call__", lambda self: None)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        query = RNG(3).standard_normal((20, 16))[:1]
+        assert things.query(query_embeddings=query, n_results=10)["ids"][0] == before
+    assert len(measured) == 1
+    assert 10 <= measured[0] < 100
 
 
 @dataclass

@@ -19,7 +19,7 @@ import numpy as np
 
 from vicinal import _derived, _words
 from vicinal._fields import LiveColumns
-from vicinal._index import planner
+from vicinal._index import codes, planner
 from vicinal._index.codes import Codes
 from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View, advance
@@ -344,9 +344,29 @@ class LiveCollection:
             return held.rows < view.rows
 
     def codes_of(self, view: View) -> Codes | None:
-        """The codes, when their row numbers are the view's."""
-        codes = self.codes
-        return codes if codes is not None and codes.generation == view.generation else None
+        """The codes, when their row numbers are the view's.
+
+        The first use takes those that were kept: a first answer reads a quarter of what the vectors are.
+        """
+        held = self.codes
+        if (held is None or held.generation < view.generation) and planner.wants_codes(view):
+            held = self._first_codes(view)
+        return held if held is not None and held.generation == view.generation else None
+
+    def _first_codes(self, view: View) -> Codes:
+        """Codes of a generation of which there are none yet: the checkpoint's, or of no row."""
+        with self._encoding:
+            held = self.codes
+            if held is not None and held.generation >= view.generation:
+                return held  # another thread was faster
+            space, dimension = self.hnsw.space, int(view.vectors.shape[1])
+            kept = None
+            if self.checkpoints is not None:
+                kept = _derived.load_codes(self.checkpoints, space, dimension, view)
+            if kept is not None:
+                self.verified.add("codes")  # loading compared its checksum
+            self.codes = kept or codes.empty(space, dimension, view.generation)
+            return self.codes
 
 
 class _Explained:

@@ -16,7 +16,7 @@ import numpy as np
 
 from vicinal import _derived
 from vicinal._compact import compact
-from vicinal._index import codes, planner
+from vicinal._index import planner
 from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
@@ -74,14 +74,7 @@ class Upkeep:
         if not planner.wants_codes(view):
             self.live.codes = None
             return
-        if self.live.codes_of(view) is None:
-            space, dimension = self.live.hnsw.space, int(view.vectors.shape[1])
-            kept = None
-            if self.live.checkpoints is not None:
-                kept = _derived.load_codes(self.live.checkpoints, space, dimension, view)
-            if kept is not None:
-                self.live.verified.add("codes")  # loading compared its checksum
-            self.live.codes = kept or codes.empty(space, dimension, view.generation)
+        self.live.codes_of(view)
         while self.live.encode(_CODED_ROWS):
             give_way()
 
