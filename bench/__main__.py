@@ -94,10 +94,12 @@ def _measure(arguments: argparse.Namespace, console: Console) -> Path:
     results: dict[str, Any] = {"about": _about(engines), "skipped": skipped}
     results["hnsw"] = {**HNSW, "threads": THREADS, "batch": BATCH_ROWS}
     sizes = arguments.sizes if arguments.scaling else [arguments.rows]
-    runs = [_run(arguments, engines, rows, console) for rows in sizes]
-    results |= {"runs": runs} if arguments.scaling else runs[0]
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    runs = []
+    for rows in sizes:  # written after each: the largest may take an hour
+        runs.append(_run(arguments, engines, rows, console))
+        written = results | ({"runs": runs} if arguments.scaling else runs[0])
+        arguments.output.write_text(json.dumps(written, indent=1) + "\n")
     return Path(arguments.output)
 
 

@@ -23,7 +23,6 @@ import vicinal
 from vicinal._derived import NAMES
 from vicinal._index import exact, planner
 from vicinal._index.view import View
-from vicinal._mapped import in_order
 from vicinal._request import Status
 from vicinal._storage import changes, database
 from vicinal._storage.files import Files, meanwhile
@@ -169,17 +168,6 @@ def test_views_stay_valid_while_the_vectors_grow(tmp_path: Path, kind: str) -> N
     del store
     gc.collect()
     assert all(np.array_equal(view, expected[: len(view)]) for view in views)
-
-
-@pytest.mark.parametrize("rows", [slice(None), slice(7, 4_000), slice(3, 3), slice(None, None, 2)])
-def test_saying_that_vectors_are_read_in_order_changes_none(tmp_path: Path, rows: slice) -> None:
-    expected = RNG(1).standard_normal((5_000, 16)).astype(np.float32)
-    on_disk, in_memory = VectorFile(tmp_path / "vectors", 16, 0, Files(), create=True), VectorMemory(16, 0)
-    for store in on_disk, in_memory:
-        store.append(0, expected)
-        view = store.view(5_000)[rows]
-        assert in_order(view) is view
-        assert np.array_equal(view, expected[rows])
 
 
 def test_a_view_cannot_be_written_to(tmp_path: Path) -> None:

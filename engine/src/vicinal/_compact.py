@@ -13,7 +13,6 @@ from contextlib import suppress
 import numpy as np
 
 from vicinal._live import LiveCollection
-from vicinal._mapped import in_order
 from vicinal._storage import changes, records
 from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.vectors import VectorStore
@@ -60,7 +59,7 @@ def compact(live: LiveCollection) -> int:
 
 def _copied(live: LiveCollection, state: State, order: Rows) -> VectorStore:
     """The next generation: the vectors of these rows, in this order."""
-    vectors = in_order(live.committed_vectors(state))
+    vectors = live.committed_vectors(state)
     live.files.step("compact: before vectors")
     store = live.next_generation(state)
     for start in range(0, len(order), _BLOCK_ROWS):

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from vicinal._index import kernel
 from vicinal._index.view import Mask, Rows
-from vicinal._mapped import in_order
 from vicinal.types import Space, Vector, Vectors
 
 _GATHER_ROWS = 1024  # codes of so many rows stay in the cache while they are multiplied
@@ -94,7 +93,7 @@ class Codes:
 
     def extend(self, vectors: Vectors, stop: int) -> Codes:
         """Cover the rows up to `stop` of `vectors` as well."""
-        return self.more(in_order(vectors[self.rows : stop]))
+        return self.more(np.asarray(vectors[self.rows : stop]))
 
     def more(self, vectors: Vectors) -> Codes:
         """The same and the next rows, which have these vectors."""

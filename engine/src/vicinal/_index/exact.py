@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._index.view import Rows, View
-from vicinal._mapped import in_order
 from vicinal._products import products
 from vicinal.types import Space, Vector, Vectors
 
@@ -83,7 +82,7 @@ def _rough(view: View, space: Space, query: Vector, rows: Rows) -> tuple[Distanc
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for start in range(0, len(rows), _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, len(rows))
-            block = in_order(view.vectors[start:stop]) if everything else view.vectors[rows[start:stop]]
+            block = view.vectors[start:stop] if everything else view.vectors[rows[start:stop]]
             dots[start:stop] = products(block, query)
     norms = view.norms if everything else view.norms[rows]
     length = float(np.linalg.norm(query.astype(np.float64)))

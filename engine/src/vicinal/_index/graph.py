@@ -23,7 +23,6 @@ import numpy as np
 from vicinal._index import codes
 from vicinal._index.codes import Codes
 from vicinal._index.view import Mask, Rows
-from vicinal._mapped import in_order
 from vicinal._turns import anybody_reads, give_way
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
@@ -97,7 +96,6 @@ class Graph:
             with self._lock.exclusive():
                 if live.any():
                     batch = rows[live]
-                    in_order(vectors[self.rows : end])
                     self._index.add_items(vectors[batch], batch, num_threads=self._threads)
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
@@ -116,7 +114,6 @@ class Graph:
         while self._reviewing < self.rows:
             stop = min(self._reviewing + _REVIEW_ROWS, self.rows)
             rows = np.arange(self._reviewing, stop)
-            in_order(vectors[self._reviewing : stop])
             self._note_strays(vectors, rows[~self._hidden[rows]])
             self._reviewing = stop
             self.reviewed_rows = max(self.reviewed_rows, stop)

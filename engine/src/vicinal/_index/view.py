@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._mapped import in_order
 from vicinal.types import Vectors
 
 Rows = NDArray[np.int64]
@@ -119,6 +118,6 @@ def lengths(vectors: Vectors) -> NDArray[np.float64]:
     norms = np.empty(len(vectors), dtype=np.float64)
     with np.errstate(invalid="ignore"):  # a dead row may hold anything
         for start in range(0, len(vectors), _BLOCK_ROWS):
-            block = in_order(vectors[start : start + _BLOCK_ROWS]).astype(np.float64)
+            block = vectors[start : start + _BLOCK_ROWS].astype(np.float64)
             np.sqrt(np.einsum("ij,ij->i", block, block), out=norms[start : start + len(block)])
     return norms

@@ -30,6 +30,7 @@ _WAIT_S = 600.0  # for another process's write transaction; none of ours lasts s
 _SWITCH_S = 10.0
 _BUSY = 5  # SQLITE_BUSY
 _IDLE_READERS_MAX = 4
+_MAPPED_BYTES = 2 << 30  # of the file are read without a system call
 _LOG_BYTES = 8 << 20  # of the write-ahead log, before the background brings them into the database
 _CACHE_KB = 16_384  # of the writer's: as much as an upsert of 1,000 touches, else it goes to the log twice
 _LOG_PAGES_MAX = 16_384  # then the next commit does it; 64 MiB
@@ -206,7 +207,9 @@ class Database:
         try:
             return self._idle.pop()
         except IndexError:
-            return self._connect()
+            connection = self._connect()
+            connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+            return connection
 
     def _give_back(self, connection: Transaction) -> None:
         with suppress(sqlite3.Error):

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vicinal._mapped import in_order
 from vicinal._storage import changes, checksums, records
 from vicinal._storage.database import Transaction
 from vicinal.types import Vectors
@@ -35,7 +34,7 @@ def check(tx: Transaction, vectors: Vectors | str) -> Iterator[str]:
     if isinstance(vectors, str):
         yield vectors
     else:
-        yield from _records(tx, in_order(vectors))
+        yield from _records(tx, vectors)
 
 
 def integrity(tx: Transaction) -> Iterator[str]:

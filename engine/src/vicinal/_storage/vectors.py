@@ -8,6 +8,7 @@ mean nothing: they are a hole, or what a crash left, and the next writer writes 
 
 from __future__ import annotations
 
+import mmap
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -16,7 +17,6 @@ from typing import Protocol
 
 import numpy as np
 
-from vicinal._mapped import mapped
 from vicinal._storage.files import Files, meanwhile
 from vicinal.errors import CorruptionError
 from vicinal.types import Vectors
@@ -77,7 +77,7 @@ class VectorFile:
                 path=str(self._file.path),
                 problem=f"holds {size // stride} vectors, but {rows} rows are committed",
             )
-        mapping = mapped(self._file.fd, size)
+        mapping = mmap.mmap(self._file.fd, size, access=mmap.ACCESS_READ)
         count = size // stride
         return np.frombuffer(mapping, dtype="<f4", count=count * self.dimension).reshape(count, -1)
 
