@@ -27,7 +27,7 @@ from rich.progress import Progress
 from bench import turns
 from bench.corpus import DIMENSION_MAX
 from bench.engines import ENGINES, missing
-from bench.engines.base import HNSW, THREADS
+from bench.engines.base import HNSW, THREADS, ef_search
 from bench.filters import RANGES
 from bench.truth import Truth
 from bench.workloads import BATCH_ROWS
@@ -123,6 +123,7 @@ def _run(arguments: argparse.Namespace, engines: list[str], rows: int, console: 
         "turns": found,
         "corpus": described,
         "overlap": passing,
+        "ef": ef_search(rows),
     }
 
 

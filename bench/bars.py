@@ -18,8 +18,8 @@ OURS = "vicinal"
 PEERS = ("zvec", "qdrant-edge", "lancedb", "chroma")
 RECALL = 0.98
 _MANY_ROWS = 185_000
-LINK_BYTES = 145
-"""A record's links in the graph at M = 16: 2 × 16 on the lowest floor, 16 on the few above, its label."""
+LINK_BYTES = 208
+"""A record's links in the graph at M = 24: 2 × 24 on the lowest floor, 24 on the few above, its label."""
 
 Figure = Callable[[Figures], float]
 

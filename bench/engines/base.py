@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from bench.filters import ANY, Condition
 
-HNSW = {"max_neighbors": 16, "ef_construction": 100, "ef_search": 200}
+HNSW = {"max_neighbors": 24, "ef_construction": 200}
 THREADS = max(1, (os.cpu_count() or 2) - 1)
 FILTERED: dict[str, type] = {"random": int, "axis": int, "member": str, "shade": str}
 
@@ -25,6 +25,11 @@ Answer = tuple[list[str], list[str], list[dict[str, Any]]]
 """(ids, documents, metadatas), nearest first."""
 Batch = dict[str, Any]
 """Records to be added: ids, embeddings, documents and metadatas."""
+
+
+def ef_search(rows: int) -> int:
+    """The ef that all walk with: Vicinal's where none is given."""
+    return int(100 * max(1.0, rows / 50_000) ** 0.75)
 
 
 class NotOfferedError(NotImplementedError):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine
+from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine, ef_search
 from bench.filters import ANY, Condition
 
 _CORES = THREADS + 1
@@ -38,7 +38,7 @@ class Hnswlib(Engine):
             self.graph.load_index(str(self.files[0]), max_elements=len(self.records) + _SPARE_ROWS)
         else:
             self.graph.init_index(shape[0], M=HNSW["max_neighbors"], ef_construction=HNSW["ef_construction"])
-        self.graph.set_ef(HNSW["ef_search"])
+        self.graph.set_ef(ef_search(shape[0]))
         self.rows: dict[str, int] | None = None
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import FILTERED, HNSW, Answer, Batch, Engine, sql
+from bench.engines.base import FILTERED, HNSW, Answer, Batch, Engine, ef_search, sql
 from bench.filters import ANY, Condition
 
 _FIELDS = ["id", "document", "metadata"]
@@ -23,6 +23,7 @@ class LanceDB(Engine):
     package = "lancedb"
 
     def open(self, directory: Path, shape: tuple[int, int]) -> None:
+        self.ef = ef_search(shape[0])
         lancedb, self.arrow = importlib.import_module("lancedb"), importlib.import_module("pyarrow")
         kinds, vector = {int: self.arrow.int64(), str: self.arrow.utf8()}, self.arrow.float32()
         fields = [(name, self.arrow.utf8()) for name in _FIELDS]
@@ -54,7 +55,7 @@ class LanceDB(Engine):
 
     def query(self, vector: Any, k: int, condition: Condition = ANY) -> Answer:
         search = self.table.search(vector).distance_type("cosine").limit(k).select([*_FIELDS, "_distance"])
-        search = search.ef(HNSW["ef_search"]).nprobes(1).refine_factor(3)
+        search = search.ef(self.ef).nprobes(1).refine_factor(3)
         if tests := sql(condition, "contains(document, '{}')"):
             search = search.where(tests, prefilter=True)
         found = search.to_arrow().to_pydict()

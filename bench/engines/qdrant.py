@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import FILTERED, HNSW, THREADS, Answer, Batch, Engine, NotOfferedError
+from bench.engines.base import FILTERED, HNSW, THREADS, Answer, Batch, Engine, NotOfferedError, ef_search
 from bench.filters import ANY, Condition
 
 _NAMESPACE = uuid.UUID(int=0)
@@ -39,7 +39,7 @@ class QdrantEdge(Engine):
             for name, kind in FILTERED.items():
                 schema = q.PayloadSchemaType.Integer if kind is int else q.PayloadSchemaType.Keyword
                 self.shard.update(q.UpdateOperation.create_field_index(name, schema))
-        self.params = q.SearchParams(hnsw_ef=HNSW["ef_search"])
+        self.params = q.SearchParams(hnsw_ef=ef_search(shape[0]))
 
     def _config(self, dimension: int) -> Any:
         q = self.qdrant

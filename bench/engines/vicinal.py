@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine, NotOfferedError
+from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine, NotOfferedError, ef_search
 from bench.filters import ANY, Condition
 
 _WANTED = ["documents", "metadatas"]
@@ -24,11 +24,11 @@ class ChromaApi(Engine):
     def _connect(self, directory: Path) -> Any:
         raise NotImplementedError
 
-    def open(self, directory: Path, shape: tuple[int, int]) -> None:  # noqa: ARG002 - it need not know
+    def open(self, directory: Path, shape: tuple[int, int]) -> None:
         self.client = self._connect(directory)
-        configuration = {"hnsw": {"space": "cosine", "num_threads": THREADS, **HNSW}}
+        graph = {"space": "cosine", "num_threads": THREADS, "ef_search": ef_search(shape[0]), **HNSW}
         self.collection = self.client.get_or_create_collection(
-            "bench", configuration=configuration, embedding_function=None
+            "bench", configuration={"hnsw": graph}, embedding_function=None
         )
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import FILTERED, HNSW, THREADS, Answer, Batch, Engine, sql
+from bench.engines.base import FILTERED, HNSW, THREADS, Answer, Batch, Engine, ef_search, sql
 from bench.filters import ANY, Condition
 
 _FIELDS = ["id", "document", "metadata"]
@@ -30,7 +30,7 @@ class Zvec(Engine):
             self.collection = zvec.open(str(path))
         else:
             self.collection = zvec.create_and_open(str(path), self._schema(shape[1]))
-        self.param = zvec.HnswQueryParam(ef=HNSW["ef_search"])
+        self.param = zvec.HnswQueryParam(ef=ef_search(shape[0]))
 
     def _schema(self, dimension: int) -> Any:
         zvec, kinds = self.zvec, {int: self.zvec.DataType.INT64, str: self.zvec.DataType.STRING}

@@ -15,10 +15,13 @@ from bench import bars, tables, turns
 from bench.__main__ import main
 from bench.corpus import Corpus, load
 from bench.engines import ENGINES, missing
+from bench.engines.base import HNSW, ef_search
 from bench.figures import Figures
 from bench.filters import COMPOUNDS, DOCUMENTS, RANGES, Compound, Document, Range, fields_of
 from bench.truth import Truth
 from bench.turns import order
+
+from vicinal.config import HnswConfiguration
 
 CASES = [*RANGES, *COMPOUNDS, *DOCUMENTS]
 
@@ -196,9 +199,16 @@ def test_a_bar_is_reached_missed_or_not_measured() -> None:
     assert "| durable ingest | rows/s ÷ Chroma's ≥ 40 | 36.4× | **not reached** |" in tables.bars(slow)
 
 
+def test_all_walk_with_the_ef_that_vicinal_takes_by_itself() -> None:
+    usual = HnswConfiguration.model_validate({})
+    assert {key: getattr(usual, key) for key in HNSW} == HNSW
+    for rows in (1_000, 70_000, 300_000, 5_000_000):
+        assert usual.ef(rows) == ef_search(rows)
+
+
 def test_memory_is_measured_against_vectors_and_links() -> None:
-    # 0.4 MB of vectors, 0.145 MB of links
-    held = figures(("vicinal", "reopen", {"own_mb": 0.745, "disk_mb": 1.3}))
+    # 0.4 MB of vectors, 0.208 MB of links
+    held = figures(("vicinal", "reopen", {"own_mb": 0.808, "disk_mb": 1.3}))
     assert bar("memory", "").figure(held) == pytest.approx(1)
     assert bar("disk", "").reached(held) is False
 

@@ -71,7 +71,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_api.py::test_where_valid_operators*",
         "test_api.py::test_query_id_filtering_e2e*",
     ),
-    "it asserts that ef_search is 100 unless it is given; here it is 200 (docs/chroma-compatibility.md)": (
+    "it asserts Chroma's defaults of the graph; ours find more (docs/chroma-compatibility.md)": (
         "api/test_schema_e2e.py::test_schema_vector_config_persistence_with_ef",
         "configurations/test_collection_configuration.py::test_configuration_persistence",
         "configurations/test_collection_configuration.py::test_default_collection_creation*",

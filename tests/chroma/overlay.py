@@ -211,7 +211,10 @@ def reason(test: str) -> str | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is listed."""
     for module in {item.module for item in items if hasattr(item.module, "HNSW_DEFAULTS")}:
-        module.HNSW_DEFAULTS["ef_search"] = HnswConfiguration().ef_search  # the one default that differs
+        ours = HnswConfiguration()  # the defaults that differ
+        module.HNSW_DEFAULTS.update(
+            ours.model_dump(include={"ef_search", "ef_construction", "max_neighbors"})
+        )
     root = config.rootpath
     names = [f"{item.path.relative_to(root)}::{item.nodeid.split('::', 1)[1]}" for item in items]
     out = [item for item, name in zip(items, names) if reason(name) is not None]

@@ -279,7 +279,7 @@ def test_a_configuration_can_be_changed_where_the_graph_does_not_mind(store):
     things.modify(configuration={"hnsw": CHANGES})
     hnsw = store.reopen(things)._info.configuration.hnsw
     assert {key: getattr(hnsw, key) for key in CHANGES} == CHANGES
-    assert (hnsw.space, hnsw.max_neighbors) == ("l2", 16)
+    assert (hnsw.space, hnsw.max_neighbors) == ("l2", 24)
 
 
 def test_a_changed_configuration_holds_for_the_next_query(client):

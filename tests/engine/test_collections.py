@@ -38,9 +38,9 @@ BAD_NAMES = [
 ]
 HNSW_DEFAULTS = {
     "space": "l2",
-    "ef_construction": 100,
-    "ef_search": 200,
-    "max_neighbors": 16,
+    "ef_construction": 200,
+    "ef_search": None,
+    "max_neighbors": 24,
     "sync_threshold": 1000,
     "resize_factor": 1.2,
 }
@@ -283,7 +283,7 @@ def test_changing_given_collection_metadata_afterwards_changes_nothing(client):
     assert made.metadata == {"a": {"b": 1}}
 
 
-def test_configuration_has_chromas_defaults(store):
+def test_configuration_has_chromas_shape(store):
     found = store.reopen(store.collection())
     assert found.configuration_json == {"hnsw": HNSW_DEFAULTS, "spann": None, "embedding_function": None}
 
@@ -298,6 +298,22 @@ def test_configuration_has_chromas_defaults(store):
 def test_a_configured_value_is_kept(store, key, value):
     made = store.client.create_collection("things", configuration={"hnsw": {key: value}})
     assert {**HNSW_DEFAULTS, key: value} == store.reopen(made).configuration_json["hnsw"]
+
+
+def test_a_value_of_none_is_one_that_was_not_given(store):
+    nothing = dict.fromkeys(key for key in HNSW_DEFAULTS if key != "space")
+    made = store.client.create_collection("things", configuration={"hnsw": nothing})
+    assert store.reopen(made).configuration_json["hnsw"] == HNSW_DEFAULTS
+    older = store.client.create_collection(
+        "older", configuration={"hnsw": {"ef_search": None}}, metadata={"hnsw:search_ef": 7}
+    )
+    assert older.configuration_json["hnsw"]["ef_search"] == 7
+
+
+def test_a_configuration_can_be_copied_to_another_collection(client):
+    first = client.create_collection("first")
+    second = client.create_collection("second", configuration={"hnsw": first.configuration["hnsw"]})
+    assert second.configuration_json == first.configuration_json
 
 
 @pytest.mark.parametrize(

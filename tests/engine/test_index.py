@@ -366,6 +366,33 @@ def test_a_far_cluster_is_found_when_the_filter_asks_for_it(walking: None) -> No
         assert np.allclose(found["distances"][0], nearest(query, vectors[600:], 10)[1])
 
 
+def test_ef_grows_with_the_collection_unless_it_is_given(
+    walking: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vicinal.config._EF_RECORDS", 250)
+    vectors = clustered(4_000, 1)[0]
+    with vicinal.EphemeralClient() as client:
+        things = client.create_collection("things", embedding_function=None)
+
+        def ef(first: int, stop: int) -> int | None:
+            ids = list(map(str, range(first, stop)))
+            things.add(ids=ids, embeddings=vectors[first:stop])
+            wait_for_index(things)
+            return things.query(query_embeddings=vectors[0], explain=True)["explain"].ef
+
+        assert ef(0, 2_000) == int(100 * 8**0.75)
+        assert ef(2_000, 4_000) == int(100 * 16**0.75)
+        things.modify(configuration={"hnsw": {"ef_search": 30}})
+        assert things.query(query_embeddings=vectors[0], explain=True)["explain"].ef == 30
+
+
+def test_up_to_so_many_records_ef_is_the_same() -> None:
+    usual = HnswConfiguration.model_validate({})
+    assert [usual.ef(records) for records in (0, 1, 50_000, 100_000, 1_000_000)] == [100, 100, 100, 168, 945]
+    told = HnswConfiguration(ef_search=7)
+    assert [told.ef(records) for records in (1, 10_000_000)] == [7, 7]
+
+
 @pytest.mark.parametrize("outliers", [0, 50])
 def test_a_record_is_found_by_its_own_vector(walking: None, outliers: int) -> None:
     vectors = clustered(3_000, 1)[0]

@@ -143,7 +143,7 @@ class Client(Tenancy):
             name: 3 to 512 characters of [a-zA-Z0-9._-], unique in the database.
             schema: Which kinds of values may be filtered on, and how vectors are indexed; instead of a
                 configuration.
-            configuration: `{"hnsw": {"space": "l2" | "cosine" | "ip", "ef_search": 200, …}}`, and
+            configuration: `{"hnsw": {"space": "l2" | "cosine" | "ip", "ef_search": 100, …}}`, and
                 `{"expiry": {"key": "expires_at", "ttl_s": None}}` for records that expire.
             metadata: Any JSON object. The older `hnsw:space` … keys are understood when there is no
                 configuration.

@@ -1,7 +1,7 @@
 """How can a collection be configured?
 
-A collection's configuration is given once, at creation, and stored with it. The keys and their
-defaults are Chroma's, so `configuration={"hnsw": {"space": "cosine"}}` and the older
+A collection's configuration is given once, at creation, and stored with it. The keys are
+Chroma's, so `configuration={"hnsw": {"space": "cosine"}}` and the older
 `metadata={"hnsw:space": "cosine"}` both work.
 """
 
@@ -42,6 +42,9 @@ _LEGACY_KEYS = {
     "hnsw:resize_factor": "resize_factor",
 }
 
+_EF_SEARCH, _EF_RECORDS, _EF_GROWTH = 100, 50_000, 0.75
+"""Where `ef_search` is not given: its value up to so many records, and how it grows beyond."""
+
 
 class HnswConfiguration(BaseModel):
     """The distance and the graph. Malkov & Yashunin, 2018, define M (`max_neighbors`) and ef."""
@@ -49,11 +52,12 @@ class HnswConfiguration(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     space: Space = "l2"
-    ef_construction: int = Field(100, ge=1)
+    ef_construction: int = Field(200, ge=1)
     """Candidates kept while a row is linked: larger builds slower and finds more."""
-    ef_search: int = Field(200, ge=1)
-    """Candidates kept while a query walks the graph: larger is slower and finds more."""
-    max_neighbors: int = Field(16, ge=2)
+    ef_search: int | None = Field(None, ge=1)
+    """Candidates kept while a query walks the graph: larger is slower and finds more. None: as many as the
+    number of records asks for, see `ef`."""
+    max_neighbors: int = Field(24, ge=2)
     """Links of a row on each layer (M)."""
     num_threads: int | None = Field(None, ge=1)
     """Threads that build the graph in the background; None leaves one core free."""
@@ -63,6 +67,15 @@ class HnswConfiguration(BaseModel):
     """Accepted for Chroma's sake; every write is durable when it returns."""
     resize_factor: float = Field(1.2, ge=1)
     """Accepted for Chroma's sake; the graph doubles when it is full."""
+
+    def ef(self, records: int) -> int:
+        """`ef_search`; where it is not given, what finds about 98 of 100 neighbours among so many records.
+
+        A larger graph leads more walks astray: docs/decisions/0012-ef-grows-with-the-collection.md.
+        """
+        if self.ef_search is not None:
+            return self.ef_search
+        return int(_EF_SEARCH * max(1.0, records / _EF_RECORDS) ** _EF_GROWTH)
 
 
 class ConfigurationChanges(BaseModel):
@@ -250,6 +263,7 @@ def _hnsw_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
         given = {"space": spann["space"]}
     if not isinstance(given, Mapping):
         raise ArgumentTypeError(argument="configuration['hnsw']", expected="a dict", got=given)
+    given = {key: value for key, value in given.items() if value is not None or key == "space"}
     return {key: v.item() if isinstance(v, np.generic) else v for key, v in given.items()}
 
 

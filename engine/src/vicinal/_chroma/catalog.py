@@ -125,6 +125,10 @@ def _columns(tx: Transaction, table: str) -> set[str]:
 # --- configuration -----------------------------------------------------------------------------
 
 
+_DEFAULTS = {"ef_construction": 100, "max_neighbors": 16, "ef_search": 100}
+"""Chroma writes out its defaults. They are nobody's choice, and ours find more."""
+
+
 def _configuration(
     stored: Mapping[str, Any], schema: Mapping[str, Any], metadata: Mapping[str, Any]
 ) -> CollectionConfiguration:
@@ -133,7 +137,11 @@ def _configuration(
         index = {**(stored.get("vector_index") or {}), "embedding_function": stored.get("embedding_function")}
     graph = index.get("hnsw") or {}
     function = _function(index.get("embedding_function"))
-    known = {key: value for key, value in graph.items() if _is_acceptable({"hnsw": {key: value}}, None)}
+    known = {
+        key: value
+        for key, value in graph.items()
+        if _DEFAULTS.get(key) != value and _is_acceptable({"hnsw": {key: value}}, None)
+    }
     space = index.get("space") or graph.get("space") or (index.get("spann") or {}).get("space")
     if not known and space is None:  # before 1.0, or never configured
         legacy = {key: value for key, value in metadata.items() if _is_acceptable(None, {key: value})}

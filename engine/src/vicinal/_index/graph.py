@@ -31,8 +31,8 @@ _SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances a
 _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _REVIEW_ROWS = 256
-_BATCH_ROWS = 64  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
-_BATCH_ROWS_READING = 8  # while queries run
+_BATCH_ROWS = 32  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
+_BATCH_ROWS_READING = 4  # while queries run
 _PAUSE_S = 0.004  # after each batch while queries run: the core is theirs for most of the time
 
 
@@ -135,7 +135,7 @@ class Graph:
 
     def _lost(self, vectors: Vectors, rows: Rows) -> Rows:
         """Those of the rows that a search for their own vector does not find."""
-        for k in (*_STRAY_TRIES, max(_STRAY_TRIES[-1], self._configuration.ef_search)):
+        for k in (*_STRAY_TRIES, max(_STRAY_TRIES[-1], self._configuration.ef(self.rows))):
             if not len(rows):
                 return rows
             own = vectors[rows]

@@ -37,7 +37,7 @@ _GATHER = (1 / 3e9, 2e-9)  # some vectors: every one a cache miss
 _SCAN_CODES = (1 / 28e9, 2e-9)
 _GATHER_CODES = (1 / 6e9, 6e-9)
 _CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
-_WALK_S_PER_CANDIDATE = 1.8e-6  # one unit of ef, at 384 dimensions
+_WALK_S_PER_CANDIDATE = 2.1e-6  # one unit of ef, at 384 dimensions
 _IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
 _BATCH_MIN = 8  # queries that are worth starting threads for
 _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
@@ -75,7 +75,7 @@ def choose(
     scan = Plan("scan matches" if filtered else "scan all", matches)
     if graph is None or graph.reviewed_rows == 0 or not matches:
         return scan
-    wide = hnsw.ef_search * (_IP_EF if hnsw.space == "ip" else 1)
+    wide = hnsw.ef(view.records) * (_IP_EF if hnsw.space == "ip" else 1)
     ef = max(wide, 2 * k)
     probe = 0
     if filtered:
