@@ -119,11 +119,10 @@ def _run(arguments: argparse.Namespace, engines: list[str], rows: int, console: 
     described = corpus.describe()
     passing = {case.name: truth.overlap(case) for case in RANGES}
     return {
-        "run": asdict(options) | {"cache": None},
+        "run": asdict(options) | {"cache": None, "ef": ef_search(rows)},
         "turns": found,
         "corpus": described,
         "overlap": passing,
-        "ef": ef_search(rows),
     }
 
 

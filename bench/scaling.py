@@ -103,7 +103,8 @@ class Growth:
 
     def _growth(self, engine: str) -> str:
         """A row a measure: its value at each size, and the power of N by which it grew at last."""
-        rows = []
+        efs = [run.run["ef"] for run in self.runs]
+        rows = [["ef of a walk", *map(str, efs), *map(_power, self._powers(efs)[-1:])]]
         for label, *where, form in _MEASURES:
             values = [run.median(engine, *where) for run in self.runs]
             if all(map(math.isnan, values)):

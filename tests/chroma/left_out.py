@@ -76,6 +76,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "configurations/test_collection_configuration.py::test_configuration_persistence",
         "configurations/test_collection_configuration.py::test_default_collection_creation*",
         "configurations/test_collection_configuration.py::test_legacy_metadata*",
+        "configurations/test_collection_configuration.py::test_hnsw_configuration_updates*",
     ),
     "it asserts the wording of an error": (
         "test_api.py::test_invalid_id*",

@@ -167,6 +167,14 @@ def test_upsert_leaves_what_is_not_given(store, abc):
     assert dump(store.collection("expected", **changed)) == dump(store.reopen(abc))
 
 
+def test_negative_zero_replaces_zero(store, abc):
+    """They compare equal, and are not the same bits."""
+    abc.upsert(ids="a", embeddings=[0.0, 1.0])
+    abc.upsert(ids="a", embeddings=[-0.0, 1.0])
+    got = store.reopen(abc).get("a", include=["embeddings"])["embeddings"]
+    assert np.signbit(got[0][0])
+
+
 def test_upsert_merges_metadata(store, abc):
     abc.upsert(ids="a", embeddings=[1, 0], metadatas={"kind": [1], "new": True})
     assert metadata_of(store.reopen(abc), "a") == {"n": 1, "kind": [1], "new": True}

@@ -160,8 +160,8 @@ def _moved(request: r.Write, rows: Mapping[str, int], stored: Vectors) -> set[in
     moved: set[int] = set()
     for start in range(0, len(items), _COMPARED):
         part = items[start : start + _COMPARED]
-        before = stored[[rows[request.ids[item]] for item in part]]
-        changed = (before != request.embeddings[part]).any(axis=1)
+        before = stored[[rows[request.ids[item]] for item in part]].view(np.uint32)
+        changed = (before != request.embeddings[part].view(np.uint32)).any(axis=1)  # −0.0 is not 0.0
         moved.update(item for item, differs in zip(part, changed.tolist()) if differs)
     return moved
 
