@@ -276,7 +276,8 @@ class Collection(Described):
 
         Filters run before the search: when `n_results` records match, `n_results` come back. Results
         are ordered by distance, equal distances by age. Up to a few thousand candidates the answer is
-        exact; above, the graph finds 98 of 100 true neighbours or more at the default `ef_search`.
+        exact; above, the graph finds some 98 of 100 true neighbours at the default `ef_search`, which grows
+        with the collection.
 
         Args:
             query_embeddings: One vector, or shape (q, dimension). They win when something else is given;
