@@ -393,6 +393,24 @@ def test_up_to_so_many_records_ef_is_the_same() -> None:
     assert [told.ef(records) for records in (1, 10_000_000)] == [7, 7]
 
 
+def test_a_batch_walks_in_parts(walking: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = clustered(3_000, 1)[0]
+    with vicinal.EphemeralClient() as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(
+            ids=list(map(str, range(3_000))),
+            embeddings=vectors,
+            metadatas=[{"even": i % 2 == 0} for i in range(3_000)],
+        )
+        wait_for_index(things)
+        for where in (None, {"even": True}):
+            whole = things.query(query_embeddings=vectors[:50], where=where, explain=True)
+            with monkeypatch.context() as patched:
+                patched.setattr(planner, "_WALKED_MAX", 7)
+                parts = things.query(query_embeddings=vectors[:50], where=where, explain=True)
+            assert parts == whole and str(whole["explain"].strategy).startswith("graph")
+
+
 @pytest.mark.parametrize("outliers", [0, 50])
 def test_a_record_is_found_by_its_own_vector(walking: None, outliers: int) -> None:
     vectors = clustered(3_000, 1)[0]

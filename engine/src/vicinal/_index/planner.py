@@ -40,6 +40,7 @@ _CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
 _WALK_S_PER_CANDIDATE = 2.1e-6  # one unit of ef, at 384 dimensions
 _IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
 _BATCH_MIN = 8  # queries that are worth starting threads for
+_WALKED_MAX = 1024  # queries that walk at once: each takes 20 bytes a candidate, and rows wait to be inserted
 _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
 _PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
 _PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
@@ -109,7 +110,9 @@ def search(
     plan = choose(view, graph, codes, k, matches, hnsw)
     walked: list[Rows | None] = [None] * len(queries)
     if plan.ef is not None and graph is not None:
-        walked = _walk(view, graph, codes, queries, k, plan, mask)
+        walked = []
+        for start in range(0, len(queries), _WALKED_MAX):
+            walked += _walk(view, graph, codes, queries[start : start + _WALKED_MAX], k, plan, mask)
         if all(rows is None for rows in walked):
             plan = Plan("scan after graph", matches)
 
