@@ -29,6 +29,8 @@ WORKLOADS = ("query", "filter", "compound", "count", "document", "scan", "batch"
 WORKLOADS += ("text", "hybrid", "langchain", "llama_index", "reopen", "write", "append", "busy")
 """What can be chosen; `ingest` comes before them always."""
 
+_READ_BYTES = 1 << 24
+
 Turn = dict[str, Any]
 """Round, engine, workload and case (a filter's name, or empty), and the figures that were measured."""
 
@@ -150,8 +152,7 @@ def _open_again(
         if _forget(place):
             cold = _run(name, "reopen", place, corpus.questions, [], options.k)
             found |= {"cold_ms": cold["answer_ms"]} if "answer_ms" in cold else {}
-        for path in filter(Path.is_file, place.rglob("*")):
-            path.read_bytes()
+        _remember(place)
         found |= _run(name, "reopen", place, corpus.questions, conditions, options.k)
         yield from _turn(name, "reopen", "", found)
 
@@ -162,6 +163,14 @@ def _run(name: str, function: str, *arguments: Any) -> Found:
     found: Found = worker.run(function, *arguments)
     worker.close()
     return found
+
+
+def _remember(place: Path) -> None:
+    """Read a store's files once, so that they are in the system's cache."""
+    for path in filter(Path.is_file, place.rglob("*")):
+        with path.open("rb") as stream:
+            while stream.read(_READ_BYTES):
+                pass
 
 
 def _forget(place: Path) -> bool:
@@ -179,8 +188,10 @@ def _ask_and_write(options: Options, truth: Truth, round: int, places: dict[str,
     workers = {name: Worker(name, options) for name in places}
     for name, worker in workers.items():
         yield from _turn(name, "begin", "", worker.run("begin", places[name]))
-    for step in itertools.chain(_asking(options, truth, round), _writing(options, truth)):
+    for number, step in enumerate(itertools.chain(_asking(options, truth, round), _writing(options, truth))):
         for name, worker in workers.items():
+            if not number:  # the system may have dropped what was idle while the others were filled
+                _remember(places[name])
             found = worker.run(step.function, *step.arguments)
             yield from _turn(name, step.workload, step.case.name if step.case else "", found, step, truth)
     for worker in workers.values():
