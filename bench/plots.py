@@ -104,8 +104,8 @@ def growth(series: dict[str, dict[str, list[tuple[int, float]]]], path: Path) ->
         for engine, points in lines.items():
             panel.loglog(*zip(*points), marker="o", color=_COLOURS[engine], label=engine)
         sizes = sorted({size for points in lines.values() for size, _ in points})
-        panel.set(title=title, xlabel="rows")
-        panel.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
+        panel.set(title=title, xlabel="thousands of rows")
+        panel.set_xticks(sizes, [f"{size / 1000:,g}" for size in sizes], minor=False)
         panel.set_xticks([], minor=True)
         panel.yaxis.set_major_formatter("{x:g}")
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
