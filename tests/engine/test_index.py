@@ -250,9 +250,10 @@ def test_a_view_that_is_older_than_the_graph_finds_its_own_rows() -> None:
     graph = Graph(HnswConfiguration(), 16, generation=0)
     for _ in itertools.chain(graph.extend(vectors, alive, 600), graph.review(vectors)):
         pass
-    origin, older = np.zeros((1, 16), dtype=np.float32), alive[:300]
-    assert graph.nearest(origin, 10, 50, older, older, least=10) == ([None], 300)
-    found = graph.nearest(origin, 10, 500, older, older, least=10)
+    origin, first = np.zeros((1, 16), dtype=np.float32), vectors[:300]
+    older = View(0, 0, 300, 300, alive[:300], None, first, np.linalg.norm(first, axis=1))
+    assert graph.nearest(origin, 10, 50, older, older.alive, least=10) == ([None], 300)
+    found = graph.nearest(origin, 10, 500, older, older.alive, least=10)
     assert found is not None and found[0][0] is not None
     assert set(nearest(origin[0], vectors[:300], 10, "l2")[0]) <= set(found[0][0].tolist())
 

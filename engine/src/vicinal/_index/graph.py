@@ -22,7 +22,7 @@ import numpy as np
 
 from vicinal._index import codes
 from vicinal._index.codes import Codes
-from vicinal._index.view import Mask, Rows
+from vicinal._index.view import Mask, Rows, View
 from vicinal._turns import anybody_reads, give_way
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
@@ -162,23 +162,25 @@ class Graph:
                 self.hidden += 1
 
     def nearest(
-        self, queries: Vectors, k: int, ef: int, alive: Mask, wanted: Mask, least: int = 0
+        self, queries: Vectors, k: int, ef: int, view: View, wanted: Mask, least: int = 0
     ) -> tuple[list[Rows | None], int] | None:
         """For each query somewhat more than its k nearest wanted rows of the covered ones, ascending, or None
         where fewer than `least` of its ef nearest are wanted; and how many rows are covered.
 
         Covered are the rows that have been inserted and looked for, up to the view's.
 
-        `alive` and `wanted` (a part of it) are a view's. None when the graph cannot answer for that
+        `wanted` is a part of the view's `alive`. None when the graph cannot answer for that
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
         keeps as many candidates as it is asked for, so it is asked for ef and the answer is cut;
         its distances are float32 and callers measure again, hence somewhat more. It could ask about each
         row itself, but in Python, holding up every other thread.
         """
+        alive = view.alive
         with self._lock.shared():
-            covered = min(self.reviewed_rows, len(alive))
-            inserted = min(self.rows, len(alive))
-            dead = inserted - int(np.count_nonzero(alive[:inserted]))
+            covered = min(self.reviewed_rows, view.rows)
+            inserted = min(self.rows, view.rows)
+            known = view.records if inserted == view.rows else int(np.count_nonzero(alive[:inserted]))
+            dead = inserted - known
             # Rows are hidden in the order in which they died, so equal counts mean equal sets.
             if self.hidden > dead:
                 return None

@@ -189,11 +189,11 @@ def _walk(
         expected = _PROBED_SHARE_MIN * plan.matches / view.rows
         least = max(least, int(plan.ef * expected))
         if plan.probe:
-            probed = graph.nearest(queries, 1, plan.probe, view.alive, mask, int(plan.probe * expected))
+            probed = graph.nearest(queries, 1, plan.probe, view, mask, int(plan.probe * expected))
             if probed is None:
                 return walked
             chosen = [number for number in chosen if probed[0][number] is not None]
-    found = graph.nearest(queries[chosen], k, plan.ef, view.alive, mask, least) if chosen else None
+    found = graph.nearest(queries[chosen], k, plan.ef, view, mask, least) if chosen else None
     if found is None:
         return walked
     nearest, covered = found
