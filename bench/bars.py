@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.engines.base import HNSW
 from bench.figures import Figures, Key
 from bench.filters import COMPOUNDS, RANGES
 
@@ -18,8 +19,9 @@ OURS = "vicinal"
 PEERS = ("zvec", "qdrant-edge", "lancedb", "chroma")
 RECALL = 0.98
 _MANY_ROWS = 185_000
-LINK_BYTES = 208
-"""A record's links in the graph at M = 24: 2 × 24 on the lowest floor, 24 on the few above, its label."""
+_M = HNSW["max_neighbors"]
+LINK_BYTES = round(4 * (2 * _M + 1) + 4 * (_M + 1) / (_M - 1) + 8)
+"""A record's links in the graph: 2 M and their count on the lowest floor, M on the few above, its label."""
 
 Figure = Callable[[Figures], float]
 

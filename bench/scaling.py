@@ -134,7 +134,7 @@ class Growth:
         parts = [
             ("vectors, float32, a mapped file", "4 × dimension", raw_mb(run)),
             ("hnswlib's copy of them", "4 × dimension", raw_mb(run)),
-            ("links of the graph, M = 24", str(LINK_BYTES), links_mb(run)),
+            (f"links of the graph, M = {self.data['hnsw']['max_neighbors']}", str(LINK_BYTES), links_mb(run)),
             ("int8 codes", f"dimension + {_CODE_BYTES_MORE}", codes),
         ]
         shown = [[name, per, f"{mb:,.0f}", f"{1e6 * mb / rows:,.0f}"] for name, per, mb in parts]

@@ -188,10 +188,10 @@ def _ask_and_write(options: Options, truth: Truth, round: int, places: dict[str,
     workers = {name: Worker(name, options) for name in places}
     for name, worker in workers.items():
         yield from _turn(name, "begin", "", worker.run("begin", places[name]))
-    for number, step in enumerate(itertools.chain(_asking(options, truth, round), _writing(options, truth))):
+    for place in places.values():  # the system may have dropped what was idle while others were filled
+        _remember(place)
+    for step in itertools.chain(_asking(options, truth, round), _writing(options, truth)):
         for name, worker in workers.items():
-            if not number:  # the system may have dropped what was idle while the others were filled
-                _remember(places[name])
             found = worker.run(step.function, *step.arguments)
             yield from _turn(name, step.workload, step.case.name if step.case else "", found, step, truth)
     for worker in workers.values():

@@ -28,7 +28,10 @@ Batch = dict[str, Any]
 
 
 def ef_search(rows: int) -> int:
-    """The ef that all walk with: Vicinal's where none is given."""
+    """The ef that all walk with: Vicinal's where none is given.
+
+    Written again, for no other engine's process may import Vicinal; a test compares the two.
+    """
     return int(100 * max(1.0, rows / 50_000) ** 0.75)
 
 

@@ -216,7 +216,7 @@ def test_closing_leaves_no_thread():
 
     before = set(threading.enumerate())
     run(story())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while set(threading.enumerate()) - before and time.monotonic() < deadline:
         for thread in set(threading.enumerate()) - before:
             thread.join(timeout=1)
@@ -264,26 +264,27 @@ def test_the_loop_goes_on_while_a_batch_is_embedded_and_added(opener):
     assert run(story()) == (100, 0, 1)
 
 
-def test_the_loop_is_not_stalled_by_a_large_write_and_search(opener):
-    async def story() -> float:
-        rng = np.random.default_rng(0)
-        vectors = rng.normal(size=(20_000, 64)).astype(np.float32)
-        longest = 0.0
+def test_the_loop_turns_while_much_is_written_and_searched(opener):
+    async def turns_during(work: Any) -> int:
+        turns, working = 0, asyncio.create_task(work)
+        while not working.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await working
+        return turns
+
+    async def story() -> tuple[int, int, int]:
+        vectors = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
         async with opener() as client:
             things = await client.create_collection("things", embedding_function=None)
             ids = [str(i) for i in range(len(vectors))]
-            working = asyncio.create_task(things.add(ids=ids, embeddings=vectors))
-            while not working.done():
-                before = time.perf_counter()
-                await asyncio.sleep(0.001)
-                longest = max(longest, time.perf_counter() - before)
-            began = time.perf_counter()
-            await working
-            assert await things.count() == len(vectors)
-            assert time.perf_counter() >= began
-        return longest
+            writing = await turns_during(things.add(ids=ids, embeddings=vectors))
+            searching = await turns_during(things.query(query_embeddings=vectors[:500]))
+            return writing, searching, await things.count()
 
-    assert run(story()) < 0.5  # the write takes about as long; a stalled loop would take all of it
+    writing, searching, count = run(story())
+    assert min(writing, searching) > 10, (writing, searching)  # it would be 1 if the loop did the work itself
+    assert count == 20_000
 
 
 def test_queries_run_at_the_same_time(opener):

@@ -93,7 +93,7 @@ def test_a_record_expires_as_time_goes_by(client):
     soon = time.time() + 0.05
     collection.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"expires_at": soon}])
     assert collection.count() == 1 or time.time() >= soon
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while collection.count():
         assert time.monotonic() < deadline
     assert time.time() >= soon

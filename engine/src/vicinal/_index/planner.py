@@ -110,9 +110,9 @@ def search(
     plan = choose(view, graph, codes, k, matches, hnsw)
     walked: list[Rows | None] = [None] * len(queries)
     if plan.ef is not None and graph is not None:
-        walked = []
         for start in range(0, len(queries), _WALKED_MAX):
-            walked += _walk(view, graph, codes, queries[start : start + _WALKED_MAX], k, plan, mask)
+            part = slice(start, start + _WALKED_MAX)
+            walked[part] = _walk(view, graph, codes, queries[part], k, plan, mask)
         if all(rows is None for rows in walked):
             plan = Plan("scan after graph", matches)
 
