@@ -379,16 +379,70 @@ def test_a_long_mixture_stays_sound(client: vicinal.Client, seed: int) -> None:
     assert check(client) == []
 
 
-def test_long_work_pauses_while_somebody_reads_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_work_gives_way_to_the_reads_of_others_until_one_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_turns, "_WAITED_S", 60)  # else the wait would end by itself
+    order: list[str] = []
+
+    def work() -> None:
+        order.append("work waits")
+        assert list(_turns.in_turns("abc")) == ["a", "b", "c"]
+        order.append("work goes on")
+
+    _turns.give_way()  # nobody reads
+    worker = threading.Thread(target=work, daemon=True)
+    with _turns.reading(), _turns.reading():
+        _turns.give_way()  # a reader does not wait for itself
+        assert not _turns.anybody_reads()
+        worker.start()
+        while not _turns._all.waiting:
+            pass
+        order.append("read ends")
+    worker.join(30)
+    assert order == ["work waits", "read ends", "work goes on"]
+    assert (_turns._all.reading, _turns._all.waiting) == (0, 0)
+
+
+def test_work_goes_on_when_a_read_takes_long() -> None:
+    with _turns.reading():
+        run_together(_turns.give_way)
+    assert (_turns._all.reading, _turns._all.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("waits", ["for the lock", "to give way"])
+def test_nobody_gives_way_to_a_read_that_waits(monkeypatch: pytest.MonkeyPatch, waits: str) -> None:
+    monkeypatch.setattr(_turns, "_WAITED_S", 60)
+    lock, ready = _turns.Lock(), threading.Event()
+
+    def read() -> None:
+        with _turns.reading():
+            ready.set()
+            if waits == "to give way":
+                _turns.give_way()
+            else:
+                with lock:
+                    pass
+
+    reader = threading.Thread(target=read, daemon=True)
+    with lock, lock, _turns.reading():
+        reader.start()
+        assert ready.wait(30)
+        while _turns._all.reading > 1:
+            pass
+        _turns.give_way()  # would take a minute
+        assert reader.is_alive()
+    reader.join(30)
+    assert not reader.is_alive()
+    assert (_turns._all.reading, _turns._all.waiting) == (0, 0)
+
+
+def test_work_pauses_for_the_reads_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(_turns.time, "sleep", pauses.append)
-    _turns.give_way()
-    assert (pauses, _turns.anybody_reads()) == ([], False)
-    with _turns.reading(), _turns.reading():
-        _turns.give_way(0.25)  # a reader does not wait for itself
-        assert (pauses, _turns.anybody_reads()) == ([], False)
-        run_together(lambda: _turns.give_way(0.25))
-    assert (pauses, _turns.anybody_reads()) == ([0.25], False)
+    _turns.pause(0.5)
+    with _turns.reading():
+        _turns.pause(0.5)
+        run_together(lambda: _turns.pause(0.25))
+    assert pauses == [0.25]
 
 
 @pytest.mark.parametrize("reads", ["a few", "many", "tx", "nothing"])

@@ -53,7 +53,6 @@ def write(
 ) -> r.Write | None:
     """A batch, embedded where it came without embeddings; None when it is empty."""
     id_column = check.ids(ids)
-    give_way()
     metadata_column = check.metadatas(metadatas)
     give_way()
     document_column, uri_column = check.documents(documents), check.uris(uris)

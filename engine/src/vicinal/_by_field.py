@@ -24,6 +24,7 @@ from vicinal._storage import arrays, checkpoint
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
+from vicinal._turns import in_turns
 
 DOCUMENT = "#document"
 
@@ -167,7 +168,7 @@ def _is_behind(view: View, covered: Covered) -> bool:
 def _values(tx: Transaction, field: str, first: int, stop: int, altered: Rows) -> Iterator[tuple[int, Any]]:
     """(row, value) of a field for rows from `first` to `stop`, and for those altered before."""
     column = "document" if field == DOCUMENT else "metadata"
-    for row, text in _derived.stored(tx, column, first, stop, altered):
+    for row, text in in_turns(_derived.stored(tx, column, first, stop, altered)):
         if text is not None:
             yield row, text if field == DOCUMENT else lookup(decode(text) or {}, field)
 

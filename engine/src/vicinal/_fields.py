@@ -11,7 +11,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,11 +26,11 @@ from vicinal._storage import records
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode_all
-from vicinal._turns import give_way
+from vicinal._turns import Lock, give_way
 
 _MASKS_MAX = 64
 _SLICE_ROWS = 1_000  # of the background, while no filter can be prepared: some 8 ms
-_DECODED_ROWS = 256  # at once
+_DECODED_ROWS = 128  # at once
 _SAMPLE_ROWS = 500
 _STALE_SHARE_MAX = 0.25
 _KEYS_MAX = 32  # prepared unasked

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import TypeVar
 
@@ -32,6 +31,7 @@ from vicinal._storage.files import Files
 from vicinal._storage.lock import FileLock, NoLock
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
+from vicinal._turns import Lock
 from vicinal._words import LiveWords
 from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError, VicinalError
 from vicinal.types import Vectors

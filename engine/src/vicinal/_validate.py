@@ -23,6 +23,7 @@ from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
 from vicinal._filter.values import canonical, scalar
 from vicinal._request import Mmr, OrderBy
+from vicinal._turns import in_turns
 from vicinal.config import ExpiryConfiguration
 from vicinal.errors import (
     ArgumentTypeError,
@@ -226,7 +227,7 @@ def metadatas(value: Any) -> tuple[dict[str, Any] | None, ...] | None:
     known: set[str] = set()
     return tuple(
         None if item is None else _plain(item, known) or metadata(item, f"metadatas[{i}]", known)
-        for i, item in enumerate(listed)
+        for i, item in enumerate(in_turns(listed))
     )
 
 

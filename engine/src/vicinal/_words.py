@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from vicinal._text.bm25 import Statistics, TextIndex
 from vicinal._text.literals import Requirement
 from vicinal._text.postings import Postings
 from vicinal._text.trigrams import Signatures
+from vicinal._turns import Lock
 from vicinal.config import Analysis
 from vicinal.types import SparseVector
 

@@ -17,12 +17,11 @@ from vicinal._storage import checksums
 from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.metadata import decode, encode
 from vicinal._storage.records import NewRecord, Replacement
-from vicinal._turns import give_way
+from vicinal._turns import in_turns
 from vicinal.errors import DuplicateIDError
 from vicinal.types import Vectors
 
 _COMPARED = 4096  # vectors at a time
-_TURN = 128  # records between two moments at which queries may go first: less than a millisecond
 
 Texts = tuple["str | None", "str | None", "str | None"]
 """(document, metadata as text, uri)"""
@@ -86,8 +85,8 @@ def encode_metadatas(request: r.Write) -> list[str | None]:
     if request.metadatas is None:
         return [None] * len(request.ids)
     if request.mode == "add" or not request.merge_metadata:
-        return [encode(item) for item in request.metadatas]
-    return [encode(_without_none(item)) for item in request.metadatas]
+        return [encode(item) for item in in_turns(request.metadatas)]
+    return [encode(_without_none(item)) for item in in_turns(request.metadatas)]
 
 
 def update_of(request: r.Alter, ids: tuple[str, ...]) -> r.Write:
@@ -127,9 +126,7 @@ def decide(
     if request.on_conflict == "error" and rows:
         raise DuplicateIDError(ids=[id for id in request.ids if id in rows], existing=collection)
     moved = _moved(request, rows, stored)
-    for item, id in enumerate(request.ids):
-        if not item % _TURN:
-            give_way()
+    for item, id in enumerate(in_turns(request.ids)):
         row = rows.get(id)
         if row is None:
             if request.mode != "update":

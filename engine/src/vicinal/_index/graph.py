@@ -23,12 +23,13 @@ import numpy as np
 from vicinal._index import codes
 from vicinal._index.codes import Codes
 from vicinal._index.view import Mask, Rows, View
-from vicinal._turns import anybody_reads, give_way
+from vicinal._turns import anybody_reads, pause
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
 
 _SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances are float32
 _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
+_STRAYS_CODED = 24  # fewer strays are measured as quickly as they are ruled out by their codes
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _REVIEW_ROWS = 256
 _BATCH_ROWS = 32  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
@@ -58,7 +59,9 @@ class Strays:
 
     def within(self, query: Vector, limit: float, wanted: Mask | None) -> Rows:
         """Those that may be no farther than a limit, of the rows that a mask allows and covers."""
-        near = self.rows if limit == np.inf else self.rows[self.codes.within(query, limit)]
+        near = self.rows
+        if limit != np.inf and len(near) >= _STRAYS_CODED:
+            near = near[self.codes.within(query, limit)]
         if wanted is None:
             return near
         near = near[near < len(wanted)]
@@ -100,7 +103,7 @@ class Graph:
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
                 self.rows = end
-            give_way(_PAUSE_S)
+            pause(_PAUSE_S)
             yield end
 
     def review(self, vectors: Vectors) -> Iterator[int]:
@@ -117,7 +120,7 @@ class Graph:
             self._note_strays(vectors, rows[~self._hidden[rows]])
             self._reviewing = stop
             self.reviewed_rows = max(self.reviewed_rows, stop)
-            give_way(_PAUSE_S)
+            pause(_PAUSE_S)
             yield stop
         if self._reviewing_all:
             self._all_reviewed_at = self.rows
@@ -277,7 +280,8 @@ class _SharedLock:
     ) -> None:
         with self._changed:
             self._searching -= 1
-            self._changed.notify_all()
+            if self._inserts_waiting:
+                self._changed.notify_all()
 
     def shared(self) -> AbstractContextManager[None]:
         return self

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -20,6 +19,7 @@ from urllib.parse import quote
 
 from vicinal._storage import forks
 from vicinal._storage.schema import Schema
+from vicinal._turns import Lock
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
 
 Transaction = sqlite3.Connection
@@ -46,7 +46,7 @@ class Database:
     def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
         self.path = path
         self._closed = False
-        self._writing = threading.RLock()
+        self._writing = Lock()
         self._depth = 0
         self._idle: list[Transaction] = []
         if must_exist and path is not None and not path.exists():
@@ -168,7 +168,7 @@ class Database:
     def after_fork(self) -> None:
         """In the child of a fork: forget who held the lock. Only a database in memory is kept."""
         assert self.path is None
-        self._writing = threading.RLock()
+        self._writing = Lock()
 
     # --- connections ---------------------------------------------------------------------------
 

@@ -59,7 +59,8 @@ class _Gate:
         if not self._mine.depth:
             with self._changed:
                 self._inside -= 1
-                self._changed.notify_all()
+                if self._shut:
+                    self._changed.notify_all()
 
     def shut(self) -> None:
         """Return when nobody is inside but, perhaps, the thread that forks."""
