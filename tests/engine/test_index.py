@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import vicinal
+from vicinal import _upkeep
 from vicinal._filter.ast import Operand, Operands
 from vicinal._filter.values import classify, is_missing, lookup
 from vicinal._index import columns, exact, planner
@@ -439,6 +440,27 @@ def test_the_graph_is_read_back_with_all_its_rows(walking: None, tmp_path: Path)
         wait_for_index(things)
         assert client._backend.status(Status(things.id)).rows_in_graph == 800
         assert plan_of(things, n_results=50) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says what is in place")
+@pytest.mark.parametrize("memory_bytes", [float("inf"), 0])
+def test_the_pages_of_vectors_are_put_in_place_if_they_fit(
+    walking: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: float
+) -> None:
+    vectors = np.random.default_rng(8).normal(size=(8000, 256)).astype(np.float32)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=[str(i) for i in range(len(vectors))], embeddings=vectors)
+        things.optimize()
+    monkeypatch.setattr(_upkeep, "_memory_bytes", lambda: memory_bytes)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        assert things.query(query_embeddings=vectors[7], n_results=1)["ids"] == [["7"]]
+        wait_for_index(things)
+        (path,) = tmp_path.resolve().rglob("vectors-*.f32")
+        mapping = Path("/proc/self/smaps").read_text().split(str(path))[1]
+        in_place = 1024 * int(mapping.split("Rss:")[1].split()[0])
+    assert (in_place >= vectors.nbytes) == (memory_bytes > 0)
 
 
 def test_compaction_changes_no_answer(graphed: vicinal.Collection) -> None:

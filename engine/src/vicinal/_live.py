@@ -79,6 +79,8 @@ class LiveCollection:
         )
         self.verified: set[str] = set()
         """The checkpoints whose files have been compared with their manifests since opening."""
+        self.touched = 0
+        """The address of the vectors whose pages the background has put in place."""
         self._start_deriving()
         self._discard_old_generations()
 
