@@ -29,6 +29,7 @@ from vicinal._text.analysis import Analyser
 from vicinal._text.best import Scores, best, floor
 from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
 from vicinal._text.vocabulary import Vocabulary
+from vicinal._turns import give_way
 
 K1 = 1.2
 B = 0.75
@@ -75,6 +76,7 @@ def extend(
     lengths[: old.rows] = old.lengths
     lengths[numbers] = 0
     for batch in _batches(texts, _BATCH):
+        give_way()
         given = np.array([row for row, _ in batch], dtype=np.int64)
         numbers.extend(given.tolist())
         at, codes, counts = _counted(old.vocabulary, analyser, [text for _, text in batch])

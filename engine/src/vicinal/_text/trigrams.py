@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from vicinal._text import literals
 from vicinal._text.literals import Requirement
 from vicinal._text.postings import Mask, Rows
+from vicinal._turns import give_way
 
 BITS = 4096
 BLOCK_ROWS = 8192
@@ -65,6 +66,7 @@ def extend(old: Signatures, rows: int, texts: Iterable[tuple[int, str]]) -> Sign
     ]
     owned = set(range(len(old.blocks), len(blocks)))
     for batch in _batches(texts):
+        give_way()
         numbers = np.array([row for row, _ in batch], dtype=np.int64)
         bits = _bits([text for _, text in batch])
         for number in np.unique(numbers // BLOCK_ROWS).tolist():
