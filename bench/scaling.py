@@ -82,7 +82,7 @@ class Growth:
         ours, others, memory, capacity = self._grouped()
         largest = self.data["runs"][-1]
         text = _TEXT.read_text().format(
-            **({"remark": ""} | self.data),
+            **self.data,
             file=self.path.name,
             plot=plot.name,
             sizes=",".join(map(str, self.sizes)),
