@@ -48,7 +48,8 @@ class _Everybody:
             self.count(-_mine.depth)
             self.waiting += 1
             try:
-                self.ended.wait(_WAITED_S)
+                if self.reading:  # else the last one has ended since somebody looked
+                    self.ended.wait(_WAITED_S)
             finally:
                 self.waiting -= 1
                 self.count(_mine.depth)
