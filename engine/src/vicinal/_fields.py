@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,7 +25,7 @@ from vicinal._storage import records
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode_all
-from vicinal._turns import Lock, give_way
+from vicinal._turns import Lock, give_way, in_batches
 
 _MASKS_MAX = 64
 _SLICE_ROWS = 1_000  # of the background, while no filter can be prepared: some 8 ms
@@ -191,8 +190,7 @@ def _values(
     inside = [key for key in keys if key != "#id"]
     if inside:
         stored = _derived.stored(tx, "metadata", first, stop, altered)
-        while block := list(islice(stored, _DECODED_ROWS)):
-            give_way()
+        for block in in_batches(stored, _DECODED_ROWS):
             decoded = decode_all([text for _, text in block])
             for key in inside:
                 rows, values = found[key]

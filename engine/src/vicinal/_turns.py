@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from types import TracebackType
 from typing import TypeVar
 
@@ -109,12 +110,17 @@ def give_way() -> None:
         _all.wait()
 
 
+def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items, so many at a time, giving way before each batch."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        give_way()
+        yield batch
+
+
 def in_turns(items: Iterable[Item]) -> Iterator[Item]:
     """The same items, giving way every hundred."""
-    for number, item in enumerate(items):
-        if not number % _TURN:
-            give_way()
-        yield item
+    return chain.from_iterable(in_batches(items, _TURN))
 
 
 def pause(seconds: float) -> None:

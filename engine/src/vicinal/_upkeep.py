@@ -93,7 +93,7 @@ class Upkeep:
     def _touch(self, view: View) -> None:
         """Read a little of every page of a mapped vector file, unless it would not fit into memory.
 
-        The first reading of a page costs some 10 us beyond the reading, and a query reads twenty.
+        The first reading of a page costs some 10 us beyond the reading, and a query meets some ten.
         """
         place = view.vectors.ctypes.data
         if self.live.directory is None or self.live.touched == place:

@@ -29,7 +29,7 @@ from vicinal._text.analysis import Analyser
 from vicinal._text.best import Scores, best, floor
 from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
 from vicinal._text.vocabulary import Vocabulary
-from vicinal._turns import give_way
+from vicinal._turns import in_batches
 
 K1 = 1.2
 B = 0.75
@@ -75,8 +75,7 @@ def extend(
     lengths = np.zeros(rows, dtype=np.float32)
     lengths[: old.rows] = old.lengths
     lengths[numbers] = 0
-    for batch in _batches(texts, _BATCH):
-        give_way()
+    for batch in in_batches(texts, _BATCH):
         given = np.array([row for row, _ in batch], dtype=np.int64)
         numbers.extend(given.tolist())
         at, codes, counts = _counted(old.vocabulary, analyser, [text for _, text in batch])
@@ -91,17 +90,6 @@ def extend(
 def merged(old: TextIndex, alive: Mask | None = None, *, everything: bool = False) -> TextIndex:
     """The same in fewer segments; see `postings.merged`."""
     return replace(old, postings=postings.merged(old.postings, alive, everything=everything))
-
-
-def _batches(texts: Iterable[tuple[int, str]], size: int) -> Iterator[list[tuple[int, str]]]:
-    batch: list[tuple[int, str]] = []
-    for pair in texts:
-        batch.append(pair)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 class _Numbered(dict[str, int]):

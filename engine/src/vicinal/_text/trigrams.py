@@ -15,7 +15,7 @@ text with upper case folded, so that it serves both kinds of comparison.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vicinal._text import literals
 from vicinal._text.literals import Requirement
 from vicinal._text.postings import Mask, Rows
-from vicinal._turns import give_way
+from vicinal._turns import in_batches
 
 BITS = 4096
 BLOCK_ROWS = 8192
@@ -65,8 +65,7 @@ def extend(old: Signatures, rows: int, texts: Iterable[tuple[int, str]]) -> Sign
         np.zeros((BITS, BLOCK_ROWS // 8), np.uint8) for _ in range(-(-rows // BLOCK_ROWS) - len(blocks))
     ]
     owned = set(range(len(old.blocks), len(blocks)))
-    for batch in _batches(texts):
-        give_way()
+    for batch in in_batches(texts, _BATCH):
         numbers = np.array([row for row, _ in batch], dtype=np.int64)
         bits = _bits([text for _, text in batch])
         for number in np.unique(numbers // BLOCK_ROWS).tolist():
@@ -78,17 +77,6 @@ def extend(old: Signatures, rows: int, texts: Iterable[tuple[int, str]]) -> Sign
     for number in owned:
         blocks[number].flags.writeable = False
     return Signatures(tuple(blocks), max(rows, old.rows))
-
-
-def _batches(texts: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    batch: list[tuple[int, str]] = []
-    for pair in texts:
-        batch.append(pair)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _bits(texts: list[str]) -> NDArray[np.uint8]:
