@@ -55,10 +55,14 @@ def test_no_neighbour_is_ruled_out(
     query, vectors = vectors[-1], vectors[:-1]
     made, mask = coded(vectors, space, step=97), rng.random(count) < 0.6
     rows = np.flatnonzero(mask)
+    first, stop = sorted(rng.integers(0, count + 1, 2).tolist())
+    part = rows[(rows >= first) & (rows < stop)]
     for found, of in (
-        (made.candidates(query, k, None, None), np.arange(count)),
-        (made.candidates(query, k, None, mask), rows),
-        (made.candidates(query, k, rows, None), rows),
+        (made.candidates(query, k, range(count)), np.arange(count)),
+        (made.candidates(query, k, range(count), mask), rows),
+        (made.candidates(query, k, rows), rows),
+        (made.candidates(query, k, range(first, stop)), np.arange(first, stop)),
+        (made.candidates(query, k, range(first, stop), mask), part),
     ):
         _, distances = nearest(query, vectors[of], min(k, len(of)), space)
         assert set(found.tolist()) <= set(of.tolist())
@@ -74,18 +78,18 @@ def test_few_rows_are_left_of_many() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((20_000, 256)).astype(np.float32)
     made = coded(vectors, "cosine", step=1024)
-    left = [len(made.candidates(query, 10, None, None)) for query in vectors[:20]]
+    left = [len(made.candidates(query, 10, range(20_000))) for query in vectors[:20]]
     assert np.median(left) < 400
 
 
 def test_a_longer_version_leaves_the_shorter_one_as_it_was() -> None:
     vectors = np.random.default_rng(1).standard_normal((300, 8)).astype(np.float32)
     short = coded(vectors[:100], "l2")
-    before = short.candidates(vectors[0], 5, None, None).tolist()
+    before = short.candidates(vectors[0], 5, range(100)).tolist()
     long = short.extend(vectors, 300)
     assert (short.rows, long.rows) == (100, 300)
-    assert short.candidates(vectors[0], 5, None, None).tolist() == before
-    assert long.first(100).candidates(vectors[0], 5, None, None).tolist() == before
+    assert short.candidates(vectors[0], 5, range(100)).tolist() == before
+    assert long.first(100).candidates(vectors[0], 5, range(300)).tolist() == before
 
 
 def test_rows_that_hold_anything_are_no_obstacle() -> None:
@@ -94,7 +98,7 @@ def test_rows_that_hold_anything_are_no_obstacle() -> None:
     vectors[60:70] = np.inf
     mask = np.ones(200, dtype=np.bool_)
     mask[50:70] = False
-    found = coded(vectors, "cosine").candidates(vectors[0], 5, None, mask)
+    found = coded(vectors, "cosine").candidates(vectors[0], 5, range(200), mask)
     assert mask[found].all()
     assert 0 in found
 

@@ -22,7 +22,7 @@ import vicinal
 from vicinal import _upkeep
 from vicinal._filter.ast import Operand, Operands
 from vicinal._filter.values import classify, is_missing, lookup
-from vicinal._index import columns, exact, planner
+from vicinal._index import codes, columns, exact, kernel, planner
 from vicinal._index.graph import Graph, Strays
 from vicinal._index.view import EMPTY, View, advance, appended
 from vicinal._rank import mmr
@@ -274,6 +274,29 @@ def test_of_the_rows_that_a_walk_misses_none_that_is_near_is_left_out(space: Any
             assert near <= set(strays.within(query, float(limit), None).tolist())
     far = np.zeros(60, dtype=np.bool_)
     assert strays.within(vectors[0], np.inf, far).tolist() == []
+
+
+@pytest.mark.parametrize("coded", [5_000, 3_500, 2_000])
+@pytest.mark.parametrize("space", SPACES)
+def test_a_filter_on_neighbouring_rows_reads_no_others(
+    space: Any, coded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = np.random.default_rng(4).standard_normal((5_000, 32)).astype(np.float32)
+    view, allowed = view_of(vectors), np.zeros(5_000, dtype=np.bool_)
+    allowed[3_000:4_200] = True
+    allowed[3_100:3_150] = False
+    read: list[int] = []
+    dots = kernel.dots
+    monkeypatch.setattr(kernel, "dots", lambda query, many: read.append(len(many)) or dots(query, many))
+    made = codes.empty(space, 32, 0).extend(vectors, coded)
+    [(rows, distances)], _ = planner.search(
+        view, None, made, HnswConfiguration(space=space), vectors[:1], 10, allowed
+    )
+    wanted = np.flatnonzero(allowed)
+    order, within = nearest(vectors[0], vectors[wanted], 10, space)
+    assert rows.tolist() == wanted[order].tolist()
+    assert distances.tolist() == pytest.approx(within)
+    assert sum(read) == min(4_200, max(coded, 3_000)) - 3_000
 
 
 def test_what_is_appended_in_place_leaves_the_older_array_as_it_was() -> None:

@@ -112,22 +112,27 @@ class Codes:
         """The same, of no more than so many rows."""
         return self if self.rows <= rows else replace(self, rows=rows)
 
-    def candidates(self, query: Vector, k: int, rows: Rows | None, mask: Mask | None, first: int = 0) -> Rows:
-        """The rows that can be among the k nearest: ascending, at least k of them if there are k.
+    def candidates(self, query: Vector, k: int, rows: Rows | range, mask: Mask | None = None) -> Rows:
+        """The covered rows that can be among the k nearest: ascending, at least k of them if there are k.
 
-        Searches the given `rows` one by one, or all from the `first` on in passing and keeps those of `mask`.
-        Two steps: the largest error of any row leaves a few hundred, their own errors some twenty.
+        Rows are searched one by one, those of a range all in passing, and those of `mask` kept. Two steps:
+        the largest error of any row leaves a few hundred, their own errors some twenty.
         """
+        wanted = None
+        if isinstance(rows, range):
+            rows = rows[: max(0, self.rows - rows.start)]
+            wanted = None if mask is None else mask[rows.start : rows.stop]
         asked = _encode_query(query)
         if not np.isfinite(asked.spread):
-            return _selected(self.rows, rows, mask, first)
+            return _all(rows, wanted)
         likeness = (
-            self._likeness(asked, slice(first, self.rows)) if rows is None else self._gathered(asked, rows)
+            self._likeness(asked, slice(rows.start, rows.stop))
+            if isinstance(rows, range)
+            else self._gathered(asked, rows)
         )
-        strange = self._strange(rows, first)
+        strange = self._strange(rows)
         if len(strange):
             likeness[strange] = -_FAR
-        wanted = None if rows is not None or mask is None else mask[first : self.rows]
         if wanted is not None:
             # Arithmetic instead of assignment through a mask, which is ten times slower.
             likeness += (wanted.astype(np.float32) - np.float32(1)) * _FAR
@@ -137,7 +142,7 @@ class Codes:
         if wanted is not None:
             near &= wanted
         left = np.flatnonzero(near)
-        chosen = left + first if rows is None else rows[left]
+        chosen = left + rows.start if isinstance(rows, range) else rows[left]
         error = self._errors(asked, chosen)
         possible = likeness[left] + error >= _kth(likeness[left] - error, k)
         return chosen[possible]
@@ -156,7 +161,7 @@ class Codes:
         elif self.space == "cosine":
             sizes = 1.0
         near = likeness >= np.float32(least - _SLACK * (1 + sizes) - self._largest_error(asked))
-        strange = self._strange(None, 0)
+        strange = self._strange(range(self.rows))
         if len(strange):
             near[strange] = True
         return np.flatnonzero(near)
@@ -191,14 +196,14 @@ class Codes:
         error = _error(self.space, asked, np.float64(self.extremes.spread), np.float64(self.extremes.length))
         return float(error) * (1 + 1e-5)
 
-    def _strange(self, rows: Rows | None, first: int) -> Rows:
+    def _strange(self, rows: Rows | range) -> Rows:
         """Where, among the rows that are searched, those stand that are never ruled out."""
         strange = self.extremes.strange
         if not len(strange):
             return strange
-        if rows is not None:
-            return np.flatnonzero(np.isin(rows, strange))
-        return strange[(strange >= first) & (strange < self.rows)] - first
+        if isinstance(rows, range):
+            return strange[(strange >= rows.start) & (strange < rows.stop)] - rows.start
+        return np.flatnonzero(np.isin(rows, strange))
 
 
 def made(
@@ -271,10 +276,10 @@ def _kth(worst: Floats, k: int) -> float:
     return float(np.partition(worst, len(worst) - k)[len(worst) - k])
 
 
-def _selected(count: int, rows: Rows | None, mask: Mask | None, first: int) -> Rows:
-    if rows is not None:
+def _all(rows: Rows | range, wanted: Mask | None) -> Rows:
+    if not isinstance(rows, range):
         return rows
-    return np.arange(first, count) if mask is None else first + np.flatnonzero(mask[first:count])
+    return np.arange(rows.start, rows.stop) if wanted is None else rows.start + np.flatnonzero(wanted)
 
 
 def _longer(column: NDArray[Any], rows: int, stop: int) -> NDArray[Any]:

@@ -69,9 +69,15 @@ def wants_codes(view: View) -> bool:
 
 
 def choose(
-    view: View, graph: Graph | None, codes: Codes | None, k: int, matches: int, hnsw: HnswConfiguration
+    view: View,
+    graph: Graph | None,
+    codes: Codes | None,
+    k: int,
+    matches: int,
+    span: range,
+    hnsw: HnswConfiguration,
 ) -> Plan:
-    """The cheaper of scanning the matches and walking the graph."""
+    """The cheaper of scanning the matches, which are all in a span of rows, and walking the graph."""
     filtered = matches < view.rows
     scan = Plan("scan matches" if filtered else "scan all", matches)
     if graph is None or graph.reviewed_rows == 0 or not matches:
@@ -89,7 +95,7 @@ def choose(
     walk_s = (ef + probe) * _WALK_S_PER_CANDIDATE + uncovered * (
         _seconds(_SCAN, 4 * dimension) if codes is None else _seconds(_SCAN_CODES, dimension)
     )
-    if min(_ways(view, codes, matches)) <= walk_s:
+    if min(_ways(view, codes, matches, span)) <= walk_s:
         return scan
     return Plan("graph, then filter" if filtered else "graph", matches, min(ef, view.rows), probe)
 
@@ -107,7 +113,8 @@ def search(
     mask = view.alive if allowed is None else view.alive & allowed
     matches = view.records if allowed is None else int(np.count_nonzero(mask))
     codes = None if codes is None else codes.first(view.rows)
-    plan = choose(view, graph, codes, k, matches, hnsw)
+    span = range(view.rows) if allowed is None else _span(mask)
+    plan = choose(view, graph, codes, k, matches, span, hnsw)
     walked: list[Rows | None] = [None] * len(queries)
     if plan.ef is not None and graph is not None:
         for start in range(0, len(queries), _WALKED_MAX):
@@ -119,7 +126,7 @@ def search(
     def answer(asked: tuple[Vector, Rows | None]) -> tuple[Rows, Distances]:
         query, rows = asked
         if rows is None:
-            rows = _scan(view, codes, query, k, mask, matches)
+            rows = _scan(view, codes, query, k, mask, matches, span)
         return exact.nearest(view, hnsw.space, query, k, rows)
 
     scans = sum(rows is None for rows in walked)
@@ -136,20 +143,22 @@ def _for_each(answer: Callable[[Any], Any], asked: list[Any], *, at_once: bool) 
         return list(threads.map(answer, asked))
 
 
-def _scan(view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, matches: int) -> Rows:
+def _scan(
+    view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, matches: int, span: range
+) -> Rows:
     """The rows that have to be measured, ascending."""
     if codes is None or not codes.rows or matches < max(_CODES_ROWS_MIN, 4 * k):
         return np.flatnonzero(mask)
-    in_order, gathered = _ways(view, codes, matches)
+    in_order, gathered = _ways(view, codes, matches, span)
     if in_order <= gathered:
-        return _scan_from(0, view, codes, query, k, mask, matches)
+        return _scan_in_order(span, codes, query, k, mask)
     rows = np.flatnonzero(mask[: codes.rows])
-    return _with_uncoded(codes.candidates(query, k, rows, None), codes, mask)
+    return _with_uncoded(codes.candidates(query, k, rows), codes, mask)
 
 
-def _scan_from(first: int, view: View, codes: Codes, query: Vector, k: int, mask: Mask, matches: int) -> Rows:
-    """The same of the rows from the first one on, all in order."""
-    rows = codes.candidates(query, k, None, None if matches == view.rows else mask, first)
+def _scan_in_order(span: range, codes: Codes, query: Vector, k: int, mask: Mask) -> Rows:
+    """The same of a span that reaches to the last match, all of it in order."""
+    rows = codes.candidates(query, k, span, None if mask[span.start : span.stop].all() else mask)
     return _with_uncoded(rows, codes, mask)
 
 
@@ -160,14 +169,21 @@ def _with_uncoded(rows: Rows, codes: Codes, mask: Mask) -> Rows:
     return np.concatenate([rows, codes.rows + np.flatnonzero(mask[codes.rows :])])
 
 
-def _ways(view: View, codes: Codes | None, matches: int) -> tuple[float, float]:
-    """Seconds for scanning all rows in order, and for scanning the matches alone."""
+def _span(mask: Mask) -> range:
+    """The rows from the first match to the last: what was added together often matches together."""
+    flags = mask.tobytes()
+    return range(max(0, flags.find(1)), flags.rfind(1) + 1)
+
+
+def _ways(view: View, codes: Codes | None, matches: int, span: range) -> tuple[float, float]:
+    """Seconds for scanning a span of rows in order, and for scanning the matches alone."""
     dimension = view.vectors.shape[1]
     if codes is None or not codes.rows:
         in_order = view.rows * _seconds(_SCAN, 4 * dimension) if matches == view.rows else np.inf
         return in_order, matches * _seconds(_GATHER, 4 * dimension)
     uncovered = (view.rows - codes.rows) * _seconds(_SCAN, 4 * dimension)
-    in_order = codes.rows * _seconds(_SCAN_CODES, dimension) + uncovered
+    coded = len(span[: max(0, codes.rows - span.start)])
+    in_order = coded * _seconds(_SCAN_CODES, dimension) + uncovered
     return in_order, matches * _seconds(_GATHER_CODES, dimension) + uncovered
 
 
@@ -202,7 +218,7 @@ def _walk(
             if codes is None or codes.rows - covered < _CODES_ROWS_MIN:
                 rest = covered + np.flatnonzero(mask[covered:])
             else:
-                rest = _scan_from(covered, view, codes, queries[number], k, mask, plan.matches)
+                rest = _scan_in_order(range(covered, view.rows), codes, queries[number], k, mask)
             rows = np.concatenate([rows, rest])  # noqa: PLW2901
         walked[number] = rows
     return walked
