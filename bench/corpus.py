@@ -29,7 +29,7 @@ Text = tuple[str, str, dict[str, Any]]
 """(id, text, metadata)"""
 
 DIMENSION_MAX = 512
-_RECIPE = 2
+_RECIPE = 3
 _SKIPPED = {"__pycache__", "test", "tests", "site-packages"}
 _PIECE_CHARS_MIN = 200
 _QUESTION_CHARS = 120

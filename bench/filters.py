@@ -1,9 +1,10 @@
 """Which filters are applied, and how are they tied to the question?
 
-Every record carries two numbers from 0 to `SCALE`, each uniform over the corpus, so that a bound selects
-an exactly known share: `random`, drawn by lot, and `axis`, the record's rank along the corpus' first
-principal component. The ties: *random*; *near*, the end of the axis on the question's side; *far*, the
-other end, where none of its neighbours are. Beside them `member`, a string that ten records share, and
+Every record carries three numbers from 0 to `SCALE`, each uniform over the corpus, so that a bound selects
+an exactly known share: `random`, drawn by lot, `axis`, the record's rank along the corpus' first principal
+component, and `added`, the order in which records are added. The ties: *random*; *near*, the end of the
+axis on the question's side; *far*, the other end, where none of its neighbours are; *newest*, the records
+that were added last. Beside them `member`, a string that ten records share, and
 `shade`, one of eight strings, both by lot. *Cold* is a condition that no other question has, so that no
 engine can keep the filter's answer; *repeated* is the same for all.
 """
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 SCALE = 1_000_000_000
 SHARES = (0.71, 0.5, 0.3, 0.11, 0.03, 0.015, 0.0002)
-TIES = ("random", "near", "far")
+TIES = ("random", "near", "far", "newest")
 DOCUMENT_QUESTIONS = 45
 _LISTED = 1000
 _MEMBERS = 10
@@ -86,8 +87,11 @@ class Range:
         selected = max(1, round(self.share * facts.rows))
         if self.tie == "random":
             return Condition({"random": {"$lt": _number(selected, facts.rows)}})
+        last = {"$gte": _number(facts.rows - selected, facts.rows)}
+        if self.tie == "newest":
+            return Condition({"added": last})
         if facts.sides[question] == (self.tie == "near"):
-            return Condition({"axis": {"$gte": _number(facts.rows - selected, facts.rows)}})
+            return Condition({"axis": last})
         return Condition({"axis": {"$lt": _number(selected, facts.rows)}})
 
 
@@ -147,9 +151,9 @@ def fields_of(vectors: Vectors, questions: Vectors) -> tuple[list[dict[str, Any]
     places = np.argsort(np.argsort(along, kind="stable")).tolist()
     rows = len(vectors)
     fields = [
-        {"random": _number(lot, rows), "axis": _number(place, rows)}
+        {"random": _number(lot, rows), "axis": _number(place, rows), "added": _number(row, rows)}
         | {"member": _member(lot // _MEMBERS), "shade": _shade(lot)}
-        for lot, place in zip(lots, places)
+        for row, (lot, place) in enumerate(zip(lots, places))
     ]
     return fields, ((questions - mean) @ axis > np.median(along)).tolist()
 

@@ -49,7 +49,7 @@ def by_selectivity(figures: Figures, path: Path) -> bool:
     ]
     if not engines:
         return False
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(14, 4), layout="constrained")
     places = range(len(SHARES))
     for panel, tie in zip(figure.subplots(1, len(TIES), sharey=True), TIES):
         names = [Range(tie, share).name for share in SHARES]

@@ -31,7 +31,7 @@ class Truth:
         self._rows = {id: row for row, id in enumerate(corpus.ids)}
         metadatas = corpus.metadatas
         self._columns = {key: [m[key] for m in metadatas] for key in ("member", "shade")}
-        self._numbers = {key: np.array([m[key] for m in metadatas]) for key in ("random", "axis")}
+        self._numbers = {key: np.array([m[key] for m in metadatas]) for key in ("random", "axis", "added")}
         vectors, questions = _unit(corpus.vectors), _unit(corpus.questions)
         chunks = [questions[i : i + _CHUNK] for i in range(0, len(questions), _CHUNK)]
         self._distances = np.concatenate([(1 - chunk @ vectors.T).astype(np.float32) for chunk in chunks])

@@ -19,7 +19,7 @@ from bench.filters import ANY, Condition
 
 HNSW = {"max_neighbors": 24, "ef_construction": 200}
 THREADS = max(1, (os.cpu_count() or 2) - 1)
-FILTERED: dict[str, type] = {"random": int, "axis": int, "member": str, "shade": str}
+FILTERED: dict[str, type] = {"random": int, "axis": int, "added": int, "member": str, "shade": str}
 
 Answer = tuple[list[str], list[str], list[dict[str, Any]]]
 """(ids, documents, metadatas), nearest first."""

@@ -49,7 +49,7 @@ class LanceDB(Engine):
                 distance_type="cosine", num_partitions=1, **graph
             )
             self.table.create_index("vector", config=config)
-        for name in ("random", "axis", "member"):
+        for name in ("random", "axis", "added", "member"):
             self.table.create_scalar_index(name, index_type="BTREE")
         self.table.create_scalar_index("shade", index_type="BITMAP")
 
