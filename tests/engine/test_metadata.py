@@ -120,7 +120,7 @@ REFUSED = [
         np.timedelta64(1, "s"),
     ),
     *(
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "D"),
         np.datetime64("NaT", "ns"),
         np.complex64(1),
         [object()],
