@@ -597,6 +597,36 @@ def test_a_damaged_collection_can_be_deleted_and_its_neighbours_go_on(tmp_path: 
     assert not directory.exists()
 
 
+def files_open_below(path: Path) -> list[str]:
+    """Which files of a directory this process holds open."""
+    names = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the descriptor of the listing itself
+            names.append(os.readlink(entry))
+    return [name for name in names if name.startswith(f"{path}{os.sep}")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks the system which files are open")
+@pytest.mark.parametrize("damaged", ["catalog.sqlite3", "records.sqlite3"])
+@pytest.mark.parametrize("content", [b"no database" * 100, None])
+def test_what_cannot_be_opened_is_not_left_open(tmp_path: Path, damaged: str, content: bytes | None) -> None:
+    directory = made(tmp_path)
+    path = (tmp_path if damaged == "catalog.sqlite3" else directory) / damaged
+    if content is None:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA user_version = 99")
+    else:
+        path.write_bytes(content)
+    raised = []
+    try:
+        with vicinal.PersistentClient(tmp_path) as client:
+            client.get_collection("things").count()
+    except VicinalError as error:
+        raised.append(error)  # with its traceback, and what the frames in it hold
+    assert isinstance(raised[0], CorruptionError if content else FormatVersionError)
+    assert files_open_below(tmp_path) == []
+
+
 def test_check_names_a_record_whose_bytes_have_changed(tmp_path: Path) -> None:
     directory = made(tmp_path)
     with (directory / "vectors-0.f32").open("r+b") as stream:

@@ -82,7 +82,11 @@ class LiveCollection:
         self.touched = 0
         """The address of the vectors whose pages the background has put in place."""
         self._start_deriving()
-        self._discard_old_generations()
+        try:
+            self._discard_old_generations()
+        except BaseException:
+            self.close()
+            raise
 
     def _start_deriving(self) -> None:
         self._opening = Lock()

@@ -42,8 +42,12 @@ class OpenCollections:
             files.check_writable(self.path)
         self._closed = False
         self._start()
-        if self.path is not None and not files.read_only:
-            self._tidy()
+        try:
+            if self.path is not None and not files.read_only:
+                self._tidy()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def catalog(self) -> Database:
@@ -64,7 +68,7 @@ class OpenCollections:
             if self._closed:
                 raise ClosedError
             live = self._live.get(id) or self._open(id)
-            if live.directory is not None or self.path is None:  # else it has no files to read yet
+            if not self._is_passing(live):
                 self._live[id] = live
                 self._live.move_to_end(id)
             live.users += 1
@@ -74,6 +78,8 @@ class OpenCollections:
         """One that `take` gave may be closed when there are too many."""
         with self._lock:
             live.users -= 1
+            if self._is_passing(live):
+                live.close()
             if len(self._live) > OPEN_MAX:
                 self._close_idle()
 
@@ -182,7 +188,14 @@ class OpenCollections:
         except NotFoundError:
             live.drop()
             raise
+        except BaseException:
+            live.close()
+            raise
         return live
+
+    def _is_passing(self, live: LiveCollection) -> bool:
+        """Whether it has no files yet, and this client may not make them: next time they may be there."""
+        return live.directory is None and self.path is not None
 
     def _directory(self, id: UUID) -> Path | None:
         return None if self.path is None else self.path / "collections" / str(id)

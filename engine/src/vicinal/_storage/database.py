@@ -190,10 +190,14 @@ class Database:
                 check_same_thread=False,
                 cached_statements=256,
             )
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
-            if writes:
-                connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+            try:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
+                purpose = f"cache_size = -{_CACHE_KB}" if writes else f"mmap_size = {_MAPPED_BYTES}"
+                connection.execute(f"PRAGMA {purpose}")
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
     def _location(self, *, create: bool) -> str:
@@ -207,9 +211,7 @@ class Database:
         try:
             return self._idle.pop()
         except IndexError:
-            connection = self._connect()
-            connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
-            return connection
+            return self._connect()
 
     def _give_back(self, connection: Transaction) -> None:
         with suppress(sqlite3.Error):
