@@ -35,11 +35,11 @@ class Figures:
 
     def median(self, engine: str, workload: str, case: str, name: str) -> float:
         """Over the rounds."""
-        return float(self._column((engine, workload, case, name)).median())
+        return _median(self._column((engine, workload, case, name)))
 
     def paired(self, first: Key, second: Key, make: Callable[[Any, Any], Any]) -> float:
         """The median of what is made of two figures of the same round."""
-        return float(make(self._column(first), self._column(second)).median())
+        return _median(make(self._column(first), self._column(second)))
 
     def ratio(self, first: Key, second: Key) -> float:
         """The median of first ÷ second within a round."""
@@ -47,3 +47,9 @@ class Figures:
 
     def _column(self, key: Key) -> Any:
         return self._columns.get(key, pd.Series([math.nan]))
+
+
+def _median(values: pd.Series[float]) -> float:
+    """NaN of none, without the warning of older numpys."""
+    known = values.dropna()
+    return float(known.median()) if len(known) else math.nan
