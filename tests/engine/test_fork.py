@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -235,6 +237,13 @@ def test_a_fork_waits_for_a_write_in_memory() -> None:
             child = Child(lambda: (reads(things), writes(things)))
         assert child.result() == "well"
         assert (things.get()["ids"][3:], check(client)) == (["half"], [])
+
+
+def test_it_does_so_in_a_process_that_has_opened_no_directory() -> None:
+    alone = f"{__file__}::{test_a_fork_waits_for_a_write_in_memory.__name__}"
+    command = [sys.executable, "-m", "pytest", alone]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def reads(things: vicinal.Collection) -> None:

@@ -51,8 +51,7 @@ class Database:
         self._idle: list[Transaction] = []
         if must_exist and path is not None and not path.exists():
             raise CorruptionError(path=str(path), problem="is missing, though files that belong to it exist")
-        if path is not None:
-            forks.watch(self)
+        forks.watch(self)
         with forks.transaction():
             self._connected: Transaction | None = self._connect(create=True, writes=True)
             try:
@@ -158,7 +157,8 @@ class Database:
                     self.disconnect()
 
     def disconnect(self) -> None:
-        """Close the connections that nobody is using; the next use makes new ones."""
+        """Close the connections that nobody is using; the next use makes new ones. One in memory stays: it is
+        the database."""
         if self._connected is not None and (self._closed or self.path is not None):
             self._connected.close()
             self._connected = None

@@ -4,6 +4,7 @@ They do not: SQLite keeps a table of the locks that its process holds, and a for
 table without the locks, so that even new connections there would believe that they hold what the parent
 holds. Therefore, before a fork, transactions finish, new ones wait, and every connection to a file is
 closed; afterwards parent and child connect again, each for itself. (`subprocess` runs none of this.)
+A database in memory is copied with its connection, which has to be in the middle of nothing.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def transaction() -> AbstractContextManager[None]:
 
 
 def watch(database: Disconnectable) -> None:
-    """Disconnect this database before every fork for as long as it lives."""
+    """From now on forks wait for transactions, and disconnect this database for as long as it lives."""
     _register()
     _known.add(database)
 
