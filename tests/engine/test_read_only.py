@@ -345,9 +345,9 @@ for turn in range(25):
 
 
 def test_every_answer_is_one_committed_state_as_a_writer_comes_and_goes(path):
-    with reading(path) as client:
+    writer = [sys.executable, "-c", COMING_AND_GOING, str(path)]
+    with reading(path) as client, subprocess.Popen(writer) as other:
         things = client.get_collection("things")
-        other = subprocess.Popen([sys.executable, "-c", COMING_AND_GOING, str(path)])
         seen = set()
         while other.poll() is None:
             found = things.get(include=["embeddings", "metadatas"])
