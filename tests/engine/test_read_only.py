@@ -18,6 +18,7 @@ import pytest
 import vicinal
 from vicinal import errors
 from vicinal._index import planner
+from vicinal._storage.readonly import Footing, ReadOnlyDatabase
 from vicinal.config import Settings
 from vicinal.testing import check, dump
 
@@ -153,6 +154,41 @@ def test_what_a_killed_writer_has_left_is_read_and_not_touched(path, writer):
     assert state(path) == before
 
 
+def test_an_empty_log_that_a_reader_has_left_is_none(path):
+    databases = list(path.rglob("*.sqlite3"))
+    assert len(databases) == 2
+    for database in databases:
+        database.with_name(database.name + "-wal").touch()
+    before = state(path)
+    with reading(path) as client:
+        assert use(client) == READ
+        assert state(path) == before
+    with vicinal.PersistentClient(path) as client:
+        assert use(client) == READ
+        client.get_collection("things").delete(ids=["b"])
+    with reading(path) as client:
+        assert client.get_collection("things").get()["ids"] == ["a", "c"]
+
+
+@pytest.mark.parametrize("database", ["catalog.sqlite3", "records.sqlite3"])
+def test_a_writer_that_goes_and_comes_back_while_its_files_are_opened_is_no_error(
+    path, database, monkeypatch
+):
+    told = iter(["shared with writers"] * 2)  # before a reading and after it, and there is none between
+    footing = ReadOnlyDatabase._footing
+
+    def mistaken(self: ReadOnlyDatabase) -> Footing:
+        return next(told, None) or footing(self) if self.path.name == database else footing(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReadOnlyDatabase, "_footing", mistaken)
+        with reading(path) as client:
+            assert use(client) == READ
+    assert next(told, None) is None
+    with reading(path) as client, vicinal.PersistentClient(path) as other:
+        assert use(client) == use(other) == READ
+
+
 def test_an_existing_collection_will_do_where_one_may_be_created(path):
     with reading(path) as client:
         assert client.get_or_create_collection("things", embedding_function=None).metadata == {"a": 1}
@@ -257,10 +293,14 @@ def test_a_write_ahead_log_without_its_index_says_what_to_do(path, writer):
     other("die")
     for index in path.rglob("*-shm"):
         index.unlink()
-    with pytest.raises(errors.StorageError, match="open it once without read_only"):
-        vicinal.PersistentClient(path, read_only=True)
-    vicinal.PersistentClient(path).close()
-    vicinal.PersistentClient(path, read_only=True).close()
+    before = state(path)
+    with reading(path) as client:  # nothing was written to the catalog
+        with pytest.raises(errors.StorageError, match="no -shm file; open it once without read_only"):
+            client.get_collection("things").get()
+        assert state(path) == before
+    vicinal.PersistentClient(path).get_collection("things").count()
+    with reading(path) as client:
+        assert client.get_collection("things").get()["ids"] == ["a", "b", "c", "new"]
 
 
 # --- while others write ------------------------------------------------------------------------

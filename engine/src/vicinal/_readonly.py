@@ -19,7 +19,7 @@ from vicinal._storage.files import Files
 from vicinal._storage.readonly import ReadOnlyFiles, UnsettledError
 from vicinal.errors import ReadOnlyError, StorageError
 
-_PATIENCE_S = 5.0  # a writer that comes or goes on a busy disk has taken 2
+_PATIENCE_S = 2.0
 _PAUSE_S = 0.005
 
 _VERBS: dict[type, str] = {

@@ -18,6 +18,7 @@ from types import TracebackType
 from urllib.parse import quote
 
 from vicinal._storage import forks
+from vicinal._storage.files import size_of
 from vicinal._storage.schema import Schema
 from vicinal._turns import Lock
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
@@ -43,6 +44,8 @@ class Database:
     damage, and a fresh database would hide it.
     """
 
+    _connected: Transaction | None = None
+
     def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
         self.path = path
         self._closed = False
@@ -53,7 +56,7 @@ class Database:
             raise CorruptionError(path=str(path), problem="is missing, though files that belong to it exist")
         forks.watch(self)
         with forks.transaction():
-            self._connected: Transaction | None = self._connect(create=True, writes=True)
+            self._connected = self._connect(create=True, writes=True)
             try:
                 self._prepare(schema, must_exist)
             except BaseException:
@@ -97,7 +100,7 @@ class Database:
     def settle(self) -> None:
         """Bring a long write-ahead log into the database, while others read and write: a part of the
         background's work, so that no commit has to."""
-        if self.path is None or _size(self.path.with_name(self.path.name + "-wal")) < _LOG_BYTES:
+        if self.path is None or size_of(self.path.with_name(self.path.name + "-wal")) < _LOG_BYTES:
             return
         with forks.transaction(), self.translated():
             connection = self._borrow()
@@ -279,13 +282,6 @@ class Database:
     def translated(self) -> AbstractContextManager[None]:
         """Turn SQLite's errors in the block into ours."""
         return _translated(str(self.path or ":memory:"))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 @contextmanager

@@ -164,6 +164,14 @@ def meanwhile(work: Callable[[], None]) -> Iterator[None]:
         raise failed[0]
 
 
+def size_of(path: Path) -> int:
+    """In bytes; 0 when there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 @contextmanager
 def translated(path: Path, *, except_missing: bool = False) -> Iterator[None]:
     """Turn an `OSError` in the block into a `StorageError` that names the path and keeps the errno."""

@@ -4,6 +4,9 @@ SQLite in WAL mode needs a `-wal` and a `-shm` file, and makes them even to read
 While a writer has the database open, both files are there, and SQLite reads them without writing. When
 nobody has it open, there is no `-wal`, the file is whole by itself, and it is opened as one that never
 changes. Should a writer come or go during that, the reading is void (`UnsettledError`) and is done again.
+
+One thing is beyond our reach: when the last writer goes in the very moment in which SQLite begins to read
+beside it, SQLite makes the `-wal` again, empty. It says nothing, so it counts as none.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from urllib.parse import quote
 
 from vicinal._storage import forks
 from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files, OpenFile, translated
+from vicinal._storage.files import Files, OpenFile, size_of, translated
 from vicinal._storage.schema import Schema
 from vicinal.errors import FormatVersionError, ReadOnlyError, StorageError
 
@@ -26,7 +29,8 @@ _BINARY = getattr(os, "O_BINARY", 0)
 Footing = Union[str, "tuple[int, ...]"]
 """What a reading rests on: a writer's `-wal` file, or a file that has stayed as it was."""
 _SHARED = "shared with writers"
-_READONLY = 8  # SQLITE_READONLY and its kin
+_READONLY, _CANTOPEN = 8, 14  # SQLite's, each with its kin
+_TEXTS = {_READONLY: "readonly database", _CANTOPEN: "unable to open database file"}
 
 
 class UnsettledError(Exception):
@@ -67,6 +71,16 @@ class ReadOnlyDatabase(Database):
     _idle_on: Footing | None = None
     """What the idle connections rest on."""
 
+    def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
+        self.path = path
+        try:
+            with self._settled():  # connecting reads, too
+                super().__init__(path, schema, must_exist=must_exist)
+        except UnsettledError:
+            if self._connected is not None:
+                self._connected.close()
+            raise
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Always refused."""
@@ -91,15 +105,17 @@ class ReadOnlyDatabase(Database):
         """Connections in the block rest on one footing, from beginning to end."""
         before = self._footing()
         with forks.transaction():
-            if before != self._idle_on:
+            if before != self._idle_on and self._idle_on is not None:
                 self.disconnect()
             self._idle_on = before
         assert self.path is not None
         try:
             yield
         except StorageError as error:
-            if _would_have_to_write(error.__cause__):
+            if _is(_READONLY, error.__cause__):
                 raise UnsettledError(self.path, "is being recovered by a writer") from error
+            if before == _SHARED and _is(_CANTOPEN, error.__cause__):  # and may have come back already
+                raise UnsettledError(self.path, "had a writer that has gone") from error
             raise
         finally:
             if before != self._footing():
@@ -114,13 +130,15 @@ class ReadOnlyDatabase(Database):
     def _footing(self) -> Footing:
         path = self.path
         assert path is not None
-        if not self._beside("-wal").exists():
-            with translated(path):
-                found = path.stat()
-            return found.st_ino, found.st_size, found.st_mtime_ns
-        if not self._beside("-shm").exists():
-            raise UnsettledError(path, "has a -wal file and no -shm file; open it once without read_only")
-        return _SHARED
+        log = self._beside("-wal")
+        if log.exists():
+            if self._beside("-shm").exists():
+                return _SHARED
+            if size_of(log):
+                raise UnsettledError(path, "has a -wal file and no -shm file; open it once without read_only")
+        with translated(path):
+            found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _beside(self, suffix: str) -> Path:
         assert self.path is not None
@@ -153,9 +171,10 @@ def database(path: Path | None, schema: Schema, files: Files, *, must_exist: boo
     return kind(path, schema, must_exist=must_exist)
 
 
-def _would_have_to_write(error: BaseException | None) -> bool:
-    """Whether SQLite refused because a log has to be recovered first, as while a writer opens it."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:  # Python 3.10 does not say
-        return "readonly database" in str(error)
-    return bool(code & 0xFF == _READONLY)
+def _is(code: int, error: BaseException | None) -> bool:
+    """Whether an error is SQLite's of this code: READONLY when a log has to be recovered first, as while a
+    writer opens it; CANTOPEN when a file that was there has gone."""
+    found = getattr(error, "sqlite_errorcode", None)
+    if found is None:  # Python 3.10 does not say
+        return _TEXTS[code] in str(error)
+    return bool(found & 0xFF == code)
