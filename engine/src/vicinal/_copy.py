@@ -19,7 +19,7 @@ from vicinal._live import LiveCollection
 from vicinal._opened import OpenCollections
 from vicinal._request import CollectionInfo
 from vicinal._storage import changes, checkpoint
-from vicinal._storage.database import Database
+from vicinal._storage.database import Database, beside
 from vicinal._storage.files import Files
 from vicinal._storage.schema import RECORDS
 from vicinal.errors import CorruptionError, NotFoundError, StorageError
@@ -146,7 +146,7 @@ def install_database(temporary: Path, target: Path, files: Files) -> None:
     """Give a copied database its final name, durably; nothing of an earlier one may linger beside it."""
     files.sync_path(temporary)
     for suffix in ("-wal", "-shm"):
-        files.remove(target.with_name(target.name + suffix))
+        files.remove(beside(target, suffix))
     files.replace(temporary, target)
 
 

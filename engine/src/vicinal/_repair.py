@@ -21,7 +21,7 @@ import numpy as np
 from vicinal._opened import OpenCollections
 from vicinal._storage import catalog, changes, checksums, records
 from vicinal._storage.changes import Delta, State
-from vicinal._storage.database import Database, Transaction
+from vicinal._storage.database import Database, Transaction, beside
 from vicinal._storage.files import Files, translated
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile
@@ -86,7 +86,7 @@ def _install(fresh: Path, directory: Path, files: Files) -> None:
     for path in vectors:
         files.replace(path, directory / path.name)
     for suffix in ("-wal", "-shm"):  # they would be taken for those of the new table
-        files.remove(directory / f"records.sqlite3{suffix}")
+        files.remove(beside(directory / "records.sqlite3", suffix))
     files.step("repair: before table")
     files.replace(fresh / "records.sqlite3", directory / "records.sqlite3")
     files.step("repair: table replaced")

@@ -112,6 +112,10 @@ class Codes:
         """The same, of no more than so many rows."""
         return self if self.rows <= rows else replace(self, rows=rows)
 
+    def covered(self, rows: range) -> range:
+        """Those of some rows, which follow each other, that have codes."""
+        return rows[: max(0, self.rows - rows.start)]
+
     def candidates(self, query: Vector, k: int, rows: Rows | range, mask: Mask | None = None) -> Rows:
         """The covered rows that can be among the k nearest: ascending, at least k of them if there are k.
 
@@ -120,7 +124,7 @@ class Codes:
         """
         wanted = None
         if isinstance(rows, range):
-            rows = rows[: max(0, self.rows - rows.start)]
+            rows = self.covered(rows)
             wanted = None if mask is None else mask[rows.start : rows.stop]
         asked = _encode_query(query)
         if not np.isfinite(asked.spread):

@@ -182,8 +182,7 @@ def _ways(view: View, codes: Codes | None, matches: int, span: range) -> tuple[f
         in_order = view.rows * _seconds(_SCAN, 4 * dimension) if matches == view.rows else np.inf
         return in_order, matches * _seconds(_GATHER, 4 * dimension)
     uncovered = (view.rows - codes.rows) * _seconds(_SCAN, 4 * dimension)
-    coded = len(span[: max(0, codes.rows - span.start)])
-    in_order = coded * _seconds(_SCAN_CODES, dimension) + uncovered
+    in_order = len(codes.covered(span)) * _seconds(_SCAN_CODES, dimension) + uncovered
     return in_order, matches * _seconds(_GATHER_CODES, dimension) + uncovered
 
 

@@ -100,7 +100,7 @@ class Database:
     def settle(self) -> None:
         """Bring a long write-ahead log into the database, while others read and write: a part of the
         background's work, so that no commit has to."""
-        if self.path is None or size_of(self.path.with_name(self.path.name + "-wal")) < _LOG_BYTES:
+        if self.path is None or size_of(beside(self.path, "-wal")) < _LOG_BYTES:
             return
         with forks.transaction(), self.translated():
             connection = self._borrow()
@@ -284,6 +284,17 @@ class Database:
         return _translated(str(self.path or ":memory:"))
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """One of the files that SQLite adds to a database."""
+    return path.with_name(path.name + suffix)
+
+
+def has_log(path: Path) -> bool:
+    """Whether a write-ahead log says anything, or may: an empty one that nobody has open was left behind."""
+    log = beside(path, "-wal")
+    return log.exists() and (beside(path, "-shm").exists() or size_of(log) > 0)
+
+
 @contextmanager
 def foreign(path: Path) -> Iterator[Transaction]:
     """A snapshot of another program's database, which is only read; a file beside it is neither made nor
@@ -291,7 +302,7 @@ def foreign(path: Path) -> Iterator[Transaction]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with path.open("rb") as file:
         in_wal_mode = file.read(20)[18:20] == b"\x02\x02"
-    if in_wal_mode and not path.with_name(path.name + "-wal").exists():
+    if in_wal_mode and not has_log(path):
         uri += "&immutable=1"  # else SQLite would make a -wal, even to read
     with (
         forks.transaction(),

@@ -19,8 +19,8 @@ from typing import Union
 from urllib.parse import quote
 
 from vicinal._storage import forks
-from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files, OpenFile, size_of, translated
+from vicinal._storage.database import Database, Transaction, beside, has_log
+from vicinal._storage.files import Files, OpenFile, translated
 from vicinal._storage.schema import Schema
 from vicinal.errors import FormatVersionError, ReadOnlyError, StorageError
 
@@ -130,19 +130,13 @@ class ReadOnlyDatabase(Database):
     def _footing(self) -> Footing:
         path = self.path
         assert path is not None
-        log = self._beside("-wal")
-        if log.exists():
-            if self._beside("-shm").exists():
-                return _SHARED
-            if size_of(log):
+        if has_log(path):
+            if not beside(path, "-shm").exists():
                 raise UnsettledError(path, "has a -wal file and no -shm file; open it once without read_only")
+            return _SHARED
         with translated(path):
             found = path.stat()
         return found.st_ino, found.st_size, found.st_mtime_ns
-
-    def _beside(self, suffix: str) -> Path:
-        assert self.path is not None
-        return self.path.with_name(self.path.name + suffix)
 
     def _location(self, *, create: bool) -> str:  # noqa: ARG002 - nothing is ever made
         assert self.path is not None
