@@ -124,7 +124,7 @@ def live(sound: Path, name: str) -> tuple[Path, Any]:
     with vicinal.PersistentClient(sound) as client:
         held = client.get_collection(name)
         with client._backend._opened.using(held.id) as opened, opened.database.read() as tx:
-            rows = tx.execute("SELECT row, id FROM records").fetchall()
+            rows = tx.execute("SELECT row, id FROM records JOIN live USING (row)").fetchall()
     return sound / "collections" / str(held.id) / "vectors-0.f32", rows
 
 

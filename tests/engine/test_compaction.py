@@ -221,6 +221,28 @@ def test_four_mebibytes_of_dead_rows_are_not(tmp_path: Path) -> None:
         assert size_of(tmp_path)["vectors"] < 4 << 20
 
 
+def test_nor_are_four_mebibytes_of_their_texts(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        for turn in range(3):
+            texts = [f"{turn} of {i} " * 300 for i in range(1000)]
+            things.upsert(ids=list(map(str, range(1000))), embeddings=[[turn, 1]] * 1000, documents=texts)
+        wait_for_index(things)
+        assert (rows_of(client, things), check(client)) == (1000, [])
+
+
+def test_what_was_deleted_is_in_no_file_afterwards(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client)
+        things.update(ids=["id 7"], embeddings=[[1] * DIMENSION], documents=["nobody else says so"])
+        things.update(ids=["id 7"], embeddings=[[2] * DIMENSION], documents=["something else"])
+        things.add(ids=["an id to forget"], embeddings=[[3] * DIMENSION])
+        things.delete(ids=["an id to forget"])
+        things.compact()
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert (b"something else" in held, b"nobody else" in held, b"to forget" in held) == (True, False, False)
+
+
 def test_a_collection_left_half_dead_is_compacted_when_it_is_next_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

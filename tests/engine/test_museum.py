@@ -59,8 +59,9 @@ def test_there_is_a_piece_for_every_format() -> None:
     assert PIECES == [f"format-{version}" for version in range(1, RECORDS.version + 1)]
 
 
-def test_the_museum_is_small() -> None:
-    assert sum(path.stat().st_size for path in MUSEUM.rglob("*") if path.is_file()) < 200_000
+@pytest.mark.parametrize("piece", PIECES)
+def test_the_museum_is_small(piece: str) -> None:
+    assert sum(path.stat().st_size for path in (MUSEUM / piece).rglob("*") if path.is_file()) < 200_000
 
 
 def test_a_piece_holds_what_it_held(piece: Any) -> None:
@@ -68,6 +69,22 @@ def test_a_piece_holds_what_it_held(piece: Any) -> None:
     with vicinal.PersistentClient(path) as client:
         assert check(client) == []
         assert contents(client) == expected
+
+
+def test_a_piece_that_was_opened_has_the_tables_of_today(piece: Any, tmp_path: Path) -> None:
+    path, _ = piece
+    with vicinal.PersistentClient(path) as client:
+        collections = [str(held.id) for held in client.list_collections() if held.count() >= 0]
+    Database(tmp_path / "new.sqlite3", RECORDS).close()
+    for id in collections:
+        assert tables(path / "collections" / id / "records.sqlite3") == tables(tmp_path / "new.sqlite3")
+
+
+def tables(path: Path) -> tuple[int, set[str]]:
+    """The version, and the statements that make the tables."""
+    with closing(sqlite3.connect(path)) as connection:
+        made = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql}
+        return connection.execute("PRAGMA user_version").fetchone()[0], made
 
 
 def test_a_piece_can_be_written_compacted_and_searched(piece: Any) -> None:
@@ -185,11 +202,14 @@ def schema(*steps: Callable[[Any], None]) -> Schema:
     return Schema(RECORDS.create, steps)
 
 
+FIRST = schema()
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """A database of format 1 with one record."""
     path = tmp_path / "records.sqlite3"
-    with closing(Database(path, RECORDS)) as database, database.write() as tx:
+    with closing(Database(path, FIRST)) as database, database.write() as tx:
         tx.execute("INSERT INTO records VALUES (0, 0, 'a', NULL, NULL, NULL, 0)")
     return path
 
@@ -222,7 +242,7 @@ def test_an_older_release_then_refuses_it(old: Path) -> None:
     Database(old, schema(add_column)).close()
     before = content(old)
     with pytest.raises(FormatVersionError):
-        Database(old, RECORDS)
+        Database(old, FIRST)
     assert content(old) == before
 
 

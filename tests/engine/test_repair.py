@@ -134,7 +134,7 @@ def test_a_page_of_garbage_costs_no_more_than_its_records(damaged: Damaged) -> N
     assert (len(lost) < 3 * COUNT // pages, damaged.lost(report)) == (True, lost)
 
 
-@pytest.mark.parametrize("table", ["state", "changes", "sqlite_autoindex_records_1"])
+@pytest.mark.parametrize("table", ["state", "changes", "ids", "live"])
 def test_a_table_that_can_be_done_without_costs_no_record(damaged: Damaged, table: str) -> None:
     [(page,)] = damaged.sql(f"SELECT rootpage FROM sqlite_master WHERE name = '{table}'")
     damaged.write(damaged.records, (page - 1) * PAGE, b"\xff" * PAGE)
@@ -149,6 +149,34 @@ def test_a_wrong_state_costs_no_record(damaged: Damaged, change: str) -> None:
     damaged.sql(f"UPDATE state SET {change}")
     kept, report = damaged.repaired()
     assert (kept, len(report)) == (list(damaged.before), 1)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE live SET row = 30 WHERE position = 20",
+        "UPDATE live SET row = 7 WHERE position = 7",  # where it stood before
+        "UPDATE live SET row = 100 WHERE position = 20",  # which is deleted
+        "DELETE FROM live WHERE position BETWEEN 10 AND 19",
+        "INSERT INTO live VALUES (100, 100)",
+    ],
+)
+def test_a_wrong_list_of_the_living_costs_no_record(damaged: Damaged, statement: str) -> None:
+    damaged.sql(statement)
+    with vicinal.PersistentClient(damaged.path) as client:
+        assert client.check() != []
+    kept, report = damaged.repaired()
+    assert (kept, damaged.lost(report)) == (list(damaged.before), [])
+
+
+def test_what_the_log_has_forgotten_may_be_back_and_is_said(damaged: Damaged) -> None:
+    damaged.sql("DELETE FROM changes")
+    damaged.sql("DELETE FROM live WHERE position < 10")
+    with vicinal.PersistentClient(damaged.path) as client:
+        report = client.repair()
+        kept = client.get_collection("things").get()["ids"]
+    assert kept == sorted({*damaged.before, "id 100"})
+    assert any("deleted long ago" in line for line in report)
 
 
 @pytest.mark.parametrize("page", range(1, 15))

@@ -465,7 +465,7 @@ def test_a_question_is_asked_again_when_somebody_has_committed_meanwhile(
             if reads in ("a few", "many"):
                 assert sorted(snapshot.fetch(seen, "id")) == seen
             elif reads == "tx":
-                assert [row for (row,) in snapshot.tx.execute("SELECT row FROM records ORDER BY row")] == seen
+                assert [row for (row,) in snapshot.tx.execute("SELECT row FROM live ORDER BY row")] == seen
             return seen
 
         with client._backend._opened.using(things.id) as live:

@@ -73,7 +73,7 @@ class LocalBackend:
                     return decision.info()
                 after = decision.state(state, dimension)
                 with self._appending(live, request, decision, state):
-                    self._enter(tx, decision, after)
+                    self._enter(tx, decision, state, after)
                 self._files.step("write: before commit")
             # COMMIT has returned: from here the write is true, and all that follows may be lost and redone.
             self._files.step("write: committed")
@@ -96,7 +96,7 @@ class LocalBackend:
                 if decision.changes_nothing:
                     return decision.info()
                 after = decision.state(state, state.dimension)
-                self._enter(tx, decision, after)
+                self._enter(tx, decision, state, after)
                 self._files.step("write: before commit")
             self._files.step("write: committed")
             live.committed(state, after, decision.delta(), *decision.entered())
@@ -112,7 +112,7 @@ class LocalBackend:
                 rows = self._rows(snapshot, request.ids, request.where)[: request.limit]
             if not len(rows):
                 return 0
-            records.delete(tx, rows.tolist())
+            records.delete(tx, snapshot.view.positions_of(rows).tolist())
             after = state._replace(change=state.change + 1, records=state.records - len(rows))
             delta = Delta(removed=rows, altered=_NO_ROWS)
             changes.log(tx, after, delta)
@@ -276,9 +276,9 @@ class LocalBackend:
         self._files.step("write: vectors synced")
 
     @staticmethod
-    def _enter(tx: Transaction, decision: Decision, after: State) -> None:
+    def _enter(tx: Transaction, decision: Decision, before: State, after: State) -> None:
         """What is decided becomes rows and a change; the caller's transaction makes it true."""
-        records.delete(tx, decision.removed)
-        records.insert(tx, decision.inserted)
+        records.delete(tx, decision.purged)
+        records.insert(tx, decision.inserted, before.positions)
         records.replace(tx, decision.replaced)
         changes.log(tx, after, decision.delta())

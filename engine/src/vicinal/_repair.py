@@ -30,6 +30,8 @@ from vicinal.types import Vectors
 
 _NO_ROWS = np.empty(0, dtype=np.int64)
 _COLUMNS = "row, position, id, document, metadata, uri, checksum"
+_RECORDS = f"SELECT {_COLUMNS} FROM records WHERE row BETWEEN ? AND ?"
+_LIVE = "SELECT position, row FROM live WHERE position BETWEEN ? AND ?"
 _STRANGE = (TypeError, ValueError, OverflowError)
 """What values of the wrong kind lead to, where they come from damaged tables."""
 _SAMPLE = 5  # records; all of them damaged, the state's word is taken
@@ -113,23 +115,26 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
     except (VicinalError, *_STRANGE) as error:
         lost.append(f"no record can be read: {error}")
         return
-    found: dict[int, Whole] = {}
-    judged: set[int] = set()
+    found: list[Whole] = []
     try:
         with database.read() as tx:
             state, named = _state(database, tx), _names(database, tx)
             vectors = _vectors(directory, state, _sample(database, tx))
             rows = max([state.rows if state else len(vectors), *(1 + row for row in named)])
-            for row, position, id, *texts, checksum in _readable(
-                database, tx, 0, min(rows, len(vectors)) - 1
-            ):
-                judged.add(row)
+            table: dict[int, Whole] = {
+                row: (tuple(record), vectors[row])
+                for row, *record in _readable(database, tx, _RECORDS, 0, min(rows, len(vectors)) - 1)
+            }
+            sound = {row for row, (record, vector) in table.items() if _agrees(record, vector)}
+            positions = {row: record[0] for row, (record, _) in table.items() if isinstance(record[0], int)}
+            for row in sorted(_living(database, tx, state, positions, sound, lost) & table.keys()):
+                id = table[row][0][1]
                 named.setdefault(row, id)
-                if _agrees(checksum, (position, id, *texts), vectors[row]):
-                    found[row] = ((position, id, *texts, checksum), vectors[row])
+                if row in sound:
+                    found.append(table[row])
                 else:
                     lost.append(f"record {id!r}: its texts or its vector are not what was written")
-            for row in sorted(named.keys() - judged):
+            for row in sorted(named.keys() - table.keys()):
                 problem = "its vector is missing" if row >= len(vectors) else "cannot be read"
                 lost.append(f"record {named[row]!r}: {problem}")
             if state and state.records > len(named):
@@ -139,15 +144,15 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
     finally:
         database.close()
     seen: set[str] = set()
-    for entry in sorted(found.values(), key=lambda entry: entry[0][0]):
+    for entry in sorted(found, key=lambda entry: entry[0][0]):
         if entry[0][1] not in seen:
             seen.add(entry[0][1])
             yield entry
 
 
-def _agrees(checksum: Any, parts: Sequence[Any], vector: Any) -> bool:
+def _agrees(record: Sequence[Any], vector: Any) -> bool:
     """Whether a record is what was written: values of the right kinds that have its checksum."""
-    position, id, document, metadata, uri = parts
+    position, id, document, metadata, uri, checksum = record
     texts = all(text is None or isinstance(text, str) for text in (document, metadata, uri))
     if not (isinstance(position, int) and isinstance(id, str) and texts):
         return False
@@ -164,10 +169,10 @@ def _state(database: Database, tx: Transaction) -> State | None:
 
 
 def _names(database: Database, tx: Transaction) -> dict[int, str]:
-    """row → id, as the index of ids has them: it may be whole where the table is not."""
+    """row → id of the living, as the lists of both have them: they may be whole where the records are not."""
     try:
         with database.translated():
-            return dict(tx.execute("SELECT row, id FROM records ORDER BY id").fetchall())
+            return dict(tx.execute("SELECT row, id FROM ids JOIN live USING (position)").fetchall())
     except (VicinalError, *_STRANGE):
         return {}
 
@@ -194,7 +199,7 @@ def _vectors(directory: Path, state: State | None, sample: list[tuple[Any, ...]]
     others = ((n, dimension) for n in data for dimension in range(1, _DIMENSION_MAX + 1))
     for n, dimension in chain(stated, others):
         vectors = _shaped(data[n], dimension)
-        if any(row < len(vectors) and _agrees(sum, parts, vectors[row]) for row, *parts, sum in sample):
+        if any(row < len(vectors) and _agrees(record, vectors[row]) for row, *record in sample):
             return vectors
     return _shaped(data[stated[0][0]], stated[0][1]) if stated else np.empty((0, 0), dtype=np.float32)
 
@@ -205,18 +210,59 @@ def _shaped(data: Any, dimension: int) -> Vectors:
     return shaped
 
 
-def _readable(database: Database, tx: Transaction, first: int, last: int) -> Iterator[tuple[Any, ...]]:
-    """Records of rows [first, last], halving what cannot be read until only the damaged rows are left out."""
+def _living(
+    database: Database,
+    tx: Transaction,
+    state: State | None,
+    positions: dict[int, int],
+    sound: set[int],
+    lost: list[str],
+) -> set[int]:
+    """The rows that live, where `positions` (by ascending row) are what could be read.
+
+    A row that is listed under another position than it soundly holds is not meant, nor one that the log says
+    was taken out. Where the list is damaged, the newest version of a record lives that was not.
+    """
+    gone, remembered = _taken_out(database, tx)
+    newest = {position: row for row, position in positions.items() if row not in gone}
+    last = max([-1 if state is None else state.positions, *newest])
+    listed = {p: row for p, row in _readable(database, tx, _LIVE, 0, last) if row not in gone}
+    living: set[int] = set()
+    for position, row in listed.items():
+        if row not in sound or positions[row] == position:
+            living.add(row)
+        elif position in newest:
+            living.add(newest[position])
+    if state is None or len(listed) != state.records:
+        living.update(row for position, row in newest.items() if position not in listed)
+        if not remembered:
+            lost.append("the list of living records is damaged: some that were deleted long ago may be back")
+    return living
+
+
+def _taken_out(database: Database, tx: Transaction) -> tuple[set[int], bool]:
+    """What `changes.taken_out` finds; nothing where the log cannot be read."""
     try:
         with database.translated():
-            batch = tx.execute(
-                f"SELECT {_COLUMNS} FROM records WHERE row BETWEEN ? AND ?", (first, last)
-            ).fetchall()
+            rows, remembered = changes.taken_out(tx)
+            return set(rows.tolist()), remembered
+    except (VicinalError, *_STRANGE):
+        return set(), False
+
+
+def _readable(
+    database: Database, tx: Transaction, statement: str, first: int, last: int
+) -> Iterator[tuple[Any, ...]]:
+    """What a statement finds between two numbers, halving what cannot be read until only the damaged rows are
+    left out."""
+    try:
+        with database.translated():
+            batch = tx.execute(statement, (first, last)).fetchall()
     except (VicinalError, *_STRANGE):
         if first < last:
             middle = (first + last) // 2
-            yield from _readable(database, tx, first, middle)
-            yield from _readable(database, tx, middle + 1, last)
+            yield from _readable(database, tx, statement, first, middle)
+            yield from _readable(database, tx, statement, middle + 1, last)
         return
     yield from batch
 
@@ -230,6 +276,6 @@ def _write(directory: Path, whole: list[Whole], generation: int, files: Files) -
             dimension, positions = vectors.shape[1], 1 + max(texts[0] for texts, _ in whole)
             path = directory / f"vectors-{generation}.f32"
             VectorFile(path, dimension, generation, files, create=True).append(0, vectors)
-            records.insert(tx, [(row, *texts) for row, (texts, _) in enumerate(whole)])
+            records.insert(tx, [(row, *texts) for row, (texts, _) in enumerate(whole)], position=0)
         state = State(1, len(whole), len(whole), positions, dimension, generation, dropped=False)
         changes.log(tx, state, Delta(_NO_ROWS, _NO_ROWS))

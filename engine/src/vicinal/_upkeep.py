@@ -32,7 +32,7 @@ _SLICE_READING_S = 0.02  # while queries run: the newest rows get their codes, w
 _UNREVIEWED_MAX = 1 << 16  # rows that queries measure by their codes because nobody has looked for them
 _ASK_AGAIN_S = 1.0  # while another process indexes
 _DEAD_SHARE_MAX = 0.5  # then compaction copies at most as many rows as it frees
-_DEAD_BYTES_MIN = 4 << 20
+_DEAD_BYTES_MIN = 4 << 20  # of their vectors and, by their share, of the database
 _TOUCHED_BYTES = 4 << 20  # at a time: some 2 ms
 _PAGE_BYTES = 4096
 
@@ -53,10 +53,11 @@ class Upkeep:
             self._encode(view)
             asked = live.info.configuration.text is not None
             more = (asked or planner.wants_codes(view)) and self._prepare()
-            if not compaction_is_due(view) and not planner.wants_graph(view):
+            due = compaction_is_due(live, view)
+            if not due and not planner.wants_graph(view):
                 live.graph = None
             elif not live.files.read_only and live.upkeep_lock.acquire():
-                if compaction_is_due(view):
+                if due:
                     compact(live)
                     view = self._view()
                 again = self._index(view)
@@ -156,10 +157,12 @@ class Upkeep:
         return _ASK_AGAIN_S
 
 
-def compaction_is_due(view: View) -> bool:
+def compaction_is_due(live: LiveCollection, view: View) -> bool:
     """Whether so many rows are dead that copying the others is worth it."""
     dead = view.rows - view.records
-    return dead > _DEAD_SHARE_MAX * view.rows and dead * view.vectors.shape[1] * 4 > _DEAD_BYTES_MIN
+    if dead <= _DEAD_SHARE_MAX * view.rows:
+        return False
+    return (view.vectors.nbytes + live.database.size_bytes()) * dead > _DEAD_BYTES_MIN * view.rows
 
 
 def _memory_bytes() -> float:

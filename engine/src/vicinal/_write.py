@@ -41,8 +41,8 @@ class Decision:
     added: int = 0
     updated: int = 0
     kept: int = 0
-    purged: int = 0
-    """Expired records whose ids are taken again."""
+    purged: list[int] = field(default_factory=list)
+    """Positions of expired records whose ids are taken again."""
 
     @property
     def changes_nothing(self) -> bool:
@@ -65,7 +65,7 @@ class Decision:
         return before._replace(
             change=before.change + 1,
             rows=before.rows + len(self.inserted),
-            records=before.records + self.added - self.purged,
+            records=before.records + self.added - len(self.purged),
             positions=before.positions + self.added,
             dimension=dimension,
         )
@@ -122,7 +122,7 @@ def decide(
         rows = {id: row for id, row in rows.items() if id not in expired}
         if request.mode != "update":
             decision.removed.extend(expired.values())
-            decision.purged = len(expired)
+            decision.purged.extend(existing[row][1] for row in expired.values())
     if request.on_conflict == "error" and rows:
         raise DuplicateIDError(ids=[id for id in request.ids if id in rows], existing=collection)
     moved = _moved(request, rows, stored)

@@ -154,6 +154,8 @@ class Collection(Described):
     ) -> dict[str, int]:
         """Delete the records that satisfy every given condition; at least one must be given.
 
+        No answer has them any more; their texts and vectors are out of the files after `compact`.
+
         Args:
             ids: Only these; unknown ids are ignored, an empty list deletes nothing.
             where, where_document: Only records that these filters select.

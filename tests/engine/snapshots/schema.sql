@@ -24,15 +24,23 @@ CREATE TABLE collections (
     UNIQUE (database, name)
 );
 
--- records.sqlite3: user_version 1, application_id 0x7669636e, wal
+-- records.sqlite3: user_version 2, application_id 0x7669636e, wal
 CREATE TABLE records (
     row INTEGER PRIMARY KEY,
     position INTEGER NOT NULL,
-    id TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL,
     document TEXT,
     metadata TEXT,
     uri TEXT,
     checksum INTEGER NOT NULL
+);
+CREATE TABLE ids (
+    id TEXT PRIMARY KEY NOT NULL,
+    position INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE live (
+    position INTEGER PRIMARY KEY,
+    row INTEGER NOT NULL
 );
 CREATE TABLE state (
     only INTEGER PRIMARY KEY CHECK (only = 1),

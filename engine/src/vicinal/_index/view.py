@@ -39,11 +39,15 @@ class View:
     norms: NDArray[np.float64]
     """Length of each vector."""
 
+    def positions_of(self, rows: Rows) -> Rows:
+        """Where `get` lists each of some rows."""
+        return rows if self.positions is None else self.positions[rows]
+
     def order(self, rows: Rows) -> Rows:
         """Rows in the order of `get`: that in which their records were first added."""
         if self.positions is None:
             return rows
-        return rows[np.argsort(self.positions[rows], kind="stable")]
+        return rows[np.argsort(self.positions_of(rows), kind="stable")]
 
 
 EMPTY = View(

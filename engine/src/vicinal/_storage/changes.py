@@ -21,6 +21,7 @@ from vicinal.errors import CorruptionError
 KEPT = 10_000
 
 Rows = NDArray[np.int64]
+_NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 class State(NamedTuple):
@@ -84,6 +85,24 @@ def since(tx: Transaction, change: int) -> Delta | None:
     if not entries or entries[0][0] != change + 1:
         return None
     return Delta(_rows(b"".join(e[1] for e in entries)), _rows(b"".join(e[2] for e in entries)))
+
+
+def taken_out(tx: Transaction) -> tuple[Rows, bool]:
+    """The rows that lost their record since rows were numbered; and whether the log has not forgotten any."""
+    removed: list[Rows] = []
+    change, rows, whole = 0, 0, False
+    for *entry, checksum in tx.execute(
+        "SELECT change, rows, removed, altered, checksum FROM changes ORDER BY change"
+    ):
+        if checksums.of(entry) != checksum:
+            continue  # seen as a gap by what follows
+        if entry[0] == 1 or entry[1] < rows:  # compaction numbers rows anew
+            removed, whole = [], True
+        elif entry[0] != change + 1:
+            whole = False
+        change, rows = entry[:2]
+        removed.append(_rows(entry[2]))
+    return np.concatenate([_NO_ROWS, *removed]), whole
 
 
 def _bytes(rows: Rows) -> bytes:

@@ -29,6 +29,7 @@ Transaction = sqlite3.Connection
 APPLICATION_ID = 0x7669636E  # "vicn"
 _WAIT_S = 600.0  # for another process's write transaction; none of ours lasts seconds
 _SWITCH_S = 10.0
+_SHORT_S = 0.2
 _BUSY = 5  # SQLITE_BUSY
 _IDLE_READERS_MAX = 4
 _MAPPED_BYTES = 2 << 30  # of the file are read without a system call
@@ -112,13 +113,20 @@ class Database:
     def shrink(self) -> None:
         """Give free pages back to the file system, as far as other readers let it."""
         with forks.transaction(), self._alone(), self.translated():
-            self._writer.execute("PRAGMA busy_timeout = 0")  # else a long reader would stop all writers
+            # A short reader is waited for; a long one would stop all writers.
+            self._writer.execute(f"PRAGMA busy_timeout = {int(_SHORT_S * 1000)}")
             try:
                 with suppress(sqlite3.OperationalError):
                     self._writer.execute("VACUUM")
                     self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 self._writer.execute(f"PRAGMA busy_timeout = {int(_WAIT_S * 1000)}")
+
+    def size_bytes(self) -> int:
+        """What the database occupies."""
+        with self.read() as tx:
+            [(size,)] = tx.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        return int(size)
 
     def copy(self, target: Path) -> None:
         """Write one committed state to another file, while writers go on."""

@@ -24,8 +24,12 @@ def check(tx: Transaction, vectors: Vectors | str) -> Iterator[str]:
         yield f"state counts {state.records} records, the table holds {len(rows)}"
     if len(rows) and int(rows[-1]) >= state.rows:
         yield f"a record stands at row {int(rows[-1])}, but only {state.rows} rows are committed"
-    if len(np.unique(positions)) != len(positions):
-        yield "two records stand at one position"
+    for position, row in records.misplaced(tx):
+        yield f"position {position} is said to be at row {row}, where no record of it stands"
+    for row in np.intersect1d(rows, changes.taken_out(tx)[0]).tolist():
+        yield f"a record stands at row {row}, which the change log says was taken out"
+    for (id,) in records.unlisted(tx):
+        yield f"record {id!r}: its id does not lead to it"
     if len(positions) and int(positions.max()) >= state.positions:
         yield f"a record stands at position {int(positions.max())}, but only {state.positions} were given"
     if state.rows and state.dimension is None:

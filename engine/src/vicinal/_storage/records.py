@@ -1,4 +1,9 @@
-"""What is stored under this id, or at this row?  The statements on the table of records."""
+"""What is stored under this id, or at this row?  The statements on the tables of records.
+
+A record leads from its id to its position (`ids`), from there to its row (`live`), and at the row stand
+its texts (`records`). Who changes its vector moves it to a new row, and who deletes it takes its position
+out of `live`: a few bytes. The texts of dead rows, and ids that lead nowhere, stay until compaction.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +18,29 @@ from vicinal._storage.schema import RECORDS_TABLE
 
 FETCHED_MAX = _CHUNK = 500  # bound variables of one statement; SQLite's own limit is 999 in old builds
 
+_LIVING = "records CROSS JOIN live USING (position, row)"  # CROSS: SQLite is to begin with the row
+
 NewRecord = tuple[int, int, str, "str | None", "str | None", "str | None", int]
 """(row, position, id, document, metadata as text, uri, checksum)"""
 Replacement = tuple["str | None", "str | None", "str | None", int, int]
 """(document, metadata as text, uri, checksum, row)"""
 
 
-def insert(tx: Transaction, records: Iterable[NewRecord]) -> None:
-    """Enter records at new rows."""
+def insert(tx: Transaction, records: Sequence[NewRecord], position: int) -> None:
+    """Enter records at new rows; those of a lower position than this had other rows before."""
+    if not records:
+        return
     tx.executemany(
         "INSERT INTO records (row, position, id, document, metadata, uri, checksum) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
         records,
+    )
+    row = records[0][0]
+    tx.execute("INSERT OR REPLACE INTO live SELECT position, row FROM records WHERE row >= ?", (row,))
+    tx.execute(
+        "INSERT OR REPLACE INTO ids "
+        "SELECT id, position FROM records WHERE row >= ? AND position >= ? ORDER BY id",
+        (row, position),
     )
 
 
@@ -36,35 +52,41 @@ def replace(tx: Transaction, records: Iterable[Replacement]) -> None:
 
 
 def renumber(tx: Transaction) -> None:
-    """Give the records the rows 0, 1, 2 … in the order of `get`."""
+    """Give the living records the rows 0, 1, 2 … in the order of `get`, and forget the dead."""
     columns = "position, id, document, metadata, uri, checksum"
     tx.execute("ALTER TABLE records RENAME TO loose")
     tx.execute(RECORDS_TABLE)
     tx.execute(
         f"INSERT INTO records (row, {columns}) "
-        f"SELECT row_number() OVER (ORDER BY position) - 1, {columns} FROM loose ORDER BY position"
+        f"SELECT row_number() OVER (ORDER BY position) - 1, {columns} "
+        "FROM live JOIN loose USING (position, row) ORDER BY position"
     )
     tx.execute("DROP TABLE loose")
+    tx.execute("DELETE FROM live")
+    tx.execute("INSERT INTO live SELECT position, row FROM records ORDER BY row")
+    tx.execute("DELETE FROM ids")
+    tx.execute("INSERT INTO ids SELECT id, position FROM records ORDER BY id")
 
 
-def delete(tx: Transaction, rows: Iterable[int]) -> None:
-    """Take rows out; their numbers are never used again."""
-    tx.executemany("DELETE FROM records WHERE row = ?", ((row,) for row in rows))
+def delete(tx: Transaction, positions: Iterable[int]) -> None:
+    """Take records out; neither their positions nor their rows are ever used again."""
+    tx.executemany("DELETE FROM live WHERE position = ?", ((position,) for position in sorted(positions)))
 
 
 def rows_of(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
     """id → row, for those ids that exist."""
     found: dict[str, int] = {}
     for chunk, marks in _chunks(ids):
-        found.update(tx.execute(f"SELECT id, row FROM records WHERE id IN ({marks})", chunk))
+        statement = f"SELECT id, row FROM ids JOIN live USING (position) WHERE id IN ({marks})"
+        found.update(tx.execute(statement, chunk))
     return found
 
 
 def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple[Any, ...]]:
-    """row → (row, *columns) for those rows that exist."""
+    """row → (row, *columns) for those rows that hold a living record."""
     found: dict[int, tuple[Any, ...]] = {}
     for chunk, marks in _chunks(rows):
-        statement = f"SELECT row, {columns} FROM records WHERE row IN ({marks})"
+        statement = f"SELECT row, {columns} FROM {_LIVING} WHERE row IN ({marks})"
         found.update({record[0]: record for record in tx.execute(statement, chunk).fetchall()})
     return found
 
@@ -72,8 +94,8 @@ def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple
 def fetch_at(
     connection: Transaction, change: int, rows: Sequence[int], columns: str
 ) -> dict[int, tuple[Any, ...]] | None:
-    """The same of at most `FETCHED_MAX` rows in one statement, outside a transaction; None when the change is
-    not the newest any more."""
+    """The same of at most `FETCHED_MAX` rows that are alive at a change, in one statement outside a
+    transaction; None when the change is not the newest any more."""
     nothing = ", NULL" * columns.count(",")
     marks = ", ".join("?" * len(rows))
     found = connection.execute(
@@ -87,16 +109,33 @@ def fetch_at(
 
 
 def scan(tx: Transaction, columns: str, first: int = 0, stop: int = 2**63 - 1) -> Iterator[tuple[Any, ...]]:
-    """(row, *columns) over all records from a row on and before another, in order of row."""
-    statement = f"SELECT row, {columns} FROM records WHERE row >= ? AND row < ? ORDER BY row"
+    """(row, *columns) over all living records from a row on and before another, in order of row."""
+    statement = f"SELECT row, {columns} FROM {_LIVING} WHERE row >= ? AND row < ? ORDER BY row"
     return tx.execute(statement, (first, stop))
 
 
 def live_rows(tx: Transaction, first: int = 0) -> tuple[Rows, Rows]:
     """The rows that hold a record, from a row on, and the position of each in the order of `get`."""
-    pairs = tx.execute("SELECT row, position FROM records WHERE row >= ? ORDER BY row", (first,)).fetchall()
+    statement = f"SELECT row, position FROM {_LIVING} WHERE row >= ? ORDER BY row"
+    pairs = tx.execute(statement, (first,)).fetchall()
     array = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
+
+
+def misplaced(tx: Transaction) -> Iterator[tuple[int, int]]:
+    """(position, row) of what is said to live at a row where nothing of that position stands; for `check`."""
+    return tx.execute(
+        "SELECT position, row FROM live WHERE NOT EXISTS "
+        "(SELECT * FROM records WHERE records.row = live.row AND records.position = live.position)"
+    )
+
+
+def unlisted(tx: Transaction) -> Iterator[tuple[str]]:
+    """(id,) of living records that their ids do not lead to; for `check`."""
+    return tx.execute(
+        f"SELECT id FROM {_LIVING} WHERE NOT EXISTS "
+        "(SELECT * FROM ids WHERE ids.id = records.id AND ids.position = records.position)"
+    )
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:

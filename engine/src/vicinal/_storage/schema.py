@@ -65,15 +65,42 @@ RECORDS_TABLE = """
 CREATE TABLE records (
     row INTEGER PRIMARY KEY,
     position INTEGER NOT NULL,
-    id TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL,
     document TEXT,
     metadata TEXT,
     uri TEXT,
     checksum INTEGER NOT NULL
 )"""
 
-RECORDS = Schema(f"""
+_PLACES = """
+CREATE TABLE ids (
+    id TEXT PRIMARY KEY NOT NULL,
+    position INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE live (
+    position INTEGER PRIMARY KEY,
+    row INTEGER NOT NULL
+);
+"""
+
+
+def _leave_dead_records(tx: Any) -> None:
+    """1 → 2: the table held living records alone, and the id was unique in it."""
+    columns = "row, position, id, document, metadata, uri, checksum"
+    tx.execute("ALTER TABLE records RENAME TO unique_ids")
+    tx.execute(RECORDS_TABLE)
+    tx.execute(f"INSERT INTO records ({columns}) SELECT {columns} FROM unique_ids ORDER BY row")
+    tx.execute("DROP TABLE unique_ids")
+    for statement in filter(str.strip, _PLACES.split(";")):
+        tx.execute(statement)
+    tx.execute("INSERT INTO ids SELECT id, position FROM records ORDER BY id")
+    tx.execute("INSERT INTO live SELECT position, row FROM records ORDER BY position")
+
+
+RECORDS = Schema(
+    f"""
 {RECORDS_TABLE};
+{_PLACES}
 CREATE TABLE state (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     change INTEGER NOT NULL,
@@ -92,4 +119,6 @@ CREATE TABLE changes (
     checksum INTEGER NOT NULL
 );
 INSERT INTO state VALUES (1, 0, 0, 0, 0, NULL, 0, 0);
-""")
+""",
+    migrations=(_leave_dead_records,),
+)
