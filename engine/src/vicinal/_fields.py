@@ -195,10 +195,8 @@ def _values(
             for key in inside:
                 rows, values = found[key]
                 for (row, _), metadata in zip(block, decoded):
-                    if metadata is not None and key in metadata:  # as `lookup` begins, without the call
-                        rows.append(row)
-                        values.append(metadata[key])
-                    elif not is_missing(value := lookup(metadata, key)):
+                    value = lookup(metadata, key)
+                    if not is_missing(value):
                         rows.append(row)
                         values.append(value)
     return found

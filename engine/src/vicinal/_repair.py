@@ -127,7 +127,10 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
             }
             sound = {row for row, (record, vector) in table.items() if _agrees(record, vector)}
             positions = {row: record[0] for row, (record, _) in table.items() if isinstance(record[0], int)}
-            for row in sorted(_living(database, tx, state, positions, sound, lost) & table.keys()):
+            living, certain = _living(database, tx, state, positions, sound)
+            if not certain:
+                lost.append("the list of living records is damaged: some that were deleted may be back")
+            for row in sorted(living & table.keys()):
                 id = table[row][0][1]
                 named.setdefault(row, id)
                 if row in sound:
@@ -211,14 +214,9 @@ def _shaped(data: Any, dimension: int) -> Vectors:
 
 
 def _living(
-    database: Database,
-    tx: Transaction,
-    state: State | None,
-    positions: dict[int, int],
-    sound: set[int],
-    lost: list[str],
-) -> set[int]:
-    """The rows that live, where `positions` (by ascending row) are what could be read.
+    database: Database, tx: Transaction, state: State | None, positions: dict[int, int], sound: set[int]
+) -> tuple[set[int], bool]:
+    """The rows that live, where `positions` (by ascending row) could be read; and whether that is certain.
 
     A row that is listed under another position than it soundly holds is not meant, nor one that the log says
     was taken out. Where the list is damaged, the newest version of a record lives that was not.
@@ -233,11 +231,10 @@ def _living(
             living.add(row)
         elif position in newest:
             living.add(newest[position])
-    if state is None or len(listed) != state.records:
+    whole = state is not None and len(listed) == state.records
+    if not whole:
         living.update(row for position, row in newest.items() if position not in listed)
-        if not remembered:
-            lost.append("the list of living records is damaged: some that were deleted long ago may be back")
-    return living
+    return living, whole or remembered
 
 
 def _taken_out(database: Database, tx: Transaction) -> tuple[set[int], bool]:
