@@ -16,6 +16,7 @@ import vicinal
 from vicinal import _turns
 from vicinal._filter import parse_where
 from vicinal._index import planner
+from vicinal._index.indexer import Indexer
 from vicinal._snapshot import Snapshot
 from vicinal._storage import records
 from vicinal.errors import ClosedError, NotFoundError
@@ -500,3 +501,28 @@ def test_new_rows_have_their_codes_when_a_write_returns(
                 assert live.codes.rows == first + 20
         found = things.query(vectors[500:], n_results=1)
         assert [ids[0] for ids in found["ids"]] == list(map(str, range(500, 600)))
+
+
+class Collected:
+    """Work whose client the garbage collector closes while the background looks for what is due."""
+
+    def __init__(self, indexer: Indexer) -> None:
+        self.indexer, self.ran = indexer, False
+
+    def __call__(self) -> None:
+        self.ran = True
+
+    def __hash__(self) -> int:
+        if threading.current_thread() is self.indexer._thread:
+            self.indexer.close()
+        return 1
+
+
+def test_a_client_that_is_collected_in_the_background_thread_ends_it_quietly() -> None:
+    indexer = Indexer()
+    work = Collected(indexer)
+    indexer.wake(work)
+    thread = indexer._thread
+    assert thread is not None
+    thread.join(60)
+    assert (thread.is_alive(), work.ran) == (False, False)

@@ -55,7 +55,7 @@ class Indexer:
         """Stop after the piece of work in hand."""
         with self._changed:
             self._closed = True
-            self._due.clear()
+            self._due = {}
             self._changed.notify_all()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -77,10 +77,13 @@ class Indexer:
             self._running = None
             self._changed.notify_all()
             while not self._closed:
-                work = min(self._due, key=self._due.__getitem__, default=None)
-                left = None if work is None else self._due[work] - time.monotonic()
+                due = self._due
+                work = min(due, key=due.__getitem__, default=None)
+                left = None if work is None else due[work] - time.monotonic()
+                if due is not self._due:  # closed: the garbage collector may do so in this very thread
+                    break
                 if work is not None and left is not None and left <= 0:
-                    del self._due[work]
+                    del due[work]
                     self._running = work
                     return work
                 self._changed.wait(left)
