@@ -61,7 +61,8 @@ def test_there_is_a_piece_for_every_format() -> None:
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_the_museum_is_small(piece: str) -> None:
-    assert sum(path.stat().st_size for path in (MUSEUM / piece).rglob("*") if path.is_file()) < 200_000
+    files = [MUSEUM / f"{piece}.json", *(path for path in (MUSEUM / piece).rglob("*") if path.is_file())]
+    assert sum(path.stat().st_size for path in files) < 200_000
 
 
 def test_a_piece_holds_what_it_held(piece: Any) -> None:
@@ -74,7 +75,9 @@ def test_a_piece_holds_what_it_held(piece: Any) -> None:
 def test_a_piece_that_was_opened_has_the_tables_of_today(piece: Any, tmp_path: Path) -> None:
     path, _ = piece
     with vicinal.PersistentClient(path) as client:
-        collections = [str(held.id) for held in client.list_collections() if held.count() >= 0]
+        collections = [str(held.id) for held in client.list_collections()]
+        for held in client.list_collections():
+            held.count()
     Database(tmp_path / "new.sqlite3", RECORDS).close()
     for id in collections:
         assert tables(path / "collections" / id / "records.sqlite3") == tables(tmp_path / "new.sqlite3")

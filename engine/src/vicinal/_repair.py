@@ -9,11 +9,11 @@ may have the database open meanwhile.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -32,6 +32,7 @@ _NO_ROWS = np.empty(0, dtype=np.int64)
 _COLUMNS = "row, position, id, document, metadata, uri, checksum"
 _RECORDS = f"SELECT {_COLUMNS} FROM records WHERE row BETWEEN ? AND ?"
 _LIVE = "SELECT position, row FROM live WHERE position BETWEEN ? AND ?"
+_NAMES = "SELECT row, id FROM ids JOIN live USING (position)"
 _STRANGE = (TypeError, ValueError, OverflowError)
 """What values of the wrong kind lead to, where they come from damaged tables."""
 _SAMPLE = 5  # records; all of them damaged, the state's word is taken
@@ -104,6 +105,7 @@ def _generations(directory: Path) -> list[int]:
     return sorted((int(number) for number in found if number.isdigit()), reverse=True)
 
 
+Found = TypeVar("Found")
 Whole = tuple[tuple[Any, ...], Any]
 """(position, id, document, metadata, uri, checksum), and the vector."""
 
@@ -118,7 +120,9 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
     found: list[Whole] = []
     try:
         with database.read() as tx:
-            state, named = _state(database, tx), _names(database, tx)
+            state: State | None = _had(database, lambda: changes.state(tx), None)
+            # The lists of ids and of the living may be whole where the records are not.
+            named: dict[int, str] = _had(database, lambda: dict(tx.execute(_NAMES).fetchall()), {})
             vectors = _vectors(directory, state, _sample(database, tx))
             rows = max([state.rows if state else len(vectors), *(1 + row for row in named)])
             table: dict[int, Whole] = {
@@ -162,22 +166,13 @@ def _agrees(record: Sequence[Any], vector: Any) -> bool:
     return bool(checksum == checksums.of_record(position, id, document, metadata, uri, vector))
 
 
-def _state(database: Database, tx: Transaction) -> State | None:
-    """The state, when it can be read."""
+def _had(database: Database, reading: Callable[[], Found], otherwise: Found) -> Found:
+    """What can be read, when it can."""
     try:
         with database.translated():
-            return changes.state(tx)
+            return reading()
     except (VicinalError, *_STRANGE):
-        return None
-
-
-def _names(database: Database, tx: Transaction) -> dict[int, str]:
-    """row → id of the living, as the lists of both have them: they may be whole where the records are not."""
-    try:
-        with database.translated():
-            return dict(tx.execute("SELECT row, id FROM ids JOIN live USING (position)").fetchall())
-    except (VicinalError, *_STRANGE):
-        return {}
+        return otherwise
 
 
 def _sample(database: Database, tx: Transaction) -> list[tuple[Any, ...]]:
@@ -221,7 +216,8 @@ def _living(
     A row that is listed under another position than it soundly holds is not meant, nor one that the log says
     was taken out. Where the list is damaged, the newest version of a record lives that was not.
     """
-    gone, remembered = _taken_out(database, tx)
+    removed, remembered = _had(database, lambda: changes.taken_out(tx), (_NO_ROWS, False))
+    gone = set(removed.tolist())
     newest = {position: row for row, position in positions.items() if row not in gone}
     last = max([-1 if state is None else state.positions, *newest])
     listed = {p: row for p, row in _readable(database, tx, _LIVE, 0, last) if row not in gone}
@@ -235,16 +231,6 @@ def _living(
     if not whole:
         living.update(row for position, row in newest.items() if position not in listed)
     return living, whole or remembered
-
-
-def _taken_out(database: Database, tx: Transaction) -> tuple[set[int], bool]:
-    """What `changes.taken_out` finds; nothing where the log cannot be read."""
-    try:
-        with database.translated():
-            rows, remembered = changes.taken_out(tx)
-            return set(rows.tolist()), remembered
-    except (VicinalError, *_STRANGE):
-        return set(), False
 
 
 def _readable(

@@ -47,7 +47,7 @@ class View:
         """Rows in the order of `get`: that in which their records were first added."""
         if self.positions is None:
             return rows
-        return rows[np.argsort(self.positions_of(rows), kind="stable")]
+        return rows[np.argsort(self.positions[rows], kind="stable")]
 
 
 EMPTY = View(

@@ -8,6 +8,7 @@ fell behind further is rebuilt.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +36,16 @@ class State(NamedTuple):
     dimension: int | None
     generation: int
     dropped: bool
+
+
+class Entry(NamedTuple):
+    """One change, as the log has it."""
+
+    change: int
+    rows: int
+    removed: bytes
+    sound: bool
+    """Whether this is what was written; else the others may be of any kind."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +102,27 @@ def taken_out(tx: Transaction) -> tuple[Rows, bool]:
     """The rows that lost their record since rows were numbered; and whether the log has not forgotten any."""
     removed: list[Rows] = []
     change, rows, whole = 0, 0, False
-    for *entry, checksum in tx.execute(
+    for entry in entries(tx):
+        if not entry.sound:
+            continue  # seen as a gap by what follows
+        if entry.change == 1 or entry.rows < rows:  # compaction numbers rows anew
+            removed, whole = [], True
+        elif entry.change != change + 1:
+            whole = False
+        change, rows = entry.change, entry.rows
+        removed.append(_rows(entry.removed))
+    return np.concatenate([_NO_ROWS, *removed]), whole
+
+
+def entries(tx: Transaction) -> Iterator[Entry]:
+    """The log, in order of change; each entry compared with its checksum."""
+    for change, rows, removed, altered, checksum in tx.execute(
         "SELECT change, rows, removed, altered, checksum FROM changes ORDER BY change"
     ):
-        if checksums.of(entry) != checksum:
-            continue  # seen as a gap by what follows
-        if entry[0] == 1 or entry[1] < rows:  # compaction numbers rows anew
-            removed, whole = [], True
-        elif entry[0] != change + 1:
-            whole = False
-        change, rows = entry[:2]
-        removed.append(_rows(entry[2]))
-    return np.concatenate([_NO_ROWS, *removed]), whole
+        written = (change, rows, removed, altered)
+        kinds = [type(value) for value in written]  # a checksum does not tell text from bytes
+        sound = kinds == [int, int, bytes, bytes] and checksums.of(written) == checksum
+        yield Entry(change, rows, removed, sound)
 
 
 def _bytes(rows: Rows) -> bytes:

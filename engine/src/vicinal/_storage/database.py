@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from vicinal._storage import forks
 from vicinal._storage.files import size_of
-from vicinal._storage.schema import Schema
+from vicinal._storage.schema import Schema, statements
 from vicinal._turns import Lock
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
 
@@ -253,7 +253,7 @@ class Database:
             self._switch_to_wal()
         with self.write() as tx:
             if self._version() == 0:  # else another process was faster
-                for statement in filter(str.strip, schema.create.split(";")):
+                for statement in statements(schema.create):
                     tx.execute(statement)
                 tx.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 tx.execute(f"PRAGMA user_version = {schema.version}")

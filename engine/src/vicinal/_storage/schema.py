@@ -7,7 +7,7 @@ collection's directory, holds the records and the log of changes. Their version 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,11 @@ class Schema:
     @property
     def version(self) -> int:
         return 1 + len(self.migrations)
+
+
+def statements(script: str) -> Iterator[str]:
+    """One by one; SQLite's own way to run several commits first."""
+    return filter(str.strip, script.split(";"))
 
 
 CATALOG = Schema(f"""
@@ -91,7 +96,7 @@ def _leave_dead_records(tx: Any) -> None:
     tx.execute(RECORDS_TABLE)
     tx.execute(f"INSERT INTO records ({columns}) SELECT {columns} FROM unique_ids ORDER BY row")
     tx.execute("DROP TABLE unique_ids")
-    for statement in filter(str.strip, _PLACES.split(";")):
+    for statement in statements(_PLACES):
         tx.execute(statement)
     tx.execute("INSERT INTO ids SELECT id, position FROM records ORDER BY id")
     tx.execute("INSERT INTO live SELECT position, row FROM records ORDER BY position")
