@@ -11,7 +11,7 @@ never gone early, and at most a second late. One whose key is missing or null ne
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,14 +46,12 @@ def expired(expiry: ExpiryConfiguration) -> Node:
     return Or((seconds, moment))
 
 
-def expired_ids(
-    expiry: ExpiryConfiguration | None, rows: Mapping[str, int], existing: Mapping[int, tuple[Any, ...]]
-) -> dict[str, int]:
-    """id → row of those existing records whose time has come; their metadata stands second to last."""
+def expired_ids(expiry: ExpiryConfiguration | None, metadatas: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Those of (id, metadata as text) whose time has come."""
     if expiry is None:
-        return {}
+        return []
     now = int(time.time())
-    return {id: row for id, row in rows.items() if _is_over(decode(existing[row][-2]), expiry.key, now)}
+    return [id for id, metadata in metadatas if _is_over(decode(metadata), expiry.key, now)]
 
 
 def stamped(expiry: ExpiryConfiguration | None, request: r.Write) -> r.Write:

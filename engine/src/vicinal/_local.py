@@ -64,11 +64,12 @@ class LocalBackend:
             give_way()
             with live.write() as (tx, state):
                 dimension = self._dimension(live, request, state)
-                rows = records.rows_of(tx, request.ids)
-                before = records.fetch(tx, list(rows.values()), "position, document, metadata, uri")
-                expired = expired_ids(live.info.configuration.expiry, rows, before)
+                existing = records.by_id(tx, request.ids, "position, document, metadata, uri")
+                expired = expired_ids(
+                    live.info.configuration.expiry, ((id, before[3]) for id, before in existing.items())
+                )
                 stored = live.committed_vectors(state)
-                decision = decide(request, texts, state, rows, before, stored, live.info.name, expired)
+                decision = decide(request, texts, state, existing, expired, stored, live.info.name)
                 if decision.changes_nothing:
                     return decision.info()
                 after = decision.state(state, dimension)
@@ -86,13 +87,10 @@ class LocalBackend:
             with live.write() as (tx, state):
                 rows = self._rows(self._newest(live, tx), request.ids, request.where).tolist()
                 found = records.fetch(tx, rows, "id, position, document, metadata, uri")
-                ids = tuple(found[row][1] for row in rows)
-                before = {row: (row, *found[row][2:]) for row in rows}
-                write = update_of(request, ids)
+                existing = {found[row][1]: (row, *found[row][2:]) for row in rows}
+                write = update_of(request, tuple(existing))
                 stored = live.committed_vectors(state)
-                decision = decide(
-                    write, [], state, dict(zip(ids, rows)), before, stored, live.info.name, expired={}
-                )
+                decision = decide(write, [], state, existing, [], stored, live.info.name)
                 if decision.changes_nothing:
                     return decision.info()
                 after = decision.state(state, state.dimension)

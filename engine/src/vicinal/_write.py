@@ -6,7 +6,7 @@ which are taken out, which are altered in place. Nothing is stored here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,8 @@ _COMPARED = 4096  # vectors at a time
 
 Texts = tuple["str | None", "str | None", "str | None"]
 """(document, metadata as text, uri)"""
-Existing = Mapping[int, tuple[int, int, "str | None", "str | None", "str | None"]]
-"""row → (row, position, document, metadata as text, uri)"""
+Before = tuple[int, int, "str | None", "str | None", "str | None"]
+"""(row, position, document, metadata as text, uri)"""
 
 
 @dataclass
@@ -107,28 +107,29 @@ def decide(
     request: r.Write,
     texts: list[str | None],
     state: State,
-    rows: Mapping[str, int],
-    existing: Existing,
+    existing: Mapping[str, Before],
+    expired: Sequence[str],
     stored: Vectors,
     collection: str,
-    expired: Mapping[str, int],
 ) -> Decision:
-    """Go through the batch in order. `stored` are the vectors of the committed rows.
+    """Go through the batch in order. `existing` are the records under its ids, `stored` the vectors of
+    the committed rows.
 
     An `expired` record is not there: its id is free, and who takes it takes its row out.
     """
     decision = Decision()
     if expired:
-        rows = {id: row for id, row in rows.items() if id not in expired}
+        existing = dict(existing)
+        over = [existing.pop(id) for id in expired]
         if request.mode != "update":
-            decision.removed.extend(expired.values())
-            decision.purged.extend(existing[row][1] for row in expired.values())
-    if request.on_conflict == "error" and rows:
-        raise DuplicateIDError(ids=[id for id in request.ids if id in rows], existing=collection)
-    moved = _moved(request, rows, stored)
+            decision.removed.extend(row for row, *_ in over)
+            decision.purged.extend(position for _, position, *_ in over)
+    if request.on_conflict == "error" and existing:
+        raise DuplicateIDError(ids=[id for id in request.ids if id in existing], existing=collection)
+    moved = _moved(request, existing, stored)
     for item, id in enumerate(in_turns(request.ids)):
-        row = rows.get(id)
-        if row is None:
+        before = existing.get(id)
+        if before is None:
             if request.mode != "update":
                 position = state.positions + decision.added
                 decision.insert(state, request, item, position, _new_values(request, texts, item))
@@ -136,39 +137,33 @@ def decide(
         elif request.mode == "add":
             decision.kept += 1
         else:
-            text = texts[item] if texts else None
-            values = _changed_values(request, item, text, existing[row])
-            position = existing[row][1]
+            row, position, *_ = before
+            values = _changed_values(request, item, texts[item] if texts else None, before)
             if item in moved:
                 decision.insert(state, request, item, position, values)
                 decision.removed.append(row)
-            elif values != existing[row][2:]:
+            elif values != before[2:]:
                 checksum = checksums.of_record(position, id, *values, stored[row])
                 decision.replaced.append((*values, checksum, row))
             decision.updated += 1
     return decision
 
 
-def _moved(request: r.Write, rows: Mapping[str, int], stored: Vectors) -> set[int]:
+def _moved(request: r.Write, existing: Mapping[str, Before], stored: Vectors) -> set[int]:
     """The items that change a record's vector: it moves to a new row; anything else changes in its row."""
     if request.mode == "add" or request.embeddings is None:
         return set()
-    items = [item for item, id in enumerate(request.ids) if id in rows]
+    items = [item for item, id in enumerate(request.ids) if id in existing]
     moved: set[int] = set()
     for start in range(0, len(items), _COMPARED):
         part = items[start : start + _COMPARED]
-        before = stored[[rows[request.ids[item]] for item in part]].view(np.uint32)
+        before = stored[[existing[request.ids[item]][0] for item in part]].view(np.uint32)
         changed = (before != request.embeddings[part].view(np.uint32)).any(axis=1)  # −0.0 is not 0.0
         moved.update(item for item, differs in zip(part, changed.tolist()) if differs)
     return moved
 
 
-def _changed_values(
-    request: r.Write,
-    item: int,
-    text: str | None,
-    before: tuple[int, int, str | None, str | None, str | None],
-) -> Texts:
+def _changed_values(request: r.Write, item: int, text: str | None, before: Before) -> Texts:
     """What a record holds after the write; `text` is the item's metadata as `encode_metadatas` wrote it."""
     _, _, document, metadata, uri = before
     same = text is not None and text == metadata
@@ -205,7 +200,7 @@ def _changed_metadata(request: r.Write, item: int, before: str | None) -> str | 
     return None if old else before  # the last key was deleted; or there was none, and nothing happens
 
 
-def _without_none(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if metadata is None:
-        return None
+def _without_none(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if metadata is None or None not in metadata.values():
+        return metadata
     return {key: value for key, value in metadata.items() if value is not None}

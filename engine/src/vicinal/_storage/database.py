@@ -204,8 +204,9 @@ class Database:
             try:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
-                purpose = f"cache_size = -{_CACHE_KB}" if writes else f"mmap_size = {_MAPPED_BYTES}"
-                connection.execute(f"PRAGMA {purpose}")
+                connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+                if writes:
+                    connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
             except BaseException:
                 connection.close()
                 raise

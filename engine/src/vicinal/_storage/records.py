@@ -36,7 +36,10 @@ def insert(tx: Transaction, records: Sequence[NewRecord], position: int) -> None
         records,
     )
     row = records[0][0]
-    tx.execute("INSERT OR REPLACE INTO live SELECT position, row FROM records WHERE row >= ?", (row,))
+    tx.execute(
+        "INSERT OR REPLACE INTO live SELECT position, row FROM records WHERE row >= ?",
+        (row,),
+    )
     tx.execute(
         "INSERT OR REPLACE INTO ids "
         "SELECT id, position FROM records WHERE row >= ? AND position >= ? ORDER BY id",
@@ -79,6 +82,18 @@ def rows_of(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
     for chunk, marks in _chunks(ids):
         statement = f"SELECT id, row FROM ids JOIN live USING (position) WHERE id IN ({marks})"
         found.update(tx.execute(statement, chunk))
+    return found
+
+
+def by_id(tx: Transaction, ids: Sequence[str], columns: str) -> dict[str, tuple[Any, ...]]:
+    """id → (row, *columns), for those ids that exist."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for chunk, marks in _chunks(ids):
+        statement = (
+            f"SELECT ids.id, row, {columns} FROM ids CROSS JOIN live USING (position) "
+            f"CROSS JOIN records USING (position, row) WHERE ids.id IN ({marks})"
+        )
+        found.update({record[0]: record[1:] for record in tx.execute(statement, chunk).fetchall()})
     return found
 
 
@@ -139,7 +154,11 @@ def unlisted(tx: Transaction) -> Iterator[tuple[str]]:
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
-    """Pieces of a list with their `?, ?, …`; full pieces share one prepared statement."""
+    """Pieces of a list with their `?, ?, …`; full pieces share one prepared statement.
+
+    In order, for keys that are near each other stand on the same pages.
+    """
+    keys = sorted(keys)
     for start in range(0, len(keys), _CHUNK):
         chunk = keys[start : start + _CHUNK]
         yield chunk, ", ".join("?" * len(chunk))
