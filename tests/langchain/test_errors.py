@@ -32,6 +32,16 @@ CALLS = {
         InvalidArgumentError,
         "unknown search option 'fitler'; a search takes k, filter",
     ),
+    "MMR's option for a search that is none": (
+        lambda s: s.similarity_search("a", lambda_mult=0.5),
+        InvalidArgumentError,
+        "unknown search option 'lambda_mult'; .* one by MMR also fetch_k and lambda_mult",
+    ),
+    "MMR's option for a retriever that is none": (
+        lambda s: s.as_retriever(search_kwargs={"fetch_k": 20, "lambda_mult": 0.5}).invoke("a"),
+        InvalidArgumentError,
+        "unknown search option 'lambda_mult'",
+    ),
     "filter and where": (
         lambda s: s.similarity_search("a", filter={"a": 1}, where={"a": 1}),
         InvalidArgumentError,
@@ -171,6 +181,19 @@ def test_every_method_of_the_interface_is_there_in_both_colours():
     alone = {"as_retriever", "as_self_query_retriever", "close"}
     sync = {name for name in methods if not inspect.iscoroutinefunction(getattr(VicinalVectorStore, name))}
     assert {name for name in sync - alone if f"a{name}" not in methods} == set()
+
+
+def positional(method):
+    parameters = inspect.signature(method).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+
+
+def test_async_methods_take_by_position_what_the_others_take():
+    for name in public(VicinalVectorStore):
+        method, twin = (getattr(VicinalVectorStore, known, None) for known in (name, f"a{name}"))
+        inherited = twin is getattr(VectorStore, f"a{name}", None)
+        if twin and not inherited and "args" not in inspect.signature(twin).parameters:
+            assert positional(twin) == positional(method), name
 
 
 def test_every_public_method_says_what_it_does():

@@ -46,7 +46,7 @@ def _item(key: str, value: Any, metadata: dict[str, Any]) -> bool:
         return all(holds(child, metadata) for child in value)
     if key == "$or":
         return any(holds(child, metadata) for child in value)
-    if key == "$nor":
+    if key == "$nor" or (key == "$not" and isinstance(value, list)):
         return not any(holds(child, metadata) for child in value)
     if key == "$not":
         return not holds(value, metadata)
@@ -173,10 +173,10 @@ FILTERS: list[dict[str, Any]] = [
     # nested objects
     {"nested.deep.n": 1}, {"nested.deep.n": {"$gte": 1}}, {"nested.deep.n": {"$exists": False}},
     # logic
-    {}, {"$and": []}, {"$or": []}, {"$nor": []}, {"$not": {}}, {"$and": [{}]}, {"$or": [{}]},
+    {}, {"$and": []}, {"$or": []}, {"$nor": []}, {"$not": {}}, {"$not": []}, {"$and": [{}]}, {"$or": [{}]},
     {"$or": [{"n": 1}, {}]}, {"$and": [{"n": 1}]}, {"$or": [{"n": 1}]}, {"$nor": [{"n": 1}]},
     {"$and": [{"n": 1}, {}]}, {"$not": {"n": 1}}, {"$not": {"n": 1, "s": "one"}},
-    {"$not": {"$not": {"n": 1}}},
+    {"$not": {"$not": {"n": 1}}}, {"$not": [{"n": 1}, {"s": "one"}]},
     {"$nor": [{"n": 1}, {"s": "two"}]}, {"$or": [{"n": {"$in": []}}, {"s": "two"}]},
     {"$and": [{"$or": [{"n": 1}, {"n": 2}]}, {"$not": {"s": {"$like": "t%"}}}]}, {"n": {"$not": {"$gt": 1}}},
     {"$and": [{"n": {"$gte": 1}, "s": {"$ne": "two"}}, {"$or": [{"flag": True}, {"flag": None}]}]},

@@ -101,6 +101,17 @@ def test_what_the_book_is_kept_with_is_clear(embedding):
         VicinalRecordManager("x").drift()
 
 
+def test_a_book_of_a_store_that_was_given_a_collection_is_kept_with_the_client_that_is_given(embedding):
+    client = vicinal.EphemeralClient()
+    store = VicinalVectorStore(embedding, collection=client.create_collection("notes"))
+    with pytest.raises(InvalidArgumentError, match="client= of a record manager"):
+        VicinalRecordManager(store=store)
+    book = VicinalRecordManager(store=store, client=client)
+    book.update(["a"])
+    assert (book.namespace, book.exists(["a"]), book.drift().missing) == ("notes", [False], ["a"])
+    assert VicinalRecordManager("notes", client=client).list_keys() == ["a"]
+
+
 # --- with a store --------------------------------------------------------------------------------
 
 

@@ -47,6 +47,12 @@ async def test_a_chain_answers_through_a_model(filled):
     assert "".join(chain.stream("spice")) == "answer"
 
 
+def test_traces_know_the_retriever_by_langchains_name(filled):
+    retriever = filled.as_retriever()
+    assert retriever.get_name() == "VectorStoreRetriever"
+    assert retriever._get_ls_params()["ls_retriever_name"] == "vectorstore"
+
+
 def test_arguments_of_the_call_win_over_those_of_the_retriever(filled):
     retriever = filled.as_retriever(search_kwargs={"k": 3, "filter": {"genre": "sf"}})
     assert ids(retriever.invoke("spice of the desert", k=1)) == ["dune"]

@@ -5,7 +5,7 @@ The engine takes one key and one operator per dictionary, and at least two child
 
     {"a": 1, "b": {"$gt": 2, "$lt": 5}}    every key and every operator must hold
     {}, {"$and": []}                       every record;  {"$or": []}, {"k": {"$in": []}}: none
-    {"$nor": [f, g]}, {"$not": f}          none of them;  also {"k": {"$not": {"$gt": 2}}}
+    {"$nor": [f, g]}, {"$not": f}          none of them;  also {"$not": [f, g]}, {"k": {"$not": {"$gt": 2}}}
     {"k": None}, {"k": {"$ne": None}}      the key is missing or null; it is there and not null
     {"k": {"$in": [1, "one", None]}}       any of them, of whatever types
 
@@ -71,9 +71,9 @@ def _all_of(filter: Any, leaf: _Leaf) -> Filter | None:
 
 
 def _item(key: str, value: Any, leaf: _Leaf) -> Filter | None:
-    if key == "$not":
+    if key == "$not" and not isinstance(value, (list, tuple)):
         return _not(_all_of(value, leaf))
-    if key in ("$and", "$or", "$nor") and isinstance(value, (list, tuple)):
+    if key in ("$and", "$or", "$nor", "$not") and isinstance(value, (list, tuple)):
         children = [_all_of(child, leaf) for child in value]
         if key == "$and":
             return _and(children)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, ClassVar
 
+from langchain_core import vectorstores
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.vectorstores import VectorStoreRetriever
 
 from langchain_vicinal._searching import SearchMethods
 from vicinal.errors import InvalidArgumentError
@@ -43,7 +43,7 @@ class TypedSearch(SearchMethods):
             return await self.asimilarity_search(query, **_with_mode(search_type, kwargs))
         return await super().asearch(query, search_type, **kwargs)
 
-    def as_retriever(self, **kwargs: Any) -> VectorStoreRetriever:
+    def as_retriever(self, **kwargs: Any) -> vectorstores.VectorStoreRetriever:
         """A retriever that searches this store.
 
         Args:
@@ -51,11 +51,14 @@ class TypedSearch(SearchMethods):
                 `search_kwargs`, what goes to the search; `tags`, `metadata`, as every retriever has.
         """
         tags = kwargs.pop("tags", None) or self._get_retriever_tags()
-        return Retriever(vectorstore=self, tags=list(tags), **kwargs)
+        return VectorStoreRetriever(vectorstore=self, tags=list(tags), **kwargs)
 
 
-class Retriever(VectorStoreRetriever):
-    """LangChain's retriever, with the search types that this store has besides."""
+class VectorStoreRetriever(vectorstores.VectorStoreRetriever):
+    """LangChain's retriever, with the search types that this store has besides.
+
+    Its name is LangChain's too: traces and `astream_events` know a retriever by it.
+    """
 
     allowed_search_types: ClassVar[Collection[str]] = SEARCH_TYPES
 

@@ -148,10 +148,11 @@ def plan(
     k: int,
     filter: Filter | None,
     where_document: Filter | None,
+    lambda_mult: float | None = None,
+    /,
     *,
     where: Filter | None = None,
     ids: Iterable[str] | None = None,
-    lambda_mult: float | None = None,
     fetch_k: int | None = None,
     rerank: Any = None,
     mode: Mode = "dense",
@@ -161,7 +162,7 @@ def plan(
     snippets: int | bool = False,
     **unknown: Any,
 ) -> Search:
-    """Check a search method's arguments."""
+    """Check a search method's arguments. With `lambda_mult`, which is no option of others, one by MMR."""
     if unknown:
         raise InvalidArgumentError(
             f"unknown search option {next(iter(unknown))!r}; a search takes k, filter (or where), "

@@ -102,11 +102,16 @@ class SearchMethods(StoreBase):
         return self._found(search.telling("distance" if return_distance else "score"), None, embedding)
 
     async def asimilarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
     ) -> list[Hit]:
         """Async `similarity_search_with_score_by_vector`."""
         search = self.similarity_search_with_score_by_vector
-        return await run_in_executor(None, search, embedding, k, **kwargs)
+        return await run_in_executor(None, search, embedding, k, filter, where_document, **kwargs)
 
     def _for_text(self, search: Search, query: str) -> list[Hit]:
         return search.judged(query, self._found(search, query, self._vector(search, query)))
@@ -238,11 +243,16 @@ class SearchMethods(StoreBase):
         return self._found(search.telling("relevance"), None, embedding)
 
     async def asimilarity_search_by_vector_with_relevance_scores(
-        self, embedding: list[float], k: int = 4, filter: Filter | None = None, **kwargs: Any
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
     ) -> list[Hit]:
         """Async `similarity_search_by_vector_with_relevance_scores`."""
         search = self.similarity_search_by_vector_with_relevance_scores
-        return await run_in_executor(None, search, embedding, k, filter, **kwargs)
+        return await run_in_executor(None, search, embedding, k, filter, where_document, **kwargs)
 
     # --- maximal marginal relevance --------------------------------------------------------------
 
@@ -268,7 +278,7 @@ class SearchMethods(StoreBase):
             filter, where_document: Only documents that these select.
             **kwargs: `ids`, `where`, `mode`, `alpha`, `fusion`, `text_key`, `snippets`.
         """
-        search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        search = plan(k, filter, where_document, lambda_mult, fetch_k=fetch_k, **kwargs)
         return _alone(search.run(self._collection, query, self._vector(search, query)))
 
     async def amax_marginal_relevance_search(
@@ -282,7 +292,7 @@ class SearchMethods(StoreBase):
         **kwargs: Any,
     ) -> list[Document]:
         """Async `max_marginal_relevance_search`."""
-        search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        search = plan(k, filter, where_document, lambda_mult, fetch_k=fetch_k, **kwargs)
         vector = await self._avector(search, query)
         return _alone(await run_in_executor(None, search.run, self._collection, query, vector))
 
@@ -299,16 +309,25 @@ class SearchMethods(StoreBase):
         **kwargs: Any,
     ) -> list[Hit]:
         """Like `max_marginal_relevance_search`, for a vector, with each document's score."""
-        search = plan(k, filter, where_document, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        search = plan(k, filter, where_document, lambda_mult, fetch_k=fetch_k, **kwargs)
         measure: Measure = "distance" if return_distance else "score"
         return self._found(search.of_vector().telling(measure), None, embedding)
 
     async def amax_marginal_relevance_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
     ) -> list[Hit]:
         """Async `max_marginal_relevance_search_with_score_by_vector`."""
         search = self.max_marginal_relevance_search_with_score_by_vector
-        return await run_in_executor(None, search, embedding, k, **kwargs)
+        return await run_in_executor(
+            None, search, embedding, k, fetch_k, lambda_mult, filter, where_document, **kwargs
+        )
 
     def max_marginal_relevance_search_by_vector(
         self,

@@ -43,7 +43,8 @@ class VicinalRecordManager(Keyed, RecordManager):
             the name of the store's collection.
         store: The vector store that the documents go to. The book is kept with its client, and
             `exists` looks at it.
-        path, client: Where the book is kept when there is no `store`; with none of the three, in memory.
+        path: Where the book is kept when there is no `store`; in memory, when nothing is given.
+        client: The same; or the store's, when the store was given a collection and does not know it.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class VicinalRecordManager(Keyed, RecordManager):
         client: vicinal.Client | None = None,
     ) -> None:
         """Open or make the book."""
-        if store is not None and (path is not None or client is not None):
-            raise InvalidArgumentError("the book is kept with store=; path= and client= are for one without")
+        if store is not None:
+            if path is not None:
+                raise InvalidArgumentError("the book is kept with store=; path= is for one without")
+            client = client or store.client
         if store is None and namespace is None:
             raise InvalidArgumentError("a record manager needs a namespace, or store= to take its name from")
         self._store = store
@@ -65,7 +68,7 @@ class VicinalRecordManager(Keyed, RecordManager):
         super().__init__(
             f"langchain-records-{name}",
             path,
-            client if store is None else store.client,
+            client,
             metadata={"namespace": self.namespace},
         )
         self._latest = 0.0

@@ -140,8 +140,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         """The client that holds the collection, and may hold others beside it."""
         if self._connection.client is None:
             raise InvalidArgumentError(
-                "this store was given a collection, not the client that holds it; ask that client, "
-                "or empty the collection with delete()"
+                "this store was given a collection, not the client that holds it; use that client: its "
+                "delete_collection(name), or client= of a record manager; delete() empties the collection"
             )
         return self._connection.client
 
