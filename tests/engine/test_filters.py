@@ -19,6 +19,9 @@ import pytest
 from hypothesis import strategies as st
 
 import vicinal
+from vicinal import _fields
+from vicinal._index.indexer import Indexer
+from vicinal._upkeep import Upkeep
 from vicinal.testing import check, matches
 
 DAY = date(2020, 1, 1)
@@ -807,3 +810,60 @@ def test_random_filters_agree_with_the_reference_on_disk(records, filters, write
             agree(made, model, filters, k)
         with opened(path) as made:
             agree(made, model, filters, k)
+
+
+# --- while the background prepares -----------------------------------------------------------------
+
+VALUES_OF_A_KEY = st.sampled_from([None, "x", "y", 1, 2**70, ["x"], ["x", "y"]])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(1, 4), VALUES_OF_A_KEY),
+        st.tuples(st.just("update"), st.integers(0, 20), st.sampled_from("ab"), VALUES_OF_A_KEY),
+        st.tuples(st.just("ask"), st.sampled_from("ab")),
+        st.tuples(st.just("prepare")),
+    ),
+    max_size=25,
+)
+
+
+@hypothesis.example(
+    [("add", 9, "x"), ("prepare",), ("ask", "a"), ("update", 8, "a", None), ("prepare",), ("ask", "a")]
+)
+@hypothesis.given(STEPS)
+def test_filters_agree_with_their_meaning_however_far_the_columns_are_prepared(steps: list[Any]) -> None:
+    """The background brings all columns on by slices, whatever a filter has done for one of them before."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_fields, "_SLICE_ROWS", 2)
+        patched.setattr(Indexer, "wake", lambda *_: None)  # the background is this test
+        client = vicinal.EphemeralClient()
+        things = client.create_collection("things", embedding_function=None)
+        records: list[dict[str, Any]] = []
+        things.add(ids="first", embeddings=[0, 0], metadatas={"a": "x", "b": "y"})
+        records.append({"a": "x", "b": "y"})
+        with client._backend._opened.using(things.id) as live:
+            upkeep = Upkeep(live)
+            for kind, *given in [*steps, ("ask", "a"), ("ask", "b")]:
+                if kind == "add":
+                    count, value = given
+                    more = [{"a": value, "b": "y"} for _ in range(count)]
+                    names = [f"{len(records) + i}" for i in range(count)]
+                    things.add(ids=names, embeddings=[[1, i] for i in range(count)], metadatas=more)
+                    records += more
+                elif kind == "update" and 0 < given[0] < len(records):
+                    number, key, value = given
+                    things.update(ids=str(number), metadatas={key: value})
+                    records[number] = {**records[number], key: value}
+                    if value is None:
+                        del records[number][key]
+                elif kind == "prepare":
+                    upkeep._prepare()
+                elif kind == "ask":
+                    for where in (
+                        {given[0]: "x"},
+                        {given[0]: 2**70},
+                        {given[0]: {"$contains": "x"}},
+                        {given[0]: {"$exists": True}},
+                    ):
+                        found = things.get(where=where)["ids"]
+                        wanted = [i for i, record in enumerate(records) if matches(record, where=where)]
+                        assert found == [str(i) if i else "first" for i in wanted]

@@ -106,6 +106,13 @@ class LiveColumns:
             self._advance(tx, view, list(self._held), stop)
             return bool(self._held) and stop < view.rows
 
+    def forget(self) -> None:
+        """Begin anew, with the same keys: dropping what older values have left."""
+        with self._changing:
+            self._unread = False
+            self._held = dict.fromkeys(self._held, _NOTHING)
+            self._masks.clear()
+
     def save(self, directory: Path, view: View, files: Files) -> None:
         """Keep the columns that are at the view's change."""
         with self._changing:
@@ -145,14 +152,15 @@ class LiveColumns:
         rows = covered.rows
         if altered is None:
             rows, altered, bases = 0, _NO_ROWS, {key: columns.empty() for key in keys}
+        stop = max(rows, stop)  # another column may be far behind this one
         found = _values(tx, keys, rows, stop, altered[altered < rows])
         altered = altered[altered < stop]
         extended = {}
         for key in keys:
             give_way()
-            extended[key] = columns.extend(bases[key], max(rows, stop), altered, *found[key])
+            extended[key] = columns.extend(bases[key], stop, altered, *found[key])
         if covered.change <= view.change:  # an older view than the columns' gets its own, which are not kept
-            now = Covered(view.change, view.generation, max(rows, stop))
+            now = Covered(view.change, view.generation, stop)
             self._held.update({key: (now, column) for key, column in extended.items()})
         return extended
 
