@@ -143,25 +143,43 @@ class Files:
 def meanwhile(work: Callable[[], None]) -> Iterator[None]:
     """Work is done while the block runs, and has been done, or has raised, when it has ended."""
     failed: list[Exception] = []
+    ended = threading.Event()
 
     def run() -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - raised again where somebody waits for it
             failed.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=run, name="vicinal-write")
     try:
-        thread.start()
-    except RuntimeError:  # the interpreter is going down, or there are too many
-        run()
-    try:
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is going down, or there are too many
+            run()
         yield
     finally:
-        if thread.ident is not None:
-            thread.join()
+        if thread.ident is not None:  # it was started
+            _outwait(ended)
     if failed:
         raise failed[0]
+
+
+def _outwait(event: threading.Event) -> None:
+    """Wait for an event, and raise only then what interrupts that: the next write must not meet this one.
+
+    (`Thread.join` would not do: once interrupted, it takes the thread for ended, before Python 3.13.)
+    """
+    interrupted: BaseException | None = None
+    while not event.is_set():
+        try:
+            event.wait()
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or what a signal's handler raises
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
 
 
 def size_of(path: Path) -> int:
