@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 import vicinal
 from vicinal import errors
 from vicinal._index import planner
-from vicinal._storage.readonly import Footing, ReadOnlyDatabase
+from vicinal._storage.readonly import Footing, ReadOnlyDatabase, UnsettledError
 from vicinal.config import Settings
 from vicinal.testing import check, dump
 
@@ -342,6 +343,34 @@ def test_a_reader_stays_as_writers_come_and_go(path, writer):
                 assert things.get()["ids"] == ids
             other(["close", "compact", "die"][turn])
             assert things.get()["ids"] == ids
+        assert client.check() == []
+
+
+def test_a_connection_from_before_a_writer_is_not_used_after_it(path, writer):
+    """SQLite never looks again at a file that it was told would not change."""
+
+    def outlast() -> None:
+        with suppress(UnsettledError), database.read() as tx:
+            tx.execute("SELECT * FROM records").fetchall()
+            begun.set()
+            ending.wait()
+
+    begun, ending = threading.Event(), threading.Event()
+    with reading(path) as client:
+        things = client.get_collection("things")
+        assert things.count() == 3
+        database = next(iter(client._backend._opened._live.values())).database
+        reader = threading.Thread(target=outlast)
+        reader.start()
+        begun.wait()
+        other = writer(path)
+        for word in ("x" * 3000, "y" * 3000, "close"):
+            other(word)
+        assert things.count() == 5
+        ending.set()
+        reader.join()
+        for _ in range(3):
+            assert things.get()["ids"] == ["a", "b", "c", "x" * 3000, "y" * 3000]
         assert client.check() == []
 
 

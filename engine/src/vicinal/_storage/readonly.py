@@ -73,6 +73,8 @@ class ReadOnlyDatabase(Database):
 
     def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
         self.path = path
+        self._lent: dict[int, Footing | None] = {}
+        """What the connections that are in use rest on, by their `id`."""
         try:
             with self._settled():  # connecting reads, too
                 super().__init__(path, schema, must_exist=must_exist)
@@ -121,11 +123,20 @@ class ReadOnlyDatabase(Database):
             if before != self._footing():
                 raise UnsettledError(self.path, "was changed while it was being read")
 
+    def _borrow(self) -> Transaction:
+        resting = self._idle_on  # as it is now, for another thread may find another
+        connection = super()._borrow()
+        self._lent[id(connection)] = resting
+        return connection
+
     def _give_back(self, connection: Transaction) -> None:
-        """One that shares with writers is not kept: it would keep a writer in this process from opening."""
-        super()._give_back(connection)
-        if self._idle_on == _SHARED:
-            self.disconnect()
+        """One that shares with writers is not kept: it would keep a writer in this process from opening. Nor
+        is one that rests on what has changed since: SQLite would never look again."""
+        resting = self._lent.pop(id(connection))
+        if resting == _SHARED or resting != self._idle_on:
+            connection.close()
+        else:
+            super()._give_back(connection)
 
     def _footing(self) -> Footing:
         path = self.path
