@@ -179,6 +179,62 @@ def test_what_the_log_has_forgotten_may_be_back_and_is_said(damaged: Damaged) ->
     assert any("some that were deleted may be back" in line for line in report)
 
 
+def test_a_damaged_log_does_not_bury_the_living(damaged: Damaged) -> None:
+    """Rows that were taken out before a compaction have other numbers than those of today."""
+    with vicinal.PersistentClient(damaged.path) as client:
+        things = client.get_collection("things")
+        things.delete(ids=[f"id {i:03}" for i in range(50)])
+        things.compact()
+        things.add(
+            ids=[f"more {i}" for i in range(100)],
+            embeddings=np.ones((100, DIMENSION)),
+            metadatas=[{"n": 1}] * 100,
+        )
+        damaged.before = {record["id"]: record for record in dump(things)}
+    [(compaction,)] = damaged.sql("SELECT max(change) - 1 FROM changes")
+    damaged.sql(f"UPDATE changes SET checksum = checksum + 1 WHERE change = {compaction}")
+    kept, report = damaged.repaired()
+    assert (kept, damaged.lost(report)) == (list(damaged.before), [])
+
+
+def test_of_two_versions_of_an_id_the_one_that_was_added_later_is_kept(damaged: Damaged) -> None:
+    with vicinal.PersistentClient(damaged.path) as client:
+        things = client.get_collection("things")
+        things.delete(ids=["id 003"])
+        things.add(ids=["id 003"], embeddings=[[3] * DIMENSION], documents=["the third, again"])
+    damaged.sql("DELETE FROM changes")
+    damaged.sql("DELETE FROM live WHERE position = 10")
+    with vicinal.PersistentClient(damaged.path) as client:
+        assert client.check() != []
+        client.repair()
+        things = client.get_collection("things")
+        assert things.get(ids=["id 003"])["documents"] == ["the third, again"]
+        assert things.get()["ids"][-1] == "id 003"
+
+
+@pytest.mark.parametrize("page", range(2, 15))
+def test_a_damaged_directory_of_format_1_is_read_as_it_is(damaged: Damaged, page: int) -> None:
+    """It held living records alone, each id once, and no lists; migrating it would need all of it."""
+    damaged.sql(
+        "CREATE TABLE old (row INTEGER PRIMARY KEY, position INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, "
+        "document TEXT, metadata TEXT, uri TEXT, checksum INTEGER NOT NULL)"
+    )
+    damaged.sql("INSERT INTO old SELECT * FROM records WHERE (position, row) IN (SELECT * FROM live)")
+    for statement in (
+        *(f"DROP TABLE {table}" for table in ("records", "ids", "live")),
+        "ALTER TABLE old RENAME TO records",
+        "PRAGMA user_version = 1",
+        "VACUUM",
+    ):
+        damaged.sql(statement)
+    if page * PAGE >= damaged.records.stat().st_size:
+        pytest.skip("the file is shorter")
+    damaged.write(damaged.records, page * PAGE, b"\xff" * PAGE)
+    kept, report = damaged.repaired()
+    unnamed = sum(int(n) for line in report for n in re.findall(r"(\d+) records of which", line))
+    assert len(kept) + len(damaged.lost(report)) + unnamed == len(damaged.before)
+
+
 @pytest.mark.parametrize("page", range(1, 15))
 def test_whatever_page_is_garbage_every_record_is_kept_or_named(damaged: Damaged, page: int) -> None:
     if page * PAGE >= damaged.records.stat().st_size:

@@ -23,7 +23,7 @@ from vicinal._storage import catalog, changes, checksums, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction, beside
 from vicinal._storage.files import Files, translated
-from vicinal._storage.schema import RECORDS
+from vicinal._storage.schema import RECORDS, Schema
 from vicinal._storage.vectors import VectorFile
 from vicinal.errors import FormatVersionError, VicinalError
 from vicinal.types import Vectors
@@ -33,6 +33,7 @@ _COLUMNS = "row, position, id, document, metadata, uri, checksum"
 _RECORDS = f"SELECT {_COLUMNS} FROM records WHERE row BETWEEN ? AND ?"
 _LIVE = "SELECT position, row FROM live WHERE position BETWEEN ? AND ?"
 _NAMES = "SELECT row, id FROM ids JOIN live USING (position)"
+_NAMES_1 = "SELECT row, id FROM records"  # of format 1, where an index holds both
 _STRANGE = (TypeError, ValueError, OverflowError)
 """What values of the wrong kind lead to, where they come from damaged tables."""
 _SAMPLE = 5  # records; all of them damaged, the state's word is taken
@@ -113,7 +114,7 @@ Whole = tuple[tuple[Any, ...], Any]
 def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
     """The records that are as they were written, in the order of `get`."""
     try:
-        database = Database(directory / "records.sqlite3", RECORDS, must_exist=True)
+        database, lists = _as_it_is(directory / "records.sqlite3")
     except (VicinalError, *_STRANGE) as error:
         lost.append(f"no record can be read: {error}")
         return
@@ -122,7 +123,8 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
         with database.read() as tx:
             state: State | None = _had(database, lambda: changes.state(tx), None)
             # The lists of ids and of the living may be whole where the records are not.
-            named: dict[int, str] = _had(database, lambda: dict(tx.execute(_NAMES).fetchall()), {})
+            names = _NAMES if lists else _NAMES_1
+            named: dict[int, str] = _had(database, lambda: dict(tx.execute(names).fetchall()), {})
             vectors = _vectors(directory, state, _sample(database, tx))
             rows = max([state.rows if state else len(vectors), *(1 + row for row in named)])
             table: dict[int, Whole] = {
@@ -131,7 +133,9 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
             }
             sound = {row for row, (record, vector) in table.items() if _agrees(record, vector)}
             positions = {row: record[0] for row, (record, _) in table.items() if isinstance(record[0], int)}
-            living, certain = _living(database, tx, state, positions, sound)
+            living, certain = set(table), True
+            if lists:
+                living, certain = _living(database, tx, state, positions, sound)
             if not certain:
                 lost.append("the list of living records is damaged: some that were deleted may be back")
             for row in sorted(living & table.keys()):
@@ -150,11 +154,18 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
         lost.append(f"reading ended early: {error}")
     finally:
         database.close()
-    seen: set[str] = set()
-    for entry in sorted(found, key=lambda entry: entry[0][0]):
-        if entry[0][1] not in seen:
-            seen.add(entry[0][1])
-            yield entry
+    found.sort(key=lambda entry: entry[0][0])
+    newest = {entry[0][1]: entry for entry in found}  # one that was deleted has a lower position
+    yield from (entry for entry in found if newest[entry[0][1]] is entry)
+
+
+def _as_it_is(path: Path) -> tuple[Database, bool]:
+    """The database, and whether it lists who lives. Format 1, which holds the living alone, is left as it
+    is: to bring it up to date, all of it would have to be readable."""
+    try:
+        return Database(path, Schema(""), must_exist=True), False
+    except FormatVersionError:
+        return Database(path, RECORDS, must_exist=True), True
 
 
 def _agrees(record: Sequence[Any], vector: Any) -> bool:

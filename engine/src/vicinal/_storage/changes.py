@@ -104,11 +104,12 @@ def taken_out(tx: Transaction) -> tuple[Rows, bool]:
     change, rows, whole = 0, 0, False
     for entry in entries(tx):
         if not entry.sound:
-            continue  # seen as a gap by what follows
+            removed, whole, change = [], False, -1
+            continue
         if entry.change == 1 or entry.rows < rows:  # compaction numbers rows anew
             removed, whole = [], True
-        elif entry.change != change + 1:
-            whole = False
+        elif entry.change != change + 1:  # and may have done so in a gap
+            removed, whole = [], False
         change, rows = entry.change, entry.rows
         removed.append(_rows(entry.removed))
     return np.concatenate([_NO_ROWS, *removed]), whole
