@@ -22,9 +22,10 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal._index import planner
 from vicinal._storage.files import Files, OpenFile
 from vicinal.errors import CorruptionError, StorageError
-from vicinal.testing import FaultyFiles, dump, open_with
+from vicinal.testing import FaultyFiles, dump, open_with, wait_for_index
 
 DIMENSION = 64
 STEPS = [
@@ -153,6 +154,48 @@ def test_a_backup_follows_a_compaction(path: Path, target: Path) -> None:
         client.backup(target)
     assert contents(target) == contents(path)
     assert [file.name for file in target.rglob("vectors-*")] == ["vectors-1.f32"]
+
+
+def test_a_backup_that_was_opened_and_tried_out_is_brought_back(
+    path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own checkpoints speak of changes that the original has never seen."""
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 10)
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+    with vicinal.PersistentClient(target) as tried:
+        things = tried.get_collection("things")
+        things.delete(ids=[f"id {n}" for n in range(10)])
+        fill(tried, first=1000)
+        things.get(where={"n": 1})
+        wait_for_index(things)
+    with vicinal.PersistentClient(path) as client:
+        for first in (300, 600, 900):
+            fill(client, first=first)
+        client.backup(target)
+        before = dump(client.get_collection("things"))
+    assert contents(target) == {"things": before}
+    with vicinal.PersistentClient(target) as restored:
+        assert restored.get_collection("things").get(where={"n": {"$lt": 5}})["ids"] == [
+            f"id {n}" for n in range(5)
+        ]
+
+
+def test_an_emptied_collection_can_be_read_in_a_backup_and_a_fork(path: Path, target: Path) -> None:
+    """There is no file of vectors in either."""
+    with vicinal.PersistentClient(path) as client:
+        things = fill(client)
+        things.delete(ids=things.get()["ids"])
+        things.compact()
+        things.fork("forked")
+        client.backup(target)
+    for place, name in ((target, "things"), (path, "forked")):
+        with vicinal.PersistentClient(place, read_only=True) as client:
+            held = client.get_collection(name)
+            assert (held.count(), held.get()["ids"], client.check()) == (0, [], [])
+        with vicinal.PersistentClient(place) as client:
+            assert fill(client, name, count=3).count() == 3
 
 
 def test_a_backup_follows_a_repair(path: Path, target: Path) -> None:
@@ -376,7 +419,9 @@ def test_a_backup_does_not_go_into_the_database_itself(path: Path, place: str) -
         assert names_in(path) == before
 
 
-@pytest.mark.parametrize("held", ["notes.txt", "catalog.sqlite3.old", "folder/file"])
+@pytest.mark.parametrize(
+    "held", ["notes.txt", "catalog.sqlite3.old", "folder/file", "collections/stamps/one.jpg"]
+)
 def test_a_directory_with_other_things_in_it_is_refused(path: Path, target: Path, held: str) -> None:
     (target / held).parent.mkdir(parents=True)
     (target / held).write_text("precious")

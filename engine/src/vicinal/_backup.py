@@ -19,6 +19,7 @@ from vicinal._storage.files import Files
 from vicinal._storage.schema import CATALOG
 from vicinal.errors import NotFoundError, StorageError
 
+_COLLECTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TEMPORARY = re.compile(r".*\.sqlite3-[0-9a-f]{32}(-wal|-shm|-journal)?")
 
 
@@ -48,6 +49,8 @@ def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
                 with opened.using(UUID(id)) as live:
                     if live.directory is not None:
                         place = target / "collections" / id
+                        # An earlier backup may have been opened, and its checkpoints have gone other ways.
+                        files.remove_tree(place / "checkpoints")
                         copy_collection(live.database, live.directory, place, files, purpose="backup")
             except StorageError:
                 if not _is_gone(opened, UUID(id)):
@@ -81,6 +84,13 @@ def _sweep(target: Path, files: Files) -> None:
                 files.remove(entry)
 
 
+def _is_of_a_backup(entry: Path) -> bool:
+    """Whether a backup that was interrupted may have made it."""
+    if entry.name == "collections" and entry.is_dir():
+        return all(_COLLECTION.fullmatch(inner.name) for inner in entry.iterdir())
+    return entry.name.startswith("catalog.sqlite3-")
+
+
 def _check_target(opened: OpenCollections, target: Path) -> None:
     """A backup replaces what it finds, so it must find nothing, or an earlier backup, perhaps unfinished."""
     assert opened.path is not None
@@ -97,7 +107,5 @@ def _check_target(opened: OpenCollections, target: Path) -> None:
             theirs = catalog.identity(tx)
         if ours != theirs:
             raise StorageError(path=str(target), problem="is another database, not a backup of this one")
-    elif any(
-        entry.name != "collections" and not entry.name.startswith("catalog.sqlite3-") for entry in found
-    ):
+    elif not all(map(_is_of_a_backup, found)):
         raise StorageError(path=str(target), problem="is neither empty nor an earlier backup")
