@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ import vicinal
 from vicinal import _upkeep
 from vicinal._index import planner
 from vicinal._request import Status
+from vicinal._storage.files import Files
 from vicinal.testing import FaultyFiles, check, dump, open_with, wait_for_index
 
 DIMENSION = 64
@@ -241,6 +243,55 @@ def test_what_was_deleted_is_in_no_file_afterwards(tmp_path: Path) -> None:
         things.compact()
     held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert (b"something else" in held, b"nobody else" in held, b"to forget" in held) == (True, False, False)
+
+
+def test_not_even_when_another_writer_is_first_after_the_rows_were_dropped(tmp_path: Path) -> None:
+    class Interrupted(Files):
+        def step(self, name: str) -> None:
+            if name == "compact: committed":
+                [table] = tmp_path.rglob("records.sqlite3")
+                other = sqlite3.connect(table, isolation_level=None, check_same_thread=False)
+                other.execute("BEGIN IMMEDIATE")
+                threading.Timer(0.5, other.close).start()
+
+    with open_with(tmp_path, Interrupted()) as client:
+        things = fill(client)
+        things.update(ids=["id 7"], embeddings=[[1] * DIMENSION], documents=["nobody else says so"])
+        things.delete(ids=["id 7"])
+        things.compact()
+        held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        assert (b"text 8" in held, b"nobody else" in held) == (True, False)
+
+
+def said(path: Path) -> tuple[bool, bool]:
+    """Whether any file holds a word of `id 2`'s text, and its metadata's value."""
+    held = b"".join(entry.read_bytes() for entry in path.rglob("*") if entry.is_file())
+    return b"hushca" in held, b"whisper2x" in held
+
+
+@pytest.mark.parametrize("left", [300, 1])
+def test_nor_is_it_in_what_was_derived(left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a text is replaced in its row; and where so many are deleted that no graph is wanted any more."""
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 100 * DIMENSION * 4)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        ids, vectors = [f"id {i}" for i in range(300)], np.eye(300, DIMENSION) + 1
+        told = ["hush" + chr(97 + i % 26) + chr(97 + i // 26) for i in range(300)]
+        things.add(ids, vectors, [{"secret": f"whisper{i}x"} for i in range(300)], told)
+        things.query(query_texts=["hushca"], mode="text")
+        things.get(where_document={"$contains": "hushca"}, where={"secret": "whisper2x"})
+        things.optimize()
+        assert said(tmp_path / "collections" / str(things.id) / "checkpoints") == (True, True)
+        if left == 1:
+            things.delete(ids[1:])
+        else:
+            things.update(ids[2], vectors[2], {"secret": "none"}, "nothing")
+        things.compact()
+        assert (things.count(), check(client)) == (left, [])
+        assert things.query(query_texts=["hushca"], mode="text")["ids"] == [[]]
+        assert things.query(query_texts=["hushaa"], mode="text")["ids"] == [["id 0"]]
+        assert things.get(where={"secret": "whisper0x"})["ids"] == ["id 0"]
+    assert said(tmp_path) == (False, False)
 
 
 def test_a_collection_left_half_dead_is_compacted_when_it_is_next_used(

@@ -107,6 +107,11 @@ class ByField(Generic[Index]):
                 return True
         return False
 
+    def forget(self) -> None:
+        """Begin anew, with the fields that are held."""
+        self._unread = None
+        self._held = {name: Held(self._kind.empty()) for name in self._held}
+
     def ready(self, view: View) -> dict[str, Index]:
         """All that is held, by field, when all of it is at the view; else nothing."""
         if any(

@@ -3,7 +3,7 @@
 Rows that hold no record any more keep their place in the vector file until compaction writes the live
 ones, in the order of `get`, to the file of the next generation, gives them new row numbers, and swaps the
 two in one commit. Readers go on with the old file; writers wait. It needs, for its duration, the disk of
-the live vectors and records once more.
+the live vectors and records once more. Checkpoints of rows as they were numbered before are removed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,22 @@ _BLOCK_ROWS = 4096
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
 
-def compact(live: LiveCollection) -> int:
-    """Drop the rows of deleted and replaced records; returns how many there were."""
+def compact(live: LiveCollection, *, thoroughly: bool = False) -> int:
+    """Drop the rows of deleted and replaced records; returns how many there were.
+
+    Thoroughly: also what was replaced in its row, whose bytes stay on pages and in what was derived.
+    """
+    dead = _drop_dead_rows(live)
+    if dead:
+        live.discard_checkpoints()
+    elif thoroughly:
+        live.forget_texts()
+    if dead or thoroughly:
+        live.database.shrink()
+    return dead
+
+
+def _drop_dead_rows(live: LiveCollection) -> int:
     before = None
     try:
         with live.write() as (tx, state):
@@ -53,7 +67,6 @@ def compact(live: LiveCollection) -> int:
     # COMMIT has returned: the old generation is nobody's truth any more.
     live.files.step("compact: committed")
     live.discard_vectors(state.generation)
-    live.database.shrink()
     return dead
 
 

@@ -8,7 +8,7 @@ state, whichever thread or process wrote it. Nothing here is durable but what `_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,7 @@ from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageE
 from vicinal.types import Vectors
 
 _VECTOR_FILES = "vectors-*.f32"
+_CHECKPOINTS = (*_derived.NAMES, *_words.NAMES)
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
@@ -191,7 +192,9 @@ class LiveCollection:
         """The vectors of all committed rows, shape (rows, dimension)."""
         if state.dimension is None:
             return EMPTY.vectors
-        return self._open_vectors(state.dimension, state.generation, create=not state.rows).view(state.rows)
+        if not state.rows:  # nor need there be a file
+            return np.empty((0, state.dimension), dtype=np.float32)
+        return self._open_vectors(state.dimension, state.generation, create=False).view(state.rows)
 
     def next_generation(self, state: State) -> VectorStore:
         """An empty store for what compaction writes; nobody sees it until `adopt`."""
@@ -209,6 +212,18 @@ class LiveCollection:
         """Remove the file of a generation that is not the truth (any more)."""
         if self.directory is not None:
             self.files.remove(self.directory / f"vectors-{generation}.f32")
+
+    def discard_checkpoints(self, names: Sequence[str] = _CHECKPOINTS) -> None:
+        """Remove checkpoints; what they keep is in memory, or will be made anew."""
+        if self.checkpoints is not None:
+            for name in names:
+                checkpoint.discard(self.checkpoints, name, self.files)
+
+    def forget_texts(self) -> None:
+        """Begin anew what is derived from texts and metadata: it may remember those that were replaced."""
+        self.columns.forget()
+        self.words.forget()
+        self.discard_checkpoints(("columns", *_words.NAMES))
 
     def wake(self, after_s: float = 0.0) -> None:
         """Let the background look at what is new."""
@@ -247,7 +262,7 @@ class LiveCollection:
         except (StorageError, *_NOT_OURS) as error:
             findings.append(f"reading ended early: {error}")
         if self.checkpoints is not None:
-            for name in (*_derived.NAMES, *_words.NAMES):
+            for name in _CHECKPOINTS:
                 findings += checkpoint.check(self.checkpoints, name)
         return findings
 

@@ -170,7 +170,7 @@ class LocalBackend:
             self.remove(r.Remove(request.collection, ids=None, where=None, expired=True))
         with self._opened.using(request.collection) as live:
             if request.task == "compact":
-                compact(live)
+                compact(live, thoroughly=True)
             self._opened.wait(live)
         return []
 

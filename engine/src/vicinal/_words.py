@@ -54,6 +54,7 @@ class LiveWords:
         self._words = ByField(words, directory)
         self._sparse = ByField(_SPARSE, directory)
         self._signatures = ByField(_SIGNATURES, directory)
+        self._kinds: tuple[ByField[Any], ...] = (self._words, self._sparse, self._signatures)
         self._statistics: dict[str, tuple[int, Statistics]] = {}
         if analysis is not None:  # asked for by configuration: the background need not wait for a question
             self._words.want(DOCUMENT)
@@ -89,15 +90,21 @@ class LiveWords:
             self._analyser = Analyser(self._analysis)
         return self._analyser
 
+    def forget(self) -> None:
+        """Begin anew, with the same fields: dropping what older texts have left."""
+        with self._changing:
+            self._statistics.clear()
+            for kind in self._kinds:
+                kind.forget()
+
     def refresh(self, tx: Transaction, view: View) -> bool:
         """Bring the indexes that are in use a little nearer to the view; whether there is more to do."""
         with self._changing:
-            return any(kind.refresh(tx, view) for kind in (self._words, self._sparse, self._signatures))
+            return any(kind.refresh(tx, view) for kind in self._kinds)
 
     def save(self, directory: Path, view: View, files: Files, due: Callable[[str], bool]) -> None:
         """Write the checkpoints that are `due`, of indexes that are at the view."""
-        kinds: tuple[ByField[Any], ...] = (self._words, self._sparse, self._signatures)
-        for kind in kinds:
+        for kind in self._kinds:
             with self._changing:
                 indexes = kind.ready(view)
             kind.save(indexes, directory, view, files, due)

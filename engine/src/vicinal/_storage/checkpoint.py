@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal._storage.files import Files, translated
+from vicinal.errors import StorageError
 
 _BLOCK = 1 << 20
 _ABANDONED_S = 3600.0
@@ -48,6 +49,13 @@ def save(
     if str(previous).startswith(f"{name}-"):
         files.remove(directory / Path(str(previous)).name)
     _sweep(directory, name, path, files)
+
+
+def discard(directory: Path, name: str, files: Files) -> None:
+    """Remove a checkpoint and what crashes have left of others, as far as the platform allows."""
+    for path in [directory / f"{name}.json", *files.find(directory, f"{name}-*")]:
+        with suppress(StorageError):
+            files.remove(path)
 
 
 def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:

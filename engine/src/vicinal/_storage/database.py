@@ -27,14 +27,14 @@ Transaction = sqlite3.Connection
 """What `read` and `write` yield; statements run on it with `execute` and `executemany`."""
 
 APPLICATION_ID = 0x7669636E  # "vicn"
-_WAIT_S = 600.0  # for another process's write transaction; none of ours lasts seconds
+_WAIT_S = 600.0  # for another process's write transaction; of ours, compaction and migration may last seconds
 _SWITCH_S = 10.0
 _SHORT_S = 0.2
 _BUSY = 5  # SQLITE_BUSY
 _IDLE_READERS_MAX = 4
 _MAPPED_BYTES = 2 << 30  # of the file are read without a system call
 _LOG_BYTES = 8 << 20  # of the write-ahead log, before the background brings them into the database
-_CACHE_KB = 16_384  # of the writer's: as much as an upsert of 1,000 touches, else it goes to the log twice
+_CACHE_KB = 16_384  # of the writer's: more than an upsert of 1,000 touches, else it goes to the log twice
 _LOG_PAGES_MAX = 16_384  # then the next commit does it; 64 MiB
 
 
@@ -113,11 +113,11 @@ class Database:
     def shrink(self) -> None:
         """Give free pages back to the file system, as far as other readers let it."""
         with forks.transaction(), self._alone(), self.translated():
-            # A short reader is waited for; a long one would stop all writers.
-            self._writer.execute(f"PRAGMA busy_timeout = {int(_SHORT_S * 1000)}")
             try:
                 with suppress(sqlite3.OperationalError):
                     self._writer.execute("VACUUM")
+                    # A short reader is waited for; waiting for a long one would stop all writers.
+                    self._writer.execute(f"PRAGMA busy_timeout = {int(_SHORT_S * 1000)}")
                     self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 self._writer.execute(f"PRAGMA busy_timeout = {int(_WAIT_S * 1000)}")
