@@ -11,7 +11,7 @@ from vicinal._filter import patterns
 from vicinal._storage import arrays
 from vicinal._text import trigrams
 
-TEXTS = st.lists(st.text("abcABC ſsKkİıiΣσςé(.|{}[]\\東京", max_size=12), min_size=1, max_size=12)
+TEXTS = st.lists(st.text("abcABC ſsKkİıiΣσςé٣\u00a0(.|{}[]\\東京", max_size=12), min_size=1, max_size=12)
 ATOMS = [
     "a",
     "b",
@@ -42,6 +42,12 @@ ATOMS += [
     "(a|)",
     "(?i:ski)",
     "東",
+    r"\d",
+    r"\S",
+    r"[^\W_]",
+    r"[\sé]",
+    r"\u00e9",
+    r"\u{e9}b",
 ]
 REGEX = st.lists(
     st.tuples(

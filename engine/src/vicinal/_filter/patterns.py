@@ -1,8 +1,9 @@
 """Does this text match?  Compiles `$contains`, `$like` and `$regex` patterns to predicates.
 
-Regular expressions are RE2's: linear time whatever the pattern, no look-around, no back-references,
-`.` does not match a newline, `^` and `$` are the ends of the whole text unless `(?m)` — the dialect
-that Chroma's users know. The package is optional; the error names it.
+Regular expressions are matched by RE2: linear time whatever the pattern, no look-around, no back-references,
+`.` does not match a newline, `^` and `$` are the ends of the whole text unless `(?m)`. Chroma's are those of
+Rust's regex, whose Unicode classes `unicode_classes` gives them; `docs/chroma-compatibility.md` lists what
+still differs, word boundaries above all. The package is optional; the error names it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from vicinal._filter.unicode_classes import for_re2
 from vicinal.errors import InvalidFilterError, MissingDependencyError
 
 Predicate = Callable[[str], bool]
@@ -61,7 +63,7 @@ def _pieces(pattern: str) -> list[list[str]]:
 
 @lru_cache(maxsize=128)
 def regex(pattern: str) -> Predicate:
-    """An RE2 pattern, found anywhere in the text."""
+    """A pattern of RE2 with Unicode's classes, found anywhere in the text."""
     try:
         import re2
     except ImportError:
@@ -69,14 +71,17 @@ def regex(pattern: str) -> Predicate:
     options = re2.Options()
     options.log_errors = False
     try:
-        search = re2.compile(pattern, options).search
-    except re2.error as error:
+        search = re2.compile(for_re2(pattern), options).search
+    except (re2.error, ValueError) as error:
         raise InvalidFilterError(
-            path="$regex", problem=f"{pattern!r} is no RE2 regular expression: {_text(error)}"
+            path="$regex", problem=f"{pattern!r} is no RE2 regular expression: {_text(error, pattern)}"
         ) from None
     return lambda text: search(text) is not None
 
 
-def _text(error: Exception) -> str:
+def _text(error: Exception, pattern: str) -> str:
+    """RE2's words, without the place where that is not in the pattern as it was written."""
     detail = error.args[0] if error.args else "it cannot be parsed"
-    return detail.decode() if isinstance(detail, bytes) else str(detail)
+    detail = detail.decode() if isinstance(detail, bytes) else str(detail)
+    what, _, place = detail.partition(": ")
+    return detail if place in pattern else what
