@@ -6,6 +6,9 @@ collection.add(ids=["1"], documents=["hnswlib releases the GIL"])
 collection.query(query_texts=["threads in Python"], n_results=3, where={"lang": "en"})
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from vicinal import errors
 from vicinal._admin import AdminClient
 from vicinal._async import AsyncClient, AsyncCollection, AsyncEphemeralClient, AsyncPersistentClient
@@ -28,22 +31,32 @@ from vicinal._text.analysis import register_analysis
 from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
 from vicinal.config import Analysis, Settings
-from vicinal.embedding import EmbeddingFunction, register_embedding_function
+from vicinal.embedding import EmbeddingFunction, SparseEmbeddingFunction, register_embedding_function
 from vicinal.search import GroupBy, K, Key, Knn, Limit, MaxK, MinK, Rrf, Search, Select, Val
 from vicinal.types import (
     DEFAULT_DATABASE,
     DEFAULT_TENANT,
+    URI,
+    CollectionMetadata,
+    Documents,
+    Embeddings,
     Facet,
     GetResult,
+    IDs,
     Include,
     IndexingStatus,
     Metadata,
+    Metadatas,
     QueryResult,
     ReadLevel,
     SearchResult,
     Snippet,
     SparseVector,
+    SparseVectors,
     Stats,
+    UpdateCollectionMetadata,
+    UpdateMetadata,
+    URIs,
     Where,
     WhereDocument,
 )
@@ -55,9 +68,23 @@ ClientAPI = Client
 AsyncClientAPI = AsyncClient
 AdminAPI = AdminClient
 
+# Chroma's packages, imported when a program looks at one; to type checkers they are there.
+if TYPE_CHECKING:
+    from vicinal import api as api
+    from vicinal import execution as execution
+    from vicinal import utils as utils
+else:
+
+    def __getattr__(name):
+        if name in ("api", "execution", "utils"):
+            return import_module(f"vicinal.{name}")
+        raise AttributeError(f"module 'vicinal' has no attribute {name!r}")
+
+
 __all__ = [
     "DEFAULT_DATABASE",
     "DEFAULT_TENANT",
+    "URI",
     "AdminAPI",
     "AdminClient",
     "Analysis",
@@ -72,7 +99,10 @@ __all__ = [
     "ClientAPI",
     "CloudClient",
     "Collection",
+    "CollectionMetadata",
+    "Documents",
     "EmbeddingFunction",
+    "Embeddings",
     "EphemeralClient",
     "Facet",
     "FloatInvertedIndexConfig",
@@ -81,6 +111,7 @@ __all__ = [
     "GroupBy",
     "HnswIndexConfig",
     "HttpClient",
+    "IDs",
     "Include",
     "IndexingStatus",
     "IntInvertedIndexConfig",
@@ -90,6 +121,7 @@ __all__ = [
     "Limit",
     "MaxK",
     "Metadata",
+    "Metadatas",
     "MinK",
     "PersistentClient",
     "QueryResult",
@@ -102,10 +134,15 @@ __all__ = [
     "Settings",
     "Snippet",
     "SpannIndexConfig",
+    "SparseEmbeddingFunction",
     "SparseVector",
     "SparseVectorIndexConfig",
+    "SparseVectors",
     "Stats",
     "StringInvertedIndexConfig",
+    "URIs",
+    "UpdateCollectionMetadata",
+    "UpdateMetadata",
     "Val",
     "VectorIndexConfig",
     "Where",

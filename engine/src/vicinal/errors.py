@@ -12,7 +12,8 @@ Names shared with Chroma mean what they mean there; `ChromaError` is an alias of
     │   ├── DuplicateIDError                   … an id occurs twice, or exists already
     │   └── EmbeddingFunctionError             … text came in and no function can embed it, or two disagree
     ├── NotFoundError (KeyError)               a collection, tenant or database does not exist
-    ├── UniqueConstraintError (ValueError)     a name is taken
+    ├── InternalError                          Chroma's class for what follows; never raised itself
+    │   └── UniqueConstraintError (ValueError) … a name is taken
     ├── AuthorizationError (PermissionError)   the client's settings do not allow it
     ├── NotSupportedError (NotImplementedError)  Chroma has it, this Vicinal has not
     ├── MissingDependencyError (ImportError)   an optional package is needed; the text says which
@@ -21,6 +22,9 @@ Names shared with Chroma mean what they mean there; `ChromaError` is an alias of
     │   ├── ReadOnlyError (PermissionError)    … the client was opened to read, and this would write
     │   └── CorruptionError                    … its content contradicts itself
     └── ClosedError (RuntimeError)             the client was closed
+
+Chroma has further names, for which Vicinal has no occasion; they stand at the end, directly below the root,
+so that programs that were written for Chroma can name them in `except`.
 """
 
 from __future__ import annotations
@@ -35,6 +39,9 @@ class VicinalError(Exception):
     """The root of every error that Vicinal raises on purpose."""
 
     status = 500
+    trace_id: str | None = None
+    """Chroma's server numbers its requests; without one this is None."""
+    _kind = ""
 
     def __init__(self, message: str = "", **facts: Any) -> None:
         # What callers passed may be huge, or no valid text; the message is neither.
@@ -58,6 +65,13 @@ class VicinalError(Exception):
         """The HTTP status that a server answers with for this error."""
         return self.status
 
+    @classmethod
+    def _name(cls) -> str:
+        """Chroma's name for errors of this kind; the class's own where Chroma has none."""
+        return cls._kind or cls.__name__
+
+    name: Any = _name  # Any, because some errors are an ImportError too, whose `name` is a string
+
 
 def _rebuild(cls: type[VicinalError], args: tuple[Any, ...], facts: dict[str, Any]) -> VicinalError:
     error = cls.__new__(cls, *args)
@@ -71,6 +85,7 @@ class InvalidArgumentError(VicinalError, ValueError):
     """An argument is outside what the call accepts. Nothing was read or written."""
 
     status = 400
+    _kind = "InvalidArgument"
 
 
 class ArgumentTypeError(InvalidArgumentError, TypeError):
@@ -102,6 +117,8 @@ class InvalidDimensionError(InvalidArgumentError):
     The usual cause is a second embedding model used on one collection.
     """
 
+    _kind = "InvalidDimension"
+
     def __init__(self, *, collection: str, expected: int, got: int, item: int | None = None) -> None:
         place = "the query" if item is None else f"item {item} of this batch"
         super().__init__(
@@ -117,6 +134,8 @@ class InvalidDimensionError(InvalidArgumentError):
 
 class DuplicateIDError(InvalidArgumentError):
     """An id occurs more than once in one call, or `on_conflict="error"` met an existing id."""
+
+    _kind = "DuplicateID"
 
     def __init__(self, *, ids: Sequence[str], existing: str | None = None) -> None:
         some = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
@@ -143,7 +162,15 @@ class NotFoundError(VicinalError, KeyError):
         super().__init__(f"{kind} [{key}] does not exist" + (f". {hint}" if hint else ""), kind=kind, key=key)
 
 
-class UniqueConstraintError(VicinalError, ValueError):
+class InternalError(VicinalError):
+    """What Chroma raises for a name that is taken. Vicinal raises only what is derived from it.
+
+    Chroma raises it for a damaged directory, too. Here that is a `CorruptionError` and no `InternalError`, to
+    which programs answer by deleting the directory: `repair` may save it.
+    """
+
+
+class UniqueConstraintError(InternalError, ValueError):
     """A name that must be unique is taken."""
 
     status = 409
@@ -194,6 +221,8 @@ class StorageError(VicinalError, OSError):
 class FormatVersionError(StorageError):
     """The directory was written by a newer Vicinal than this one."""
 
+    _kind = "VersionMismatchError"
+
     def __init__(self, *, path: str, found: int, supported: int) -> None:
         super().__init__(
             path=path,
@@ -233,3 +262,51 @@ ChromaError = VicinalError
 InvalidDimensionException = InvalidDimensionError
 InvalidCollectionException = NotFoundError
 VersionMismatchError = FormatVersionError
+
+
+# Chroma's names for what does not happen here.
+
+
+class IDAlreadyExistsError(VicinalError):
+    """Never raised: `add` keeps existing records, or raises `DuplicateIDError` with `on_conflict="error"`."""
+
+    status = 409
+    _kind = "IDAlreadyExists"
+
+
+class BatchSizeExceededError(VicinalError):
+    """Never raised: a batch may have any size."""
+
+    status = 413
+
+
+class InvalidUUIDError(VicinalError):
+    """Never raised: what is no id of a collection is an `InvalidArgumentError`."""
+
+    status = 400
+    _kind = "InvalidUUID"
+
+
+class ChromaAuthError(VicinalError):
+    """Never raised: there are no users."""
+
+    status = 403
+    _kind = "AuthError"
+
+
+class InvalidHTTPVersion(VicinalError):  # noqa: N818
+    """Never raised: nothing is asked over HTTP."""
+
+    status = 400
+
+
+class QuotaError(VicinalError):
+    """Never raised: nothing is rationed."""
+
+    status = 400
+
+
+class RateLimitError(VicinalError):
+    """Never raised: nothing is rationed. Those of an embedding service's own package pass through."""
+
+    status = 429

@@ -14,7 +14,7 @@ from enum import Enum
 from math import isfinite
 from numbers import Integral, Real
 from operator import lt
-from typing import Any, Literal, NamedTuple, Union
+from typing import Any, Literal, NamedTuple, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,19 @@ DEFAULT_DATABASE = "default_database"
 Field = Literal["documents", "embeddings", "metadatas", "distances", "uris", "data"]
 Include = Sequence[Field]
 
+_T = TypeVar("_T")
+OneOrMany = Union[_T, list[_T]]
+
 ID = str
+IDs = list[str]
 Vector = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 Document = str
 Documents = list[str]
 Embedding = Vector
 Embeddings = list[Vector]
+PyEmbedding = Sequence[float]
+PyEmbeddings = list[PyEmbedding]
 URI = str
 URIs = list[str]
 Image = NDArray[Any]
@@ -49,6 +55,13 @@ Loadable = list[Union[Image, None]]
 Scalar = Union[str, int, float, bool, datetime, date]
 Metadata = Mapping[str, Any]
 """Any JSON object, plus datetime and date values. Keys are strings; values may nest."""
+
+Metadatas = list[Metadata]
+UpdateMetadata = Metadata
+"""Metadata of which None deletes a key."""
+
+CollectionMetadata = dict[str, Any]
+UpdateCollectionMetadata = Metadata
 
 Where = Mapping[str, Any]
 """A filter on metadata, e.g. `{"$and": [{"year": {"$gte": 2020}}, {"lang": "en"}]}`."""
@@ -167,6 +180,9 @@ class SparseVector:
         if written.get("#type") != "sparse_vector":
             raise InvalidArgumentError(f"Expected #type='sparse_vector', got {written.get('#type')!r}")
         return cls(written["indices"], written["values"], written.get("tokens"))
+
+
+SparseVectors = list[SparseVector]
 
 
 class GetResult(dict[str, Any]):

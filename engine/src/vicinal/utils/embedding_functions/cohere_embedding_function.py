@@ -1,0 +1,5 @@
+"""Chroma's place of what is in `vicinal.utils.embedding_functions`."""
+
+from vicinal.utils.embedding_functions import CohereEmbeddingFunction
+
+__all__ = ["CohereEmbeddingFunction"]

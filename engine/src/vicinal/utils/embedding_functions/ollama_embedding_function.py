@@ -1,0 +1,5 @@
+"""Chroma's place of what is in `vicinal.utils.embedding_functions`."""
+
+from vicinal.utils.embedding_functions import OllamaEmbeddingFunction
+
+__all__ = ["OllamaEmbeddingFunction"]
