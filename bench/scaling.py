@@ -24,7 +24,7 @@ _MEMORIES_GB = (8, 16, 32, 64)
 _FREE = 0.7
 """The share of the machine's memory that the store may take."""
 
-_CODE_BYTES_MORE = 4
+_CODE_BYTES_MORE = 12
 
 Measure = tuple[str, str, str, str, str]
 """Label, workload, case, figure, format."""

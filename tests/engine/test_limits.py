@@ -1,6 +1,7 @@
-"""Every limit that docs/limits.md names stands where it says, and where it names none, large things work.
+"""The sizes that docs/limits.md limits end where it says, and where it names no limit, large things work.
 
-Each is tried at its edge: the last value that is taken, and the first that is refused.
+Each is tried at its edge: the last value that is taken, and the first that is refused. Integers, and what is
+refused for its form: test_errors.py, test_metadata.py, test_tenants.py.
 """
 
 from __future__ import annotations

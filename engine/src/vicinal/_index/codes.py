@@ -10,8 +10,9 @@ So a row whose best possible similarity is below the worst possible one of k oth
 certain, and the few that are left are measured exactly: searching by codes loses nothing. On 70,000 real
 384-dimensional text vectors some 20 rows are left for k = 10 (docs/decisions/0007-codes.md).
 
-Codes cover rows [0, `rows`) of one generation, and are made in the background. Rows are never rewritten,
-so a reader may use them for any view of that generation while more are added.
+Codes cover rows [0, `rows`) of one generation, and are made in the background, or by the writer after its
+commit where there is room for them. Rows are never rewritten, so a reader may use them for any view of that
+generation while more are added.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A metadata key is a column: per row one byte for the kind of value and eight for the value itself (an
 integer, a float's bits, or a code into a dictionary of strings). Filters become comparisons of whole
-arrays. A column is built when a filter first names its key, and then catches up with the change log;
-each version is immutable, so a running query keeps the one it started with.
+arrays. A column is built in the background, or when a filter first names its key, and then catches up
+with the change log; each version is immutable, so a running query keeps the one it started with.
 
 The rules of comparison are those of `_filter/ast.py`; a row without the key satisfies no positive
 statement except `empty`.

@@ -1,6 +1,7 @@
 """What is durably true?
 
-`records.sqlite3` (ids, documents, metadata, the change log) and the vector file up to the committed
-row count are the truth; every other file can be deleted and is rebuilt. This room knows files and
-tables; it knows neither requests nor search.
+`catalog.sqlite3` (tenants, databases, collections), `records.sqlite3` (ids, documents, metadata, the
+change log), their `-wal` files and the vector file up to the committed row count are the truth; what is
+in `checkpoints/` can be deleted and is rebuilt. This room knows files and tables; it knows neither
+requests nor search.
 """

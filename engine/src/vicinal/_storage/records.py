@@ -72,7 +72,7 @@ def renumber(tx: Transaction) -> None:
 
 
 def delete(tx: Transaction, positions: Iterable[int]) -> None:
-    """Take records out; neither their positions nor their rows are ever used again."""
+    """Take records out; their positions are never used again, nor are their rows within this generation."""
     tx.executemany("DELETE FROM live WHERE position = ?", ((position,) for position in sorted(positions)))
 
 
