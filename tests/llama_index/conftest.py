@@ -15,11 +15,13 @@ from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.schema import (
     BaseNode,
     Document,
+    MetadataMode,
     NodeRelationship,
     NodeWithScore,
     RelatedNodeInfo,
     TextNode,
 )
+from llama_index.core.vector_stores.utils import node_to_metadata_dict
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
 
@@ -112,6 +114,21 @@ def node() -> Callable[..., TextNode]:
         return made
 
     return make
+
+
+@pytest.fixture
+def add_theirs() -> Callable[..., None]:
+    """Adds nodes to a store's collection as other LlamaIndex stores write them, ChromaVectorStore for one."""
+
+    def add(store: VicinalVectorStore, *nodes: BaseNode) -> None:
+        store.collection.add(
+            [each.node_id for each in nodes],
+            embeddings=[each.embedding for each in nodes],
+            documents=[each.get_content(metadata_mode=MetadataMode.NONE) for each in nodes],
+            metadatas=[node_to_metadata_dict(each, remove_text=True) for each in nodes],
+        )
+
+    return add
 
 
 @pytest.fixture

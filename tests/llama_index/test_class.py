@@ -57,6 +57,15 @@ def test_the_configuration_of_a_new_collection_can_be_given():
     assert configuration == {"hnsw": {"ef_search": 50}}
 
 
+OTHER_KIND = [({}, "cosine"), ({"ef_search": 50}, "cosine"), ({"space": "ip"}, "ip")]
+
+
+@pytest.mark.parametrize(("given", "space"), OTHER_KIND)
+def test_an_index_configured_as_spann_is_cosine_too_unless_it_names_a_space(given, space):
+    store = VicinalVectorStore(collection_configuration={"spann": given})
+    assert store.collection.configuration_json["hnsw"]["space"] == space  # there it is kept
+
+
 def test_what_was_added_is_there_after_reopening(store, node, reopen):
     store.add([node("a", year=1)])
     assert [n.metadata for n in reopen(store).get_nodes()] == [{"year": 1}]
@@ -80,9 +89,18 @@ def test_from_persist_dir_opens_the_directory_that_path_named(tmp_path, node):
 def test_from_persist_dir_makes_nothing(tmp_path):
     with pytest.raises(NotFoundError, match="Directory"):
         VicinalVectorStore.from_persist_dir(str(tmp_path / "typo"))
+    VicinalVectorStore(path=tmp_path).close()
     with pytest.raises(NotFoundError, match="Collection"):
         VicinalVectorStore.from_persist_dir(str(tmp_path), "typo")
     assert not (tmp_path / "typo").exists()
+
+
+def test_from_persist_dir_leaves_a_directory_that_is_no_store_as_it_was(tmp_path):
+    """LlamaIndex' own storage is in the same default directory."""
+    (tmp_path / "docstore.json").write_text("{}")
+    with pytest.raises(NotFoundError, match="Directory with a Vicinal database"):
+        VicinalVectorStore.from_persist_dir(str(tmp_path))
+    assert [each.name for each in tmp_path.iterdir()] == ["docstore.json"]
 
 
 def test_a_pickled_store_opens_its_directory_again(tmp_path, node):
@@ -105,6 +123,17 @@ def test_a_store_comes_back_from_its_dictionary(tmp_path):
     assert (copy.collection_name, copy.path) == ("films", str(tmp_path))
     copy.close()
     store.close()
+
+
+def test_a_store_without_a_path_does_not_come_back_empty_from_its_dictionary(node):
+    client = vicinal.EphemeralClient()
+    store = VicinalVectorStore("films", client=client)
+    store.add([node("a")])
+    for each in (store, VicinalVectorStore(collection=store.collection), VicinalVectorStore()):
+        with pytest.raises(InvalidArgumentError, match="has no path"):
+            VicinalVectorStore.from_dict(each.to_dict())
+    copy = VicinalVectorStore.from_dict(store.to_dict(), client=client)
+    assert [each.node_id for each in copy.get_nodes()] == ["a"]
 
 
 def test_closing_leaves_a_client_of_the_user_open(node):
@@ -134,6 +163,7 @@ BAD_PLACES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"collection": "films"}, TypeError, "collection"),
     ({"collection": COLLECTION, "collection_configuration": {}}, ValueError, "this one exists"),
     ({"collection_configuration": {"hnsw": {"space": "hamming"}}}, ValueError, "hamming"),
+    ({"collection_configuration": {kind: {"space": "l2"} for kind in ("hnsw", "spann")}}, ValueError, "both"),
     ({"collection_name": "a"}, ValueError, "3-512 characters"),
     ({"persist_dir": "x"}, ValueError, "persist_dir"),
 ]

@@ -1,14 +1,22 @@
 """An embedding function of Vicinal's embeds for LlamaIndex."""
 
+import functools
+import json
+import pickle
 import threading
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+from llama_index.core.node_parser import SemanticSplitterNodeParser
+from llama_index.core.schema import TextNode
 
 from llama_index.vector_stores.vicinal import VicinalEmbedding, VicinalVectorStore
-from vicinal.embedding import EmbeddingFunction
+from vicinal.embedding import DefaultEmbeddingFunction, EmbeddingFunction, register_embedding_function
+from vicinal.errors import EmbeddingFunctionError
+from vicinal.utils.embedding_functions import OllamaEmbeddingFunction
 
 
 class Lengths(EmbeddingFunction):
@@ -49,7 +57,134 @@ async def test_the_asynchronous_methods_embed_off_the_loop():
 def test_any_callable_embeds():
     model = VicinalEmbedding(lambda texts: [(1, 2) for _ in texts], embed_batch_size=3)
     assert model.get_query_embedding("x") == [1.0, 2.0]
-    assert (model.model_name, model.embed_batch_size) == ("function", 3)
+    assert model.embed_batch_size == 3
+
+
+class Nameless(EmbeddingFunction):
+    """As the engine takes it too: `name()` is not implemented."""
+
+    def __call__(self, input):
+        return [[7.0, 7.0] for _ in input]
+
+
+def seven(texts):
+    return [[7.0] for _ in texts]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (Nameless(), f"{__name__}.Nameless"),
+        (seven, f"{__name__}.seven"),
+        (lambda texts: [], f"{__name__}.<lambda>"),
+        (functools.partial(seven), "functools.partial"),
+    ],
+)
+def test_a_model_without_a_name_is_called_as_its_function_is_defined(function, name):
+    assert VicinalEmbedding(function).model_name == name
+    assert VicinalEmbedding(function, model_name="mine").model_name == "mine"
+
+
+# --- written down and made again ------------------------------------------------------------------
+
+
+@register_embedding_function
+class Constant(EmbeddingFunction):
+    """Every text is at the same place, which is its configuration; a lock does not pickle."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self.lock = threading.Lock()
+
+    def __call__(self, input):
+        return [[self.value] for _ in input]
+
+    @staticmethod
+    def name() -> str:
+        return "constant"
+
+    def get_config(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    @staticmethod
+    def build_from_config(config):
+        return Constant(config["value"])
+
+
+class Moved(Constant):
+    """Has the name of another class, by which it is not found."""
+
+
+def test_a_pickled_model_keeps_its_function():
+    for function in (seven, Nameless(), Lengths(), Constant(3.0)):
+        model = VicinalEmbedding(function, embed_batch_size=5)
+        copy = pickle.loads(pickle.dumps(model))
+        assert copy.get_text_embedding("abc") == model.get_text_embedding("abc")
+        assert copy.to_dict() == model.to_dict()
+
+
+def test_pickling_changes_nothing_and_warns_of_nothing(caplog):
+    model = VicinalEmbedding(Constant(3.0))
+    pickle.dumps(model)
+    assert model.get_text_embedding("x") == [3.0]
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "function", [lambda texts: [[7.0]], Moved(3.0)], ids=["lambda", "another class's name"]
+)
+def test_a_function_that_cannot_be_carried_is_refused_by_name(function):
+    with pytest.raises(EmbeddingFunctionError, match=r"(<lambda>|Moved) cannot be pickled"):
+        pickle.dumps(VicinalEmbedding(function))
+
+
+def test_a_model_comes_back_from_its_dictionary():
+    for function in (Constant(3.0), OllamaEmbeddingFunction(model_name="bge-m3"), DefaultEmbeddingFunction()):
+        model = VicinalEmbedding(function, embed_batch_size=5)
+        copy = VicinalEmbedding.from_json(model.to_json())
+        assert type(copy._function) is type(function)
+        assert copy._function.get_config() == function.get_config()
+        assert copy.to_dict() == model.to_dict()
+
+
+UNBUILDABLE = [
+    (VicinalEmbedding(seven).to_dict(), f"{__name__}.seven"),
+    (VicinalEmbedding(Lengths()).to_dict(), "Lengths"),
+    (VicinalEmbedding(Moved(3.0)).to_dict(), "Moved"),
+    ({"model_name": "x", "embedding_function": {"type": "known", "name": "gone", "config": {}}}, "gone"),
+    ({"model_name": "x"}, "cannot be built again"),
+]
+
+
+@pytest.mark.parametrize(("data", "text"), UNBUILDABLE)
+def test_a_function_that_cannot_be_built_again_is_refused_and_may_be_given(data, text):
+    with pytest.raises(EmbeddingFunctionError, match=text):
+        VicinalEmbedding.from_json(json.dumps(data))
+    assert VicinalEmbedding.from_dict(data, function=seven).get_text_embedding("x") == [7.0]
+
+
+DIFFERENT = [
+    (OllamaEmbeddingFunction(model_name="all-minilm"), OllamaEmbeddingFunction(model_name="bge-m3")),
+    (Constant(1.0), Constant(2.0)),
+    (Constant(1.0), Moved(1.0)),
+    (Moved(1.0), Moved(2.0)),
+    (seven, Nameless()),
+]
+
+
+@pytest.mark.parametrize("functions", DIFFERENT)
+def test_different_models_are_told_apart_also_inside_of_others(functions):
+    one, other = (VicinalEmbedding(function, model_name="same") for function in functions)
+    assert one.to_dict() != other.to_dict()
+    one, other = (SemanticSplitterNodeParser(embed_model=model) for model in (one, other))
+    assert one.to_dict()["embed_model"] != other.to_dict()["embed_model"]
+
+
+def test_a_pipelines_cache_is_of_one_model():
+    cache = IngestionCache()
+    for value in (1.0, 2.0):
+        pipeline = IngestionPipeline(transformations=[VicinalEmbedding(Constant(value))], cache=cache)
+        assert pipeline.run(nodes=[TextNode(id_="a", text="hello")])[0].embedding == [value]
 
 
 def test_the_default_works_offline(films):

@@ -222,6 +222,7 @@ def test_an_empty_list_of_filters_restricts_nothing(select, condition):
 def test_an_empty_group_inside_another_matches_everything(select):
     assert len(STORED) == len(select(grouped(Is.OR, SECOND, grouped(Is.AND))))
     assert select(grouped(Is.NOT, grouped(Is.AND))) == set()
+    assert select(grouped(Is.AND, SECOND, grouped(Is.OR))) == select(grouped(Is.AND, SECOND))
 
 
 def test_filters_nest_thirty_deep(select):

@@ -38,6 +38,14 @@ class Recipe(TextNode):
         return "Recipe"
 
 
+class Scan(TextNode):
+    """A class that inherits its `class_name()`, and holds bytes."""
+
+    raw: bytes = b""
+    other: bytes | str | None = None
+    dpi: int = 300
+
+
 METADATA = {
     "text": 'it\'s "quoted" 50% 日本',
     "int": 7,
@@ -86,6 +94,8 @@ NODES: list[BaseNode] = [
     Node(text_resource=MediaResource(text=""), audio_resource=MediaResource(path="a/b.mp3")),
     Node(image_resource=PNG),
     Recipe(text="soup", servings=4),
+    Scan(text="page", raw=b"\xff\x00?>", other=b"hello", dpi=600),
+    Scan(text="page", other="aGVsbG8="),
 ]
 
 
@@ -136,6 +146,45 @@ def test_values_that_json_lacks_take_their_json_form(store, node):
     store.add([node("a", **given)])
     stored = {"u": str(uuid), "d": "1.10", "s": ["x"], "t": [1, 2], "e": "red", "n": 3}
     assert store.get_nodes()[0].metadata == stored
+
+
+def related(node: TextNode, **metadata) -> TextNode:
+    """The node with metadata of its own in its source's place."""
+    node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id="doc", metadata=metadata)
+    return node
+
+
+NUMPY = {
+    "i": (np.int64(3), 3),
+    "f": (np.float32(0.5), 0.5),
+    "a": (np.array([1, 2]), [1, 2]),
+    "nested": ({"a": [np.float64(2.5), np.array([[True]])]}, {"a": [2.5, [[True]]]}),
+    "u": (UUID(int=7), str(UUID(int=7))),
+    "b": (b"hello", "hello"),
+}
+
+
+@pytest.mark.parametrize("change", [{}, {"title": "T"}], ids=["as the source's", "changed"])
+def test_a_relations_metadata_take_the_form_that_the_nodes_own_do(store, node, change):
+    """A chunk's source has the document's metadata; extractors then change the chunk's own."""
+    given = {key: value for key, (value, _) in NUMPY.items()}
+    stored = {key: value for key, (_, value) in NUMPY.items()}
+    store.add([related(node("a", **given, **change), **given)])
+    (found,) = store.get_nodes()
+    assert (found.metadata, found.source_node.metadata) == ({**stored, **change}, stored)
+
+
+def test_arrays_are_compared_whole(store, node):
+    one, other = np.array([1, 2]), np.array([1, 3])
+    store.add([related(node("a", v=one), v=other), related(node("b", v=one), v=one.copy())])
+    assert [each.source_node.metadata for each in store.get_nodes()] == [{"v": [1, 3]}, {"v": [1, 2]}]
+
+
+@pytest.mark.parametrize("value", [object(), "\ud800", [{"y": object()}]])
+def test_what_has_no_json_form_is_named_with_its_node(store, node, value):
+    with pytest.raises(ArgumentTypeError, match=r"nodes\['b'\].*\['metadata'\]\['x'\]"):
+        store.add([node("a"), related(node("b"), x=value)])
+    assert store.get_nodes() == []
 
 
 def test_a_value_that_cannot_be_stored_is_named(store, node):

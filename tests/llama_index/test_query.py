@@ -83,6 +83,15 @@ def test_every_restriction_holds(store, node, restriction, found):
     assert sorted(store.query(query).ids) == found
 
 
+@pytest.mark.parametrize("mode", ["default", "mmr", "text_search", "hybrid", "svm"])
+def test_doc_ids_find_what_another_store_wrote_too(store, node, add_theirs, mode):
+    add_theirs(store, node("a", "d1"), node("b", "d2"), node("c"))
+    store.add([node("d", "d1"), node("e", ref_doc_id="d1"), node("f", "d2")])
+    for asked, found in [(["d1"], ["a", "d"]), (["d1", "d2"], ["a", "b", "d", "f"]), (["None"], [])]:
+        query = VectorStoreQuery([1.0, 0.0], query_str="text", similarity_top_k=9, doc_ids=asked, mode=mode)
+        assert sorted(store.query(query).ids) == found
+
+
 @pytest.mark.parametrize("mode", ["default", "mmr"])
 def test_output_fields_choose_the_metadata(store, node, mode):
     store.add([node("a", "d1", year=1, title="x")])

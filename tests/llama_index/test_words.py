@@ -367,7 +367,8 @@ def test_a_registered_name_survives_the_stores_dictionary_and_pickle(tmp_path):
     with contextlib.closing(pickle.loads(pickled)) as copy:
         assert copy.rerank == "by length"
     for given, kept in (("by length", "by length"), (length, None)):
-        copy = VicinalVectorStore.from_dict(VicinalVectorStore(rerank=given).to_dict())
+        data = VicinalVectorStore(rerank=given).to_dict()
+        copy = VicinalVectorStore.from_dict(data, client=vicinal.EphemeralClient())
         assert copy.rerank == kept
 
 

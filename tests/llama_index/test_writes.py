@@ -1,10 +1,17 @@
 """The last write of each node is the one that is read, and deleting deletes what it says."""
 
+import json
+
 import numpy as np
 import pytest
-from llama_index.core.schema import TextNode
-from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
+from llama_index.core import MockEmbedding
+from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.schema import Document, TextNode
+from llama_index.core.storage.docstore import SimpleDocumentStore
+from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 
+from llama_index.vector_stores.vicinal import VicinalVectorStore
 from vicinal.errors import InvalidArgumentError
 
 
@@ -100,6 +107,49 @@ def test_a_node_without_source_is_its_own_document(store, node, ids):
     assert store.get_nodes() == []
 
 
+# Also of what another LlamaIndex store wrote, whose documents are under "ref_doc_id".
+
+
+def test_delete_removes_the_nodes_of_a_document_in_either_layout(store, node, ids, add_theirs):
+    add_theirs(
+        store, node("a", "d1"), node("b", "d1", ref_doc_id="d3"), node("c", "d2"), node("d1"), node("e")
+    )
+    store.add([node("f", "d1"), node("g")])
+    store.delete("d1")
+    assert ids(store.get_nodes()) == ["c", "e", "g"]
+    store.delete("None")
+    store.delete("d3")
+    assert ids(store.get_nodes()) == ["c", "e", "g"]
+
+
+def test_a_record_of_theirs_that_has_a_source_is_no_document(store, node, ids, add_theirs):
+    add_theirs(store, node("d2", "d1"), node("d3", "d2"))
+    store.delete("d2")
+    assert ids(store.get_nodes()) == ["d2"]
+
+
+def test_delete_does_not_take_a_users_keys_for_a_source(store, node, ids):
+    keys = dict.fromkeys(["doc_id", "document_id", "ref_doc_id"], "d1")
+    store.add([node("a", **keys), node("b", "d2", **keys)])
+    plain = {**keys, "_node_content": json.dumps({"metadata": None}), "_node_type": "TextNode"}
+    store.collection.add(["c", "d"], embeddings=[[1, 0]] * 2, metadatas=[plain, keys])
+    store.delete("d1")
+    assert ids(store.get_nodes()) == ["a", "b", "c", "d"]
+
+
+def test_a_pipeline_replaces_what_another_store_wrote(store, add_theirs):
+    pipeline = IngestionPipeline(
+        transformations=[SentenceSplitter(), MockEmbedding(embed_dim=2)],
+        docstore=SimpleDocumentStore(),
+        docstore_strategy=DocstoreStrategy.UPSERTS,
+        vector_store=VicinalVectorStore(),
+    )
+    add_theirs(store, *pipeline.run(documents=[Document(id_="d1", text="old")]))
+    pipeline.vector_store = store
+    pipeline.run(documents=[Document(id_="d1", text="new")])
+    assert [each.text for each in store.get_nodes()] == ["new"]
+
+
 def test_delete_nodes_takes_ids_or_filters_or_both(store, node, ids):
     store.add([node(id, n=n) for id, n in zip("abcdef", [1, 1, 2, 2, 3, 3])])
     store.delete_nodes(["a", "unknown"])
@@ -117,7 +167,23 @@ def test_delete_nodes_of_an_empty_list_deletes_nothing(store, node):
     assert len(store.get_nodes()) == 1
 
 
-@pytest.mark.parametrize("filters", [None, MetadataFilters(filters=[])])
+def grouped(condition, *filters):
+    return MetadataFilters(filters=list(filters), condition=condition)
+
+
+AND, OR, NOT = FilterCondition.AND, FilterCondition.OR, FilterCondition.NOT
+EMPTY = [grouped(condition) for condition in FilterCondition]
+UNRESTRICTED = [
+    None,
+    *EMPTY,
+    *(grouped(AND, each) for each in EMPTY),
+    grouped(AND, grouped(AND, *EMPTY), *EMPTY),
+    grouped(OR, where("n", 1), grouped(AND)),
+    grouped(NOT, grouped(NOT, grouped(OR))),
+]
+
+
+@pytest.mark.parametrize("filters", UNRESTRICTED)
 def test_delete_nodes_without_restriction_is_refused(store, node, filters):
     store.add([node("a")])
     with pytest.raises(InvalidArgumentError, match=r"clear\(\)"):

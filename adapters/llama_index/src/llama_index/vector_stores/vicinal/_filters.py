@@ -57,9 +57,10 @@ def to_where(filters: MetadataFilters | None) -> Where | None:
 
     Raises `InvalidFilterError` naming the place, the operator and the key.
     """
-    if filters is None or not filters.filters:
+    if filters is None:
         return None
-    return _group(filters, "filters")
+    where = _group(filters, "filters")
+    return None if where == EVERYTHING else where
 
 
 def all_of(parts: Iterable[Where | None]) -> Where | None:
@@ -200,16 +201,22 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-# --- logic: the engine's $and and $or take two parts or more -------------------------------------
+# --- logic: constants are folded; the engine's $and and $or take two parts or more --------------
 
 
 def _all(parts: list[Where]) -> Where:
-    return parts[0] if len(parts) == 1 else {"$and": parts}
+    if NOTHING in parts:
+        return NOTHING
+    telling = [part for part in parts if part != EVERYTHING]
+    return {"$and": telling} if len(telling) > 1 else telling[0] if telling else EVERYTHING
 
 
 def _any(parts: list[Where]) -> Where:
-    return parts[0] if len(parts) == 1 else {"$or": parts}
+    if EVERYTHING in parts:
+        return EVERYTHING
+    telling = [part for part in parts if part != NOTHING]
+    return {"$or": telling} if len(telling) > 1 else telling[0] if telling else NOTHING
 
 
 def _not(part: Where) -> Where:
-    return {"$not": part}
+    return NOTHING if part == EVERYTHING else {"$not": part}

@@ -8,25 +8,29 @@ the first two are LlamaIndex's own, for its `metadata_dict_to_node`:
   their defaults (relationships, templates, excluded keys, offsets, media …). Neither text nor
   embedding nor metadata is in it; a relation whose metadata equals the node's own, as a chunk's
   source's does, has none there. What JSON lacks, such as a date in another node's metadata, takes
-  its JSON form.
-* `_node_type`: the name of the node's class.
+  its JSON form; fields of bytes are in base64, and `_bytes` lists their names.
+* `_node_type`: the `class_name()` of the node's class, or for a class that inherits it, which would be
+  read as its parent, the class's own name.
 * `_node_ref_doc_id`: the id of the node's source document; absent when it has none.
 
 A user's key that the engine or this layout reserves is kept behind a backslash (`stored_key`) and
 comes back, and filters, under its own name. Metadata values that the engine does not know (UUID,
 Decimal, sets …) are stored as LlamaIndex's own JSON form has them.
 
-Records that another LlamaIndex store wrote hold all of their node in `_node_content` and are read
-from there; records without it are text nodes of their document and metadata.
+Records that another LlamaIndex store wrote hold all of their node in `_node_content`, the metadata
+too, and are read from there; their source document is under `ref_doc_id`. Records without
+`_node_content` are text nodes of their document and metadata.
 """
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from llama_index.core.schema import (
     BaseNode,
     IndexNode,
@@ -38,9 +42,14 @@ from llama_index.core.schema import (
 )
 from pydantic_core import from_json, to_json, to_jsonable_python
 
+from vicinal.errors import ArgumentTypeError
+
 CONTENT = "_node_content"
 CLASS = "_node_type"
 REF_DOC_ID = "_node_ref_doc_id"
+THEIR_REF_DOC_ID = "ref_doc_id"
+
+_BYTES = "_bytes"
 
 _OURS = frozenset({CONTENT, CLASS, REF_DOC_ID})
 _COLUMNS = frozenset({"id_", "embedding", "metadata"})
@@ -67,8 +76,8 @@ def metadata_of(node: BaseNode) -> dict[str, Any]:
         for key, value in node.metadata.items()
     }
     fields = _content(node)
-    stored[CONTENT] = to_json(fields, bytes_mode="base64").decode()
-    stored[CLASS] = node.class_name()
+    stored[CONTENT] = _json(fields)
+    stored[CLASS] = _type_name(type(node))
     source = fields["relationships"].get(_SOURCE) if "relationships" in fields else None
     if source is not None:
         stored[REF_DOC_ID] = source["node_id"] if isinstance(source, dict) else node.ref_doc_id
@@ -84,14 +93,15 @@ def node_from(
 ) -> BaseNode:
     """The node that a record holds; with `output_fields`, only those keys of its metadata."""
     metadata = metadata or {}
-    content = metadata.get(CONTENT)
-    if isinstance(content, str) and content.startswith("{"):
-        cls, fields = _class_named(metadata.get(CLASS)), from_json(content)
+    cls: type[BaseNode] = TextNode
+    fields = _fields(metadata)
+    if fields is None:
+        fields, own = {}, dict(metadata)
+    else:
+        cls = _class_named(metadata.get(CLASS))
         own = fields.get("metadata")  # another store's: it keeps the metadata here
         if own is None:
             own = {_user_key(key): value for key, value in metadata.items() if key not in _OURS}
-    else:
-        cls, fields, own = TextNode, {}, dict(metadata)
     for relation in _relations(fields):
         if "metadata" not in relation:
             relation["metadata"] = own.copy()
@@ -105,6 +115,15 @@ def node_from(
     return cls.from_dict(fields)
 
 
+def their_source(metadata: Mapping[str, Any] | None) -> str | None:
+    """The source document of a record that another LlamaIndex store wrote; None for any other record."""
+    metadata = metadata or {}
+    fields, source = _fields(metadata), metadata.get(THEIR_REF_DOC_ID)
+    if fields is None or fields.get("metadata") is None or not isinstance(source, str):
+        return None
+    return None if source == "None" else source  # such a store's word for a node without a source
+
+
 # --- what is not a column of its own -----------------------------------------------------------
 
 
@@ -114,8 +133,11 @@ def _content(node: BaseNode) -> dict[str, Any]:
     fields = {"id_": state["id_"]}
     for name, default in _defaults(type(node)):
         value = state[name]
-        if value != default:
-            fields[name] = value if type(value) is not MediaResource else _media(value, name)
+        if _same(value, default):
+            continue
+        fields[name] = value if type(value) is not MediaResource else _media(value, name)
+        if type(value) is bytes:
+            fields.setdefault(_BYTES, []).append(name)
     if "relationships" in fields:
         own = state["metadata"]
         fields["relationships"] = {
@@ -142,8 +164,53 @@ def _relation(related: RelatedNodeInfo | list[RelatedNodeInfo], own: dict[str, A
         return [_relation(each, own) for each in related]
     state = related.__dict__  # field by field: a copy to change takes a third longer
     fields = {"node_id": state["node_id"], "node_type": _plain(state["node_type"]), "hash": state["hash"]}
-    if state["metadata"] != own:
-        fields["metadata"] = state["metadata"]
+    if not _same(state["metadata"], own):
+        fields["metadata"] = {key: _storable(value) for key, value in state["metadata"].items()}
+    return fields
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except ValueError:  # numpy's arrays compare item by item and are neither true nor false
+        return False
+
+
+def _json(fields: Mapping[str, Any]) -> str:
+    try:
+        return to_json(fields, bytes_mode="base64", fallback=_builtin).decode()
+    except ValueError as error:
+        place, value = _unfit(fields, f"nodes[{fields['id_']!r}]")
+        expected = "a value that has a JSON form"
+        raise ArgumentTypeError(argument=place, expected=expected, got=value) from error
+
+
+def _builtin(value: Any) -> Any:
+    """Python's value for one of numpy's, which to_json() does not know."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise ValueError
+
+
+def _unfit(value: Any, place: str) -> tuple[str, Any]:
+    """The innermost value that has no JSON form, and its place."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if type(value) is list else ()
+    for key, item in items:
+        try:
+            to_json(item, bytes_mode="base64", fallback=_builtin)
+        except ValueError:
+            return _unfit(item, f"{place}[{key!r}]")
+    return place, value
+
+
+def _fields(metadata: Mapping[str, Any]) -> Any:
+    """The dictionary that a record's `_node_content` holds; None for a record that has none."""
+    content = metadata.get(CONTENT)
+    if not isinstance(content, str) or not content.startswith("{"):
+        return None
+    fields = from_json(content)
+    for name in fields.pop(_BYTES, ()):
+        fields[name] = urlsafe_b64decode(fields[name])
     return fields
 
 
@@ -166,14 +233,18 @@ def _media(resource: MediaResource, field: str) -> dict[str, Any]:
     return fields
 
 
+def _type_name(cls: type[BaseNode]) -> str:
+    return cls.class_name() if "class_name" in vars(cls) else cls.__name__
+
+
 def _class_named(name: Any) -> type[BaseNode]:
     """The node class of that name, users' own included; parents come before classes derived from
-    them. A class that is not imported here is read as a text node."""
+    them. A class that is not imported here, or has another name now, is read as a text node."""
     if name == "TextNode":
         return TextNode
     waiting = BaseNode.__subclasses__()
     for cls in waiting:
-        if cls.class_name() == name:
+        if name in (cls.class_name(), cls.__name__):
             return cls
         waiting.extend(cls.__subclasses__())
     return TextNode

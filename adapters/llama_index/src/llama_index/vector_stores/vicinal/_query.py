@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
+from llama_index.vector_stores.vicinal._documents import from_documents
 from llama_index.vector_stores.vicinal._filters import all_of, to_where
 from llama_index.vector_stores.vicinal._found import NOTHING, Found, found_by
 from llama_index.vector_stores.vicinal._learners import LEARNERS, decisions
-from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, stored_key
+from llama_index.vector_stores.vicinal._nodes import stored_key
 from llama_index.vector_stores.vicinal._words import HYBRID_MODES, TEXT_MODES, by_both, by_words, size
 from vicinal import Collection
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -67,7 +68,7 @@ def answer(
     if judge is None and mode is _Mode.SEMANTIC_HYBRID:
         judge = rerank
     _refuse(mode, query, keywords, judge)
-    asked = _arguments(mode, query, keywords, judge)
+    asked = _arguments(collection, query, keywords, judge)
     if asked["n_results"] == 0:
         return NOTHING
     if mode in LEARNERS:
@@ -96,14 +97,15 @@ def _learned(collection: Collection, query: VectorStoreQuery, asked: Mapping[str
 
 
 def _arguments(
-    mode: VectorStoreQueryMode, query: VectorStoreQuery, keywords: Mapping[str, Any], judge: Any
+    collection: Collection, query: VectorStoreQuery, keywords: Mapping[str, Any], judge: Any
 ) -> dict[str, Any]:
     """The keyword arguments of `Collection.query` for this query.
 
     Empty `node_ids`, `doc_ids` and filters restrict nothing: the framework's retriever always sends
     a list of node ids, empty for an index of text nodes.
     """
-    source = {REF_DOC_ID: {"$in": list(query.doc_ids)}} if query.doc_ids else None
+    mode = _Mode(query.mode)
+    source = from_documents(collection, query.doc_ids) if query.doc_ids else None
     asked: dict[str, Any] = {
         "query_embeddings": query.query_embedding,
         "n_results": size(query),

@@ -2,8 +2,9 @@
 
 `VicinalVectorStore` is the whole of `BasePydanticVectorStore`, sync and async, over one collection.
 What a node looks like as a record stands in `_nodes.py`, what a filter means in `_filters.py`, what
-a query asks in `_query.py`, how many nodes become one write in `_batch.py`. The asynchronous methods
-run the same work in threads: neither engine calls nor conversions hold up the event loop
+a query asks in `_query.py`, what comes from a source document in `_documents.py`, how many nodes
+become one write in `_batch.py`, what a store can be made of in `_arguments.py`. The asynchronous
+methods run the same work in threads: neither engine calls nor conversions hold up the event loop
 (`tests/llama_index/test_loop.py`).
 """
 
@@ -14,7 +15,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 from llama_index.core.bridge.pydantic import ConfigDict, PrivateAttr, field_serializer
@@ -30,12 +31,17 @@ from llama_index.core.vector_stores.types import (
 )
 
 import vicinal
+from llama_index.vector_stores.vicinal._arguments import check_reranker, check_sources, configuration_of
 from llama_index.vector_stores.vicinal._batch import Batch
+from llama_index.vector_stores.vicinal._documents import delete_document
 from llama_index.vector_stores.vicinal._filters import EVERYTHING, to_where
 from llama_index.vector_stores.vicinal._index import WholeStoreIndex
-from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, node_from
+from llama_index.vector_stores.vicinal._nodes import node_from
 from llama_index.vector_stores.vicinal._query import answer
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError
+from vicinal.errors import InvalidArgumentError, NotFoundError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing's came with Python 3.11
 
 DEFAULT_COLLECTION = "llama_index"
 
@@ -96,8 +102,8 @@ class VicinalVectorStore(BasePydanticVectorStore):
         rerank: Any = None,
         **fields: Any,
     ) -> None:
-        _check_sources(path, client, collection, collection_configuration)
-        _check_reranker(rerank)
+        check_sources(path, client, collection, collection_configuration)
+        check_reranker(rerank)
         fields |= {
             "collection_name": collection_name if collection is None else collection.name,
             "path": None if path is None else os.fspath(path),
@@ -114,7 +120,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         )
         self._collection = self._client.get_or_create_collection(
             self.collection_name,
-            configuration=_configuration(collection_configuration),
+            configuration=configuration_of(collection_configuration),
             embedding_function=None,
         )
 
@@ -134,13 +140,14 @@ class VicinalVectorStore(BasePydanticVectorStore):
     ) -> VicinalVectorStore:
         """Open a store that exists: the directory is what `path` was when it was filled.
 
-        Raises `NotFoundError` when there is no such directory or no such collection in it: a
-        mistyped path does not become a new, empty store.
+        Raises `NotFoundError` when there is no such directory, no database or no such collection in
+        it, and writes nothing then: a mistyped path, or the directory of another store, does not
+        become a new, empty one.
         """
-        if not Path(persist_dir).is_dir():
-            hint = "VicinalVectorStore(path=…) makes a new store"
-            raise NotFoundError(kind="Directory", key=os.fspath(persist_dir), hint=hint)
-        with vicinal.PersistentClient(persist_dir) as client:
+        if not (Path(persist_dir).expanduser() / "catalog.sqlite3").is_file():
+            kind, hint = "Directory with a Vicinal database", "VicinalVectorStore(path=…) makes a new store"
+            raise NotFoundError(kind=kind, key=os.fspath(persist_dir), hint=hint)
+        with vicinal.PersistentClient(persist_dir, must_exist=True) as client:
             client.get_collection(collection_name)
         return cls(collection_name, path=persist_dir)
 
@@ -189,9 +196,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         A node without source counts as its own document, as in an `IngestionPipeline` that does not
         split; nothing else matches it.
         """
-        own = {"$not": {REF_DOC_ID: {"$exists": True}}}
-        self._collection.delete(where={REF_DOC_ID: ref_doc_id})
-        self._collection.delete(ids=[ref_doc_id], where=own)
+        delete_document(self._collection, ref_doc_id)
 
     def delete_nodes(
         self,
@@ -207,7 +212,8 @@ class VicinalVectorStore(BasePydanticVectorStore):
         where = to_where(filters)
         if node_ids is None and where is None:
             raise InvalidArgumentError(
-                "delete_nodes needs node_ids or filters; to delete every node, call clear()"
+                "delete_nodes needs node_ids, or filters that leave something out; to delete every node, "
+                "call clear()"
             )
         self._collection.delete(ids=node_ids, where=where)
 
@@ -332,6 +338,21 @@ class VicinalVectorStore(BasePydanticVectorStore):
         """A dictionary of the store has a registered reranker's name; a function is not written down."""
         return rerank if isinstance(rerank, str) else None
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """The store that `to_dict` wrote down, at its path; keywords go before what `data` says.
+
+        Raises `InvalidArgumentError` when neither says where the store is: one in memory, or over a
+        client or collection that was given, would come back empty.
+        """
+        given = {**data, **kwargs}
+        if all(given.get(place) is None for place in ("path", "client", "collection")):
+            raise InvalidArgumentError(
+                "This dictionary of a VicinalVectorStore has no path: the store was in memory, or over a "
+                "client or collection. Say where it is: from_dict(data, path=…), client=… or collection=…"
+            )
+        return super().from_dict(data, **kwargs)
+
     def __getstate__(self) -> dict[Any, Any]:
         """A store pickles as its place, a directory; without one it would come back empty."""
         if self.path is None:
@@ -354,45 +375,3 @@ class VicinalVectorStore(BasePydanticVectorStore):
                 'The store "%s" is in memory; persist() saves nothing. Give it path=… to keep it',
                 self.collection_name,
             )
-
-
-def _check_sources(
-    path: object, client: object, collection: object, configuration: dict[str, Any] | None
-) -> None:
-    """The store lives in one place, and only what it creates can be configured."""
-    sources = {"path": path, "client": client, "collection": collection}
-    given = [name for name, value in sources.items() if value is not None]
-    if len(given) > 1:
-        said = " and ".join(given)
-        raise InvalidArgumentError(f"Give one of path, client and collection; got {said}")
-    if client is not None and not isinstance(client, vicinal.Client):
-        raise ArgumentTypeError(argument="client", expected="a vicinal client", got=client)
-    if collection is None:
-        return
-    if not isinstance(collection, vicinal.Collection):
-        expected = "a vicinal Collection"
-        raise ArgumentTypeError(argument="collection", expected=expected, got=collection)
-    if configuration is not None:
-        raise InvalidArgumentError(
-            "collection_configuration is for a collection that the store creates; this one exists"
-        )
-
-
-def _check_reranker(given: object) -> None:
-    if (
-        given is None
-        or isinstance(given, str)
-        or callable(given)
-        or callable(getattr(given, "predict", None))
-    ):
-        return
-    expected = "a function (question, texts) -> scores, a cross-encoder, or a registered name"
-    if hasattr(given, "postprocess_nodes"):
-        expected += " (a postprocessor belongs among a query engine's node_postprocessors)"
-    raise ArgumentTypeError(argument="rerank", expected=expected, got=given)
-
-
-def _configuration(given: dict[str, Any] | None) -> dict[str, Any]:
-    """The caller's configuration, with cosine where it names no space."""
-    given = given or {}
-    return {**given, "hnsw": {"space": "cosine", **(given.get("hnsw") or {})}}

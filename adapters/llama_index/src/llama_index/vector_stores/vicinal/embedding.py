@@ -1,18 +1,37 @@
-"""How does LlamaIndex use one of Vicinal's embedding functions?"""
+"""How does LlamaIndex use one of Vicinal's embedding functions?
+
+A model is written down with its function as a collection remembers it, by name and configuration: that
+tells one model from another in a pipeline's cache, and builds the function again. Where it cannot be
+built again this raises; no model ever comes back with another function than it had.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.bridge.pydantic import (
+    PrivateAttr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from vicinal.embedding import DefaultEmbeddingFunction
+from vicinal.embedding.registry import build, describe
+from vicinal.errors import EmbeddingFunctionError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing's came with Python 3.11
 
 BATCH_SIZE = 256
 """Texts a call; LlamaIndex's own default of 10 is made for requests over a network."""
+
+_KEY = "embedding_function"
+"""Of the function in a dictionary of the model."""
 
 
 class VicinalEmbedding(BaseEmbedding):
@@ -22,7 +41,12 @@ class VicinalEmbedding(BaseEmbedding):
         function: Any callable from a list of texts to as many vectors; its `embed_query`, if it has
             one, embeds queries. Left out: Vicinal's default function, which works offline
             (`pip install "vicinal[wordllama]"`).
-        **fields: Those of `BaseEmbedding`, such as `embed_batch_size` and `callback_manager`.
+        **fields: Those of `BaseEmbedding`, such as `embed_batch_size` and `callback_manager`. `model_name`
+            is the function's name, or where it is defined, unless given.
+
+    Dictionaries and pickles hold the function's name and `get_config()`, so that it can be built again;
+    pickles hold the function itself where that can be pickled. For any other function
+    `from_dict(data, function=…)` takes it again.
     """
 
     _function: Callable[[list[str]], Any] = PrivateAttr()
@@ -36,6 +60,35 @@ class VicinalEmbedding(BaseEmbedding):
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises the model."""
         return "VicinalEmbedding"
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """The fields and what tells the function from others: pipelines cache by it."""
+        return {**super().custom_model_dump(handler, info), _KEY: _description(self._function)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """The model that `to_dict` wrote down, or with `function` the same model around that one.
+
+        Raises `EmbeddingFunctionError` when the function cannot be built from what `data` says.
+        """
+        fields = {**data, **kwargs}
+        fields.pop("class_name", None)
+        description, function = fields.pop(_KEY, None), fields.pop("function", None)
+        return cls(_built(description) if function is None else function, **fields)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """The fields, and the function or what it can be built from."""
+        copy = self.model_copy()
+        copy._function = _portable(self._function)
+        return super(VicinalEmbedding, copy).__getstate__()
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        function = state["__pydantic_private__"]["_function"]
+        built = _built(function) if isinstance(function, dict) else function
+        VicinalEmbedding.__init__(self, built, **state["__dict__"])
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         return [_floats(vector) for vector in self._function(texts)]
@@ -58,9 +111,60 @@ class VicinalEmbedding(BaseEmbedding):
 
 
 def _name(function: Any) -> str:
-    """The function's own name, or that of its class: pipelines cache by it."""
-    name = getattr(function, "name", None)
-    return str(name()) if callable(name) else type(function).__name__
+    """The function's own name, or where it or its class is defined."""
+    try:
+        name = function.name()
+    except (AttributeError, NotImplementedError, TypeError):
+        name = None
+    return name if isinstance(name, str) else _place(function)
+
+
+def _place(function: Any) -> str:
+    defined = function if hasattr(function, "__qualname__") else type(function)
+    return f"{defined.__module__}.{defined.__qualname__}"
+
+
+def _description(function: Any) -> dict[str, Any]:
+    """What a collection remembers of a function; of one that it cannot build again, what tells it apart."""
+    config = None
+    try:
+        remembered = describe(function)
+    except EmbeddingFunctionError:  # its name is another class's, or its configuration is no JSON
+        remembered, config = None, repr(function.get_config())
+    if remembered is not None and remembered["type"] == "known":
+        return remembered
+    return {"type": "legacy", "name": _place(function), "config": config}
+
+
+def _portable(function: Any) -> Any:
+    """What a pickle holds: the function, or the description of one that holds a connection or a lock."""
+    try:
+        pickle.dumps(function)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        description = _description(function)
+        if description["type"] == "known":
+            return description
+        raise EmbeddingFunctionError(
+            f"The embedding function {_place(function)} cannot be pickled: {error}. Define it at the top of "
+            "a module, or give its class name(), get_config() and build_from_config()"
+        ) from error
+    return function
+
+
+def _built(description: dict[str, Any] | None) -> Any:
+    """The function that was described, never another one."""
+    name = (description or {}).get("name")
+    try:
+        function = build(description)
+        reason = "only a class with name(), get_config() and build_from_config() can be built again"
+    except EmbeddingFunctionError as error:
+        function, reason = None, str(error)
+    if function is None:
+        raise EmbeddingFunctionError(
+            f"The embedding function {name} of a VicinalEmbedding cannot be built again: {reason}. Give "
+            "it to VicinalEmbedding(function) or to VicinalEmbedding.from_dict(data, function=…)"
+        )
+    return function
 
 
 def _floats(vector: Any) -> list[float]:

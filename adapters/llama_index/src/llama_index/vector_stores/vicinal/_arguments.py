@@ -1,0 +1,52 @@
+"""Can a store be made of these arguments?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import vicinal
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+
+
+def check_sources(
+    path: object, client: object, collection: object, configuration: dict[str, Any] | None
+) -> None:
+    """The store lives in one place, and only what it creates can be configured."""
+    sources = {"path": path, "client": client, "collection": collection}
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) > 1:
+        said = " and ".join(given)
+        raise InvalidArgumentError(f"Give one of path, client and collection; got {said}")
+    if client is not None and not isinstance(client, vicinal.Client):
+        raise ArgumentTypeError(argument="client", expected="a vicinal client", got=client)
+    if collection is None:
+        return
+    if not isinstance(collection, vicinal.Collection):
+        expected = "a vicinal Collection"
+        raise ArgumentTypeError(argument="collection", expected=expected, got=collection)
+    if configuration is not None:
+        raise InvalidArgumentError(
+            "collection_configuration is for a collection that the store creates; this one exists"
+        )
+
+
+def check_reranker(given: object) -> None:
+    """A store's reranker is what the engine takes for one."""
+    if (
+        given is None
+        or isinstance(given, str)
+        or callable(given)
+        or callable(getattr(given, "predict", None))
+    ):
+        return
+    expected = "a function (question, texts) -> scores, a cross-encoder, or a registered name"
+    if hasattr(given, "postprocess_nodes"):
+        expected += " (a postprocessor belongs among a query engine's node_postprocessors)"
+    raise ArgumentTypeError(argument="rerank", expected=expected, got=given)
+
+
+def configuration_of(given: dict[str, Any] | None) -> dict[str, Any]:
+    """The caller's configuration, with cosine where it names no space for its index."""
+    given = given or {}
+    index = "spann" if given.get("spann") else "hnsw"
+    return {**given, index: {"space": "cosine", **(given.get(index) or {})}}
