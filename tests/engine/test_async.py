@@ -196,6 +196,25 @@ def test_what_goes_wrong_when_opening_is_told_when_it_is_used(tmp_path):
     run(story())
 
 
+def test_closing_goes_on_though_nobody_waits_for_it(tmp_path):
+    """Its turn comes after the calls that have all threads; giving up the waiting does not take it away."""
+    going_on = threading.Event()
+
+    async def work():
+        client = await vicinal.AsyncPersistentClient(tmp_path)
+        held = [asyncio.create_task(client._run(going_on.wait)) for _ in range(vicinal._async.THREADS)]
+        await asyncio.sleep(0)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.close(), 0.05)
+        going_on.set()
+        await asyncio.gather(*held)
+        await client.close()
+        with pytest.raises(ClosedError):
+            client._client().count_collections()
+
+    run(work())
+
+
 def test_a_closed_one_says_so_and_closes_twice():
     async def story() -> None:
         client = await vicinal.AsyncEphemeralClient()

@@ -252,3 +252,51 @@ def test_many_collections_need_few_file_descriptors(tmp_path: Path, count: int) 
         assert len(client.list_collections()) == count
     assert most <= 12 * OPEN_MAX
     assert descriptors() <= before
+
+
+# --- what holds vectors ----------------------------------------------------------------------------
+
+
+class Tensor:
+    """An array of some library's, which numpy can read; iterating over it gives something else."""
+
+    def __init__(self, numbers: list[Any]) -> None:
+        self._numbers = np.array(numbers, dtype=np.float64)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self._numbers.astype(dtype)
+
+    def __iter__(self) -> Any:
+        return iter(range(self._numbers.shape[1]))
+
+
+def test_vectors_may_be_in_anything_that_is_an_array(client: vicinal.Client) -> None:
+    things = client.create_collection("things", embedding_function=None)
+    one, two = [0.0, 1.0], [5.0, 5.0]
+    column = np.empty(2, dtype=object)
+    column[:] = [one, np.array(two)]
+    for held in (Tensor([one, two]), column, [Tensor(one), Tensor(two)], iter([one, two])):
+        things.upsert(ids=["a", "b"], embeddings=held)  # type: ignore[arg-type]
+        assert things.get(include=["embeddings"])["embeddings"].tolist() == [one, two]
+    assert things.query(query_embeddings=Tensor([two]), n_results=1)["ids"] == [["b"]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("held", [{0: [1.0, 2.0], 1: [3.0, 4.0]}, b"\x00\x01", bytearray(b"\x00\x01")])
+def test_what_only_iterates_over_numbers_is_no_vector(client: vicinal.Client, held: Any) -> None:
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids="a", embeddings=[0, 1])
+    with pytest.raises(InvalidArgumentError, match="embeddings"):
+        things.query(query_embeddings=held)
+    with pytest.raises(InvalidArgumentError, match="embeddings"):
+        things.add(ids=["b", "c"], embeddings=held)
+    assert things.count() == 1
+
+
+def test_a_table_of_pandas_is_read_by_its_rows(client: vicinal.Client) -> None:
+    pandas = pytest.importorskip("pandas")
+    things = client.create_collection("things", embedding_function=None)
+    table = pandas.DataFrame([[9.0, 9.0, 1.0], [5.0, 5.0, 1.0]])
+    things.add(ids=["a", "b"], embeddings=table)
+    assert things.get(include=["embeddings"])["embeddings"].tolist() == table.to_numpy().tolist()
+    column = pandas.Series([[9.0, 9.0, 1.0], [5.0, 5.0, 1.0]])
+    assert things.query(query_embeddings=column, n_results=1)["ids"] == [["a"], ["b"]]

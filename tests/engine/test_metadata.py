@@ -122,6 +122,7 @@ REFUSED = [
     *(
         np.datetime64("NaT", "D"),
         np.datetime64("NaT", "ns"),
+        np.datetime64("20000-01-01"),
         np.complex64(1),
         [object()],
         {"deep": [{1j}]},
@@ -286,6 +287,22 @@ def test_metadata_that_is_no_dictionary_is_refused(collection, item):
     with pytest.raises(InvalidArgumentError, match=r"metadatas\[0\]"):
         collection.add(ids=["a"], embeddings=[[1]], metadatas=[item])
     assert collection.count() == 0
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "us", "ns"])
+def test_moments_of_numpy_are_moments_also_in_arrays(collection, unit):
+    days = np.array(["2020-01-01", "2020-01-02"], dtype=f"M8[{unit}]")
+    one = np.array("2020-01-01", dtype=f"M8[{unit}]")
+    collection.add(["a", "b", "c"], [[1]] * 3, [{"v": days[0]}, {"v": days[1]}, {"v": [*days]}])
+    collection.add("d", [1], {"v": one})
+    for where, wanted in (
+        ({"v": {"$in": days}}, ["a", "b", "d"]),
+        ({"v": {"$nin": days}}, ["c"]),
+        ({"v": {"$any": days}}, ["c"]),
+        ({"v": {"$all": days}}, ["c"]),
+        ({"v": {"$between": days}}, ["a", "b", "d"]),
+    ):
+        assert collection.get(where=where)["ids"] == wanted, where
 
 
 def test_no_moment_is_refused(collection):

@@ -160,7 +160,7 @@ class AsyncClient:
     """
 
     def __init__(self, opener: Callable[[], Client]) -> None:
-        self._closed = False
+        self._closing: Future[None] | None = None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="vicinal-async")
         self._opened = self._pool.submit(opener)
 
@@ -214,12 +214,16 @@ class AsyncClient:
         return self._client().get_settings()
 
     async def close(self) -> None:
-        """Release files and threads; safe to call twice. Calls that have not begun raise `ClosedError`."""
-        if not self._closed:
-            self._closed = True
-            closing = self._pool.submit(self._close)
+        """Release files and threads; safe to call twice, and done also when waiting for it is cancelled.
+
+        Calls that come later raise `ClosedError`; of those that wait for a thread, some may still be done.
+        """
+        import asyncio
+
+        if self._closing is None:
+            self._closing = self._pool.submit(self._close)
             self._pool.shutdown(wait=False)
-            await _awaited(closing)
+        await asyncio.shield(_awaited(self._closing))
 
     def __await__(self: _Self) -> Generator[Any, None, _Self]:
         return self._ready().__await__()
@@ -249,7 +253,7 @@ class AsyncClient:
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         """What `work` returns, done by a thread of the pool, in the caller's context."""
-        if self._closed:
+        if self._closing is not None:
             raise ClosedError
         context = contextvars.copy_context()
         return await _awaited(self._pool.submit(context.run, work))

@@ -21,7 +21,7 @@ import numpy as np
 
 from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
-from vicinal._filter.values import canonical, scalar
+from vicinal._filter.values import canonical, scalar, unpacked
 from vicinal._request import Mmr, OrderBy
 from vicinal._turns import in_turns
 from vicinal.config import ExpiryConfiguration
@@ -139,7 +139,11 @@ _STACKED = 1024
 
 def _array(value: Any) -> Vectors:
     """One float32 array; overflow to infinity is found by the caller, not warned about."""
-    if not isinstance(value, np.ndarray):
+    if hasattr(value, "__array__"):  # also of a DataFrame, which iterates over its labels
+        value = np.asarray(value)
+    if isinstance(value, (Mapping, bytes, bytearray)):
+        raise TypeError(value)
+    if not isinstance(value, np.ndarray) or value.dtype == np.object_:
         value = list(value)
         if value and isinstance(value[0], np.ndarray):
             # In pieces, because stacking many arrays holds the GIL for as long as it lasts.
@@ -284,7 +288,7 @@ def _object(value: Mapping[Any, Any], argument: str, depth: int) -> dict[str, An
 
 def _value(value: Any, argument: str, depth: int) -> Any:
     if isinstance(value, np.ndarray):
-        value = list(value) if value.dtype.kind == "M" else value.tolist()
+        value = unpacked(value)
     value = _scalar(value, argument)
     if value is None or isinstance(value, (bool, str, int, float, datetime, date, Decimal, UUID, bytes)):
         return value

@@ -36,7 +36,7 @@ from vicinal._filter.ast import (
     Order,
     Regex,
 )
-from vicinal._filter.values import INT_BITS_MAX, classify, scalar
+from vicinal._filter.values import INT_BITS_MAX, classify, scalar, unpacked
 from vicinal.errors import InvalidFilterError
 from vicinal.types import SparseVector
 
@@ -255,7 +255,7 @@ def _deeper(path: str, depth: int) -> int:
 
 def _operands(values: Any, path: str) -> Operands:
     if isinstance(values, np.ndarray):
-        values = values.tolist()
+        values = unpacked(values)
     if isinstance(values, (set, frozenset)):
         values = list(values)
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import to_json
 
 from vicinal._filter.ast import Kind
@@ -26,6 +27,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MISSING = object()
 
 
+def unpacked(array: NDArray[Any]) -> Any:
+    """An array as lists of what `scalar` understands: moments stay numpy's, which `tolist` makes integers."""
+    if array.dtype.kind != "M":
+        return array.tolist()
+    return list(array) if array.ndim else array[()]
+
+
 def scalar(value: Any) -> Any:
     """A scalar as a plain Python value: numpy's become Python's, subclasses their base.
 
@@ -35,8 +43,9 @@ def scalar(value: Any) -> Any:
     if isinstance(value, np.datetime64):
         whole_days = np.datetime_data(value.dtype)[0] in ("Y", "M", "W", "D")
         value = value.astype("datetime64[D]" if whole_days else "datetime64[us]").item()
-        if value is None:
-            raise ValueError("NaT is no moment in time")
+        if not isinstance(value, date):
+            problem = "NaT is no moment in time" if value is None else "dates end with the year 9999"
+            raise ValueError(problem)
     elif isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
     if value is None or isinstance(value, bool):
