@@ -28,6 +28,7 @@ from . import answering, display, library
 from .asking import Answer, Asker, K
 from .corpus import CorpusError
 from .embedding import as_vectors
+from .entries import valid_text
 from .evaluate import evaluate
 from .questions import (
     DIVERSE,
@@ -105,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         "the demo quotes the entries that answer.",
     )
     add = arguments.add_argument
-    add("--ask", action="append", metavar="TEXT", help="a question of yours; may be repeated")
+    add("--ask", action="append", type=_question, metavar="TEXT", help="a question of yours; may be repeated")
     add("--path", type=Path, metavar="DIR", help="ask over a folder of your own .md, .rst, .txt, .py files")
     add("--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="where the collections are kept")
     add("--with", dest="framework", choices=_FRAMEWORKS, default="langchain", help="who answers --ask")
@@ -159,6 +160,14 @@ def _comparison(asker: Asker, answer: Answer) -> str:
     if question.filter:
         return display.comparison(answer, asker.ask(question._replace(filter=())), "the filter")
     return ""
+
+
+def _question(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the question is empty")
+    if text != valid_text(text):
+        raise argparse.ArgumentTypeError(f"not valid Unicode text: {valid_text(text)}")
+    return text
 
 
 def _condition(text: str) -> Condition:

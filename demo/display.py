@@ -8,9 +8,11 @@ took.
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +36,9 @@ _ANSWER_CHARS_MAX = 200
 
 
 def make_console() -> Console:
+    """A console on stdout that shows as an escape what stdout's encoding cannot hold, as of a file's name."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_UNLESS_TERMINAL)
 

@@ -111,6 +111,11 @@ def _blocks(text: str, block_chars: int) -> Iterator[str]:
         yield block
 
 
+def valid_text(text: str) -> str:
+    """The text with its lone surrogates, which no UTF-8 can hold, written as escapes: `\\udcff.md`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 # --- headings of plain text ---------------------------------------------------------------------------
 
 

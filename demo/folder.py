@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 from . import source
 from .corpus import CorpusError, OnFile, unwatched
-from .entries import Entry, Passage, Section, entries_of, sections_of, slug
+from .entries import Entry, Passage, Section, entries_of, sections_of, slug, valid_text
 
 SUFFIXES = (".md", ".rst", ".txt", ".py")
 # A larger file is data, not prose.
@@ -64,12 +64,12 @@ def folder_entries(folder: Path, on_file: OnFile = unwatched) -> tuple[list[Entr
     found: list[Passage] = []
     skipped: list[Skipped] = []
     for done, path in enumerate(files, start=1):
-        file = path.relative_to(folder).as_posix()
+        file = valid_text(path.relative_to(folder).as_posix())
         try:
             found += passages_of_file(path, file)
         except SyntaxError as error:
             skipped.append(Skipped(file, f"not valid Python: {error.msg} (line {error.lineno})"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
             skipped.append(Skipped(file, _reason(error)))
         on_file(done, len(files))
     entries = list(entries_of(found))
@@ -82,10 +82,13 @@ def folder_entries(folder: Path, on_file: OnFile = unwatched) -> tuple[list[Entr
 def passages_of_file(path: Path, file: str) -> list[Passage]:
     """The passages of one file, `file` being its name as users see it.
 
-    Raises OSError, SyntaxError, or ValueError (UnicodeDecodeError among them) for what cannot be read.
+    Raises OSError, SyntaxError, or ValueError (UnicodeDecodeError among them) for what cannot be read, and
+    RecursionError or MemoryError for code that is nested too deeply for Python's parser.
     """
     if path.stat().st_size > FILE_BYTES_MAX:
         raise ValueError(f"larger than {FILE_BYTES_MAX:,} bytes")
+    if not path.is_file():
+        raise ValueError("not a regular file")
     content = path.read_bytes()
     if path.suffix.lower() == ".py":
         return list(_passages_of_code(content, file))
@@ -154,4 +157,6 @@ def _reason(error: Exception) -> str:
         return f"not UTF-8 text (byte {error.start})"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
+    if isinstance(error, (RecursionError, MemoryError)):
+        return "nested too deeply to be parsed"
     return str(error)

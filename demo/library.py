@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from . import corpus, folder
 from .embedding import as_vectors
-from .entries import Entry
+from .entries import Entry, valid_text
 from .folder import Skipped
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def open_folder(client: Client, path: Path, on_progress: OnProgress = no_progres
     """A folder of the user's own texts, as a collection of `client` that is named after it."""
     path = path.expanduser().resolve()
     entries, skipped = folder.folder_entries(path, lambda done, total: on_progress("reading", done, total))
-    collection = _open(client, folder_collection_name(path), {"holds": "a folder", "path": str(path)})
+    metadata = {"holds": "a folder", "path": valid_text(str(path))}
+    collection = _open(client, folder_collection_name(path), metadata)
     filled = fill(collection, entries, on_progress)
     return Filled(filled.collection, filled.embedded, filled.removed, tuple(skipped))
 
@@ -76,7 +77,7 @@ def open_folder(client: Client, path: Path, on_progress: OnProgress = no_progres
 def folder_collection_name(path: Path) -> str:
     """Readable, and different for different folders of the same name."""
     readable = re.sub(r"[^a-zA-Z0-9]+", "-", path.name).strip("-")[:40] or "root"
-    return f"folder-{readable}-{_digest(str(path))}"
+    return f"folder-{readable}-{_digest(valid_text(str(path)))}"
 
 
 def fill(collection: Collection, entries: Sequence[Entry], on_progress: OnProgress = no_progress) -> Filled:

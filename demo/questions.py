@@ -62,7 +62,8 @@ def parse_condition(text: str) -> Condition:
 
 def questions_about(metadatas: Iterable[Mapping[str, Any]], questions_max: int = 3) -> list[Question]:
     """Something to ask of a folder that nobody described: some of its own headings, spread over it."""
-    names = dict.fromkeys(re.sub(r"^[\d.]+\s*|_", " ", str(m["name"])).strip() for m in metadatas)
+    given = [str(m["name"]) for m in metadatas]
+    names = dict.fromkeys(re.sub(r"^[\d.]+\s*|_", " ", name).strip() or name for name in given)
     telling = [name for name in names if re.fullmatch(r"(\w[\w',-]*\s*){2,8}", name)] or list(names)
     step = max(1, len(telling) // questions_max)
     manners = [(LANGCHAIN, None), (LLAMA_INDEX, DIVERSE), (LANGCHAIN, DIVERSE)]

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Union
 
-from .entries import MetadataValue, Passage
+from .entries import MetadataValue, Passage, valid_text
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 Definition = Union[Function, ast.ClassDef]
@@ -77,7 +77,8 @@ class Documented:
             "file": self.file,
             "line": self.line,
         }
-        return Passage(self.qualname, self.qualname, self.docstring, metadata, begins_with_summary=True)
+        docstring = valid_text(self.docstring)  # a literal may spell a lone surrogate
+        return Passage(self.qualname, self.qualname, docstring, metadata, begins_with_summary=True)
 
 
 def parse(source: bytes, name: str, file: str, *, deprecated: bool = False) -> Module:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from demo import library
 from demo.__main__ import main
+from demo.display import make_console
 from demo.questions import SHOWN, questions_about
 from demo.reader import NAME
 
@@ -70,10 +74,34 @@ def test_a_folder_without_a_question_is_asked_for_its_headings(demo, tmp_path: P
     assert f"make demo ARGS='--path {tmp_path} --ask" in printed
 
 
+def test_names_that_are_not_utf_8_are_shown_as_escapes(demo, tmp_path: Path) -> None:
+    notes = tmp_path / os.fsdecode(b"notes \xfe")
+    try:
+        notes.mkdir()
+        for name in (b"\xff.md", b"\xfe.md"):
+            (notes / os.fsdecode(name)).write_text("# Watering the tomatoes\n\nEvery morning.\n")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    arguments = ("--path", str(notes), "--ask", "How often do I water the tomatoes?")
+    status, printed = demo(*arguments, data=tmp_path / "data")
+    assert status == 0
+    assert r"\udcff.md/watering-the-tomatoes" in printed
+    assert r"\udcfe.md/watering-the-tomatoes" in printed
+    assert "nothing to embed in" in demo(*arguments, data=tmp_path / "data")[1]
+
+
+def test_what_stdout_cannot_hold_is_printed_as_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    with io.TextIOWrapper(io.BytesIO(), encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        make_console().print("notes \udcfe")
+        assert stdout.buffer.getvalue() == b"notes \\udcfe\n"
+
+
 def test_headings_are_spread_over_a_folder() -> None:
     names = [{"name": f"2.{n} part number {'abcdefghi'[n]}"} for n in range(9)]
     assert [q.text[-1] for q in questions_about(names)] == ["b", "e", "h"]
     assert [q.text for q in questions_about([{"name": "f(x)"}])] == ["f(x)"]
+    assert [q.text for q in questions_about([{"name": "1.2"}])] == ["1.2"]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +111,9 @@ def test_headings_are_spread_over_a_folder() -> None:
         (("-k", "0"), "0 is not 1 or more"),
         (("--filter", "x"), "expected KEY=VALUE"),
         (("--with", "x"), "invalid choice"),
+        (("--ask", ""), "argument --ask: the question is empty"),
+        (("--ask", " \n"), "argument --ask: the question is empty"),
+        (("--ask", "caf\udce9 words"), r"argument --ask: not valid Unicode text: caf\udce9 words"),
     ],
 )
 def test_a_wrong_argument_is_refused(arguments, message: str, capsys: pytest.CaptureFixture[str]) -> None:

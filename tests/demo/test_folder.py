@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,41 @@ def test_what_cannot_be_read_is_reported_and_skipped(notes: Path, monkeypatch: p
     assert reasons["gone.md"] == "No such file or directory"
     assert reasons["broken.py"].startswith("not valid Python: ")
     assert "todo.txt" in by_id(entries)
+
+
+def test_code_that_is_nested_too_deeply_is_reported_and_skipped(notes: Path) -> None:
+    (notes / "deep.py").write_text("+".join(["1"] * 20_000))
+    entries, skipped = folder_entries(notes)
+    assert skipped in ([], [Skipped("deep.py", "nested too deeply to be parsed")])  # some Pythons parse it
+    assert "todo.txt" in by_id(entries)
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError])
+def test_a_parser_that_gives_up_is_reported(
+    notes: Path, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(content: bytes) -> None:
+        raise error
+
+    monkeypatch.setattr(ast, "parse", give_up)
+    entries, skipped = folder_entries(notes)
+    assert skipped == [Skipped("tool.py", "nested too deeply to be parsed")]
+    assert "todo.txt" in by_id(entries)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_only_regular_files_are_read(notes: Path) -> None:
+    (notes / "device.txt").symlink_to(os.devnull)
+    assert folder_entries(notes)[1] == [Skipped("device.txt", "not a regular file")]
+    os.mkfifo(notes / "pipe.txt")  # not before: a reader of devices would wait here for ever
+    entries, skipped = folder_entries(notes)
+    assert [skip.file for skip in skipped] == ["device.txt", "pipe.txt"]
+    assert "todo.txt" in by_id(entries)
+
+
+def test_a_docstring_with_a_lone_surrogate_is_valid_text(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('"""Half of one: \\ud800."""\n')
+    assert folder_entries(tmp_path)[0][0].text == "a\n\nHalf of one: \\ud800."
 
 
 def test_tools_and_hidden_folders_are_passed_over(notes: Path) -> None:
