@@ -57,6 +57,12 @@ def into(tmp_path: Path) -> Iterator[Path]:
             assert client.check() == []
 
 
+def change(directory: Path, statement: str) -> None:
+    """Change Chroma's database; something must change."""
+    with closing(sqlite3.connect(directory / "chroma.sqlite3")) as chroma, chroma:
+        assert chroma.execute(statement).rowcount > 0
+
+
 def state(directory: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
@@ -127,14 +133,42 @@ def test_the_configuration_is_kept(unpacked: Any, into: Path, version: str) -> N
 
 
 def test_settings_that_only_chroma_accepts_become_the_defaults(old: Path, into: Path) -> None:
-    with closing(sqlite3.connect(old / "chroma.sqlite3")) as chroma, chroma:
-        chroma.execute(
-            """UPDATE collections SET schema_str = replace(schema_str, '"ef_search":50', '"ef_search":0')"""
-        )
+    change(
+        old, """UPDATE collections SET schema_str = replace(schema_str, '"ef_search":50', '"ef_search":0')"""
+    )
     import_directory(old, into, collections=["books"])
     with vicinal.PersistentClient(into) as client:
         hnsw = client.get_collection("books").configuration_json["hnsw"]
     assert (hnsw["ef_search"], hnsw["sync_threshold"]) == (None, 10)
+
+
+@pytest.mark.parametrize("version", ["0.4.24", "0.6.3"])
+def test_what_modify_dropped_from_the_metadata_is_read_from_the_segment(
+    unpacked: Any, into: Path, version: str
+) -> None:
+    directory, answers = unpacked(version)
+    change(directory, "DELETE FROM collection_metadata WHERE key LIKE 'hnsw:%'")
+    import_directory(directory, into)
+    with vicinal.PersistentClient(into) as client:
+        books = client.get_collection("books")
+        hnsw = books.configuration_json["hnsw"]
+        assert books.metadata == {"shelf": 3}
+        assert (hnsw["space"], hnsw["ef_search"], hnsw["sync_threshold"]) == ("cosine", 50, 10)
+        assert_same(records(Said(answers["default_tenant/default_database"]["books"])), records(books))
+        assert client.get_collection("dots").configuration_json["hnsw"]["space"] == "ip"
+
+
+@pytest.mark.parametrize("version", ["0.4.24", "0.6.3"])
+def test_the_segment_counts_before_the_metadata_which_counts_where_it_says_nothing(
+    unpacked: Any, into: Path, version: str
+) -> None:
+    directory, _ = unpacked(version)
+    change(directory, "UPDATE collection_metadata SET str_value = 'l2' WHERE str_value = 'cosine'")
+    change(directory, "DELETE FROM segment_metadata WHERE str_value = 'ip'")
+    import_directory(directory, into)
+    with vicinal.PersistentClient(into) as client:
+        spaces = {each.name: each.configuration_json["hnsw"]["space"] for each in client.list_collections()}
+    assert spaces == {"books": "cosine", "dots": "ip", "empty": "l2"}
 
 
 def test_chromas_default_function_is_the_minilm(old: Path, into: Path) -> None:
@@ -212,15 +246,95 @@ def test_an_import_that_was_killed_left_half_a_collection_which_is_not_there_and
     assert counts == [("books", 25), ("default", 0), ("dots", 2), ("empty", 0), ("schema", 0)]
 
 
-def test_a_source_that_is_written_to_meanwhile_is_an_error_and_leaves_nothing(old: Path, into: Path) -> None:
+@pytest.mark.parametrize("some", [{"skip_existing": True}, {"collections": ["dots"]}])
+def test_what_an_import_that_was_killed_left_goes_even_when_its_collection_is_passed_over(
+    old: Path, into: Path, some: dict[str, Any]
+) -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED, old, into], check=False).returncode == 9
+    with vicinal.PersistentClient(into) as client:
+        assert any(each.name.startswith("importing-") for each in client.list_collections())
+        client.create_collection("books", embedding_function=None)
+    import_directory(old, into, **some)
+    with vicinal.PersistentClient(into) as client:
+        assert not [each.name for each in client.list_collections() if each.name.startswith("importing-")]
+        assert client.get_collection("books").count() == 0
+
+
+def interfering(directory: Path) -> Callable[[str, int, int], None]:
+    """For `progress`: while "books" is read, its index is written."""
+
     def interfere(name: str, written: int, expected: int) -> None:
-        for file in old.glob("*/index_metadata.pickle"):
+        for file in directory.glob("*/index_metadata.pickle") if name == "books" else ():
             file.write_bytes(file.read_bytes() + b" ")
 
-    with pytest.raises(StorageError, match=r'"books" was read\. Stop'):
-        import_directory(old, into, collections=["books"], progress=interfere)
+    return interfere
+
+
+def test_a_collection_that_is_written_to_meanwhile_is_left_out_and_the_others_are_not(
+    old: Path, into: Path
+) -> None:
+    moved = import_directory(old, into, progress=interfering(old))
+    assert {one.name: one.records for one in moved if one.disturbed} == {"books": 0}
     with vicinal.PersistentClient(into) as client:
-        assert client.count_collections() == 0
+        found = [each.name for each in client.list_collections()]
+    assert found == ["default", "dots", "empty", "schema"]
+
+
+def test_the_command_tells_a_collection_that_was_written_to_by_its_exit_code(
+    old: Path, into: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("vicinal.cli.moving._show", interfering(old))
+    assert main(["import", f"chroma://{old}", "--into", str(into)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "books: left out, because the source was written to meanwhile" in lines[1]
+    assert "dots: 2 records" in lines
+
+
+@pytest.mark.parametrize("key", ["#tags", "$price", ""])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_record_whose_keys_are_refused_now_is_left_out_and_named(
+    unpacked: Any, into: Path, version: str, key: str
+) -> None:
+    directory, answers = unpacked(version)
+    change(
+        directory,
+        f"UPDATE embedding_metadata SET key = '{key}' WHERE key = 'n' AND id IN "
+        "(SELECT id FROM embeddings WHERE embedding_id IN ('b2', 'b11'))",
+    )
+    moved = {one.name: one for one in import_directory(directory, into)}
+    assert moved["books"].records == 23
+    assert moved["books"].refused.keys() == {"b2", "b11"}
+    assert all(f"metadatas: the key {key!r}" in reason for reason in moved["books"].refused.values())
+    expected = records(Said(answers["default_tenant/default_database"]["books"]))
+    with vicinal.PersistentClient(into) as client:
+        assert client.get_collection("dots").count() == 2
+        taken = records(client.get_collection("books"))
+    assert_same({id: record for id, record in expected.items() if id not in ("b2", "b11")}, taken)
+
+
+def test_a_vector_of_nan_and_an_empty_id_are_left_out_and_named(unpacked: Any, into: Path) -> None:
+    directory, _ = unpacked("0.4.24")
+    nan = np.full(4, np.nan, dtype="<f4").tobytes().hex()
+    change(directory, f"UPDATE embeddings_queue SET vector = x'{nan}' WHERE id = 'b99'")
+    change(directory, "UPDATE embeddings SET embedding_id = '' WHERE embedding_id = 'y'")
+    change(directory, "UPDATE embeddings_queue SET id = '' WHERE id = 'y'")
+    moved = {one.name: one for one in import_directory(directory, into)}
+    assert moved["books"].refused == {
+        "b99": "embeddings: Embeddings must not contain NaN or Infinity values (as float32)"
+    }
+    assert moved["dots"].refused == {"": "ids: Empty ID, ID must have at least one character"}
+    assert (moved["books"].records, moved["dots"].records, moved["notes"].records) == (24, 1, 1)
+
+
+def test_the_command_tells_refused_records_by_its_exit_code(old: Path, into: Path, capsys: Any) -> None:
+    change(old, "UPDATE embedding_metadata SET key = '#n' WHERE key = 'n'")
+    assert main(["import", f"chroma://{old}", "--into", str(into)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "records left out, which Vicinal refuses (metadatas: the key '#n' cannot be used" in lines[2]
+    assert lines[2].startswith("books: ")
+    assert "): b0, b1, b2, b4, b5, …" in lines[2]
+    assert "dots: 2 records" in lines
 
 
 def test_records_whose_vectors_are_lost_are_left_out_and_named(old: Path, into: Path) -> None:

@@ -2,7 +2,9 @@
 
 Everything but the vectors is in `chroma.sqlite3`. Its tables are those of Chroma 0.4.15 and later; what a
 version lacks (a collection's schema, say) is taken as absent. Where a collection's configuration stands has
-changed three times: in its schema (1.3 and later), in its configuration (1.0 and later), in its metadata.
+changed twice: in its schema (1.3 and later), in its configuration (1.0 and later), and before in the metadata
+of its vector segment, a copy of what the collection's own metadata said when it was made. `modify` may since
+have replaced that.
 """
 
 from __future__ import annotations
@@ -82,9 +84,10 @@ def collections(tx: Transaction, path: Path) -> list[Source]:
 def _source(tx: Transaction, path: Path, row: Any) -> Source:
     id, name, tenant, database, dimension, configuration, schema = row
     segments = dict(tx.execute("SELECT scope, id FROM segments WHERE collection = ?", (id,)))
-    metadata = _metadata(tx, id)
+    metadata = _metadata(tx, "collection", id)
+    legacy = {**metadata, **_metadata(tx, "segment", segments.get("VECTOR"))}
     try:
-        parsed = _configuration(json.loads(configuration or "{}"), json.loads(schema or "{}"), metadata or {})
+        parsed = _configuration(json.loads(configuration or "{}"), json.loads(schema or "{}"), legacy)
     except (InvalidArgumentError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f'the configuration of collection "{name}" cannot be read: {error}'
         raise CorruptionError(path=str(path), problem=problem) from error
@@ -94,21 +97,22 @@ def _source(tx: Transaction, path: Path, row: Any) -> Source:
         tenant,
         database,
         dimension,
-        metadata,
+        metadata or None,
         parsed,
         segments.get("VECTOR"),
         segments.get("METADATA"),
     )
 
 
-def _metadata(tx: Transaction, id: str) -> dict[str, Any] | None:
-    switch = "bool_value" if "bool_value" in _columns(tx, "collection_metadata") else "NULL"
+def _metadata(tx: Transaction, kind: str, id: str | None) -> dict[str, Any]:
+    """The metadata of a collection or a segment."""
+    switch = "bool_value" if "bool_value" in _columns(tx, f"{kind}_metadata") else "NULL"
     rows = tx.execute(
-        f"SELECT key, str_value, int_value, float_value, {switch} FROM collection_metadata "
-        "WHERE collection_id = ? ORDER BY rowid",
+        f"SELECT key, str_value, int_value, float_value, {switch} FROM {kind}_metadata "
+        f"WHERE {kind}_id = ? ORDER BY rowid",
         (id,),
     )
-    return {key: value_of(*values) for key, *values in rows} or None
+    return {key: value_of(*values) for key, *values in rows}
 
 
 def value_of(string: str | None, integer: int | None, real: float | None, switch: int | None) -> Any:
@@ -130,7 +134,7 @@ _DEFAULTS = {"ef_construction": 100, "max_neighbors": 16, "ef_search": 100}
 
 
 def _configuration(
-    stored: Mapping[str, Any], schema: Mapping[str, Any], metadata: Mapping[str, Any]
+    stored: Mapping[str, Any], schema: Mapping[str, Any], legacy: Mapping[str, Any]
 ) -> CollectionConfiguration:
     index = _index_of(schema)
     if index is None:
@@ -144,8 +148,8 @@ def _configuration(
     }
     space = index.get("space") or graph.get("space") or (index.get("spann") or {}).get("space")
     if not known and space is None:  # before 1.0, or never configured
-        legacy = {key: value for key, value in metadata.items() if _is_acceptable(None, {key: value})}
-        return parse_configuration(None, legacy, "l2", function)
+        accepted = {key: value for key, value in legacy.items() if _is_acceptable(None, {key: value})}
+        return parse_configuration(None, accepted, "l2", function)
     parsed = parse_configuration({"hnsw": {**known, "space": space or "l2"}}, None, "l2", function)
     return parsed.model_copy(update={"index_schema": _schema(schema)})
 

@@ -3,26 +3,28 @@
 Collection by collection. Each is written under a name of its own (`importing-…`) and gets its real name when
 the last record is there, so under that name it is whole or absent. What an earlier attempt left unfinished
 is deleted first. Several imports into one directory at once are not meant.
+
+Chroma has taken records that Vicinal refuses. They are found by halving the batch that is refused, left out
+and reported; the others go over.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from vicinal import _request as r
 from vicinal._admin import backend_at
 from vicinal._backend import Backend
 from vicinal._chroma import catalog, segment
-from vicinal._chroma.records import Records
+from vicinal._chroma.records import Batch, Records
 from vicinal._settings import directory_of
 from vicinal._storage.database import Transaction
 from vicinal.collection import Collection
-from vicinal.errors import NotFoundError, StorageError, UniqueConstraintError
+from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
 
 _SCHEME = "chroma://"
 BATCH_ROWS = 2_000
@@ -41,8 +43,12 @@ class Moved:
     records: int
     lost: tuple[str, ...] = ()
     """The ids of records whose vectors the source does not hold; they were left out."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Id → why Vicinal does not take the record; it was left out."""
     skipped: bool = False
     """There was a collection of that name already."""
+    disturbed: bool = False
+    """The source was written to while the collection was read; it was left out."""
 
 
 def import_directory(
@@ -56,7 +62,8 @@ def import_directory(
     """Copy the collections of a Chroma directory (0.4.15 or later) to a Vicinal one, made if need be.
 
     Tenants, databases, names, metadata, configurations and all records are kept; a collection gets a new id.
-    No program may write to the source meanwhile.
+    No program may write to the source meanwhile: a collection that one does write to is left out, as are
+    records that Vicinal refuses or whose vectors are lost.
 
     Args:
         source: The directory that holds `chroma.sqlite3`, or `chroma://` and that.
@@ -66,13 +73,14 @@ def import_directory(
         progress: Called after every batch.
 
     Raises:
-        StorageError: There is no Chroma database, it cannot be read, or was written to meanwhile.
+        StorageError: There is no Chroma database, or it cannot be read.
         NotFoundError: One of `collections` is not there. Nothing was written.
         UniqueConstraintError: A name is taken in `into`. Nothing was written.
     """
     path = directory_of(os.fspath(source).removeprefix(_SCHEME), "source")
     with catalog.opened(path) as tx:
-        chosen = _chosen(catalog.collections(tx, path), collections)
+        found = catalog.collections(tx, path)
+        chosen = _chosen(found, collections)
         with closing(backend_at(directory_of(into, "into"))) as target:
             taken = {_place(s) for s in chosen if _find(target, s, s.name) is not None}
             if taken and not skip_existing:
@@ -81,6 +89,8 @@ def import_directory(
                     key=", ".join(sorted(name for *_, name in taken)),
                     hint="Import into another directory, name other collections, or skip those that exist",
                 )
+            for each in found:
+                _drop_unfinished(target, each)
             if collections is None:
                 _organize(target, catalog.tenants(tx), catalog.databases(tx))
             return [
@@ -124,21 +134,31 @@ def _find(target: Backend, source: catalog.Source, name: str) -> r.CollectionInf
     return found[0] if found else None
 
 
+def _unfinished(source: catalog.Source) -> str:
+    """The name of a collection until it is whole."""
+    return f"importing-{source.id}"
+
+
+def _drop_unfinished(target: Backend, source: catalog.Source) -> None:
+    if (left := _find(target, source, _unfinished(source))) is not None:
+        target.drop(r.Drop(left.id))
+
+
 def _move(
     tx: Transaction, path: Path, source: catalog.Source, target: Backend, progress: Progress | None
 ) -> Moved:
-    name = f"importing-{source.id}"
     _organize(target, [source.tenant], [(source.tenant, source.database)])
-    if (unfinished := _find(target, source, name)) is not None:
-        target.drop(r.Drop(unfinished.id))
     space = r.Namespace(source.tenant, source.database)
-    request = r.Create(space, name, source.metadata, source.configuration, get_or_create=False)
+    request = r.Create(space, _unfinished(source), source.metadata, source.configuration, get_or_create=False)
     collection = Collection(target, target.create(request), None)
     try:
         moved = _fill(tx, path, source, collection, progress)
-        target.modify(r.Modify(collection.id, name=source.name))
+        if moved.disturbed:
+            target.drop(r.Drop(collection.id))
+        else:
+            target.modify(r.Modify(collection.id, name=source.name))
     except BaseException:
-        target.drop(r.Drop(collection.id))
+        _drop_unfinished(target, source)
         raise
     return moved
 
@@ -149,21 +169,30 @@ def _fill(
     before = dict(_files(path, source))
     records = Records(tx, path, source)
     expected = records.count()
-    written, lost = 0, []
+    written, lost, refused = 0, list[str](), dict[str, str]()
     for batch in records.batches(BATCH_ROWS):
         lost += batch.lost
         if batch.ids:
-            columns: dict[str, Any] = {"documents": batch.documents, "metadatas": batch.metadatas}
-            collection.add(batch.ids, batch.embeddings, **columns, uris=batch.uris)
-            written += len(batch.ids)
+            not_taken = _add(collection, batch)
+            refused.update(not_taken)
+            written += len(batch.ids) - len(not_taken)
         if progress is not None:
             progress(source.name, written, max(expected, written))
     if before != dict(_files(path, source)):
-        raise StorageError(
-            path=str(path),
-            problem=f'was written to while collection "{source.name}" was read. Stop what uses it',
-        )
-    return Moved(source.name, source.tenant, source.database, written, tuple(lost))
+        return Moved(source.name, source.tenant, source.database, 0, disturbed=True)
+    return Moved(source.name, source.tenant, source.database, written, tuple(lost), refused)
+
+
+def _add(collection: Collection, batch: Batch) -> dict[str, str]:
+    """Add what Vicinal takes of a batch; id → why it does not take the others."""
+    try:
+        collection.add(batch.ids, batch.embeddings, batch.metadatas, batch.documents, uris=batch.uris)
+    except InvalidArgumentError as error:
+        if len(batch.ids) == 1:
+            return {batch.ids[0]: str(error).replace("[0]", "", 1)}
+        first, others = batch.halves()
+        return {**_add(collection, first), **_add(collection, others)}
+    return {}
 
 
 def _files(path: Path, source: catalog.Source) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -45,6 +45,19 @@ class Batch:
     uris: list[str | None] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
+    def halves(self) -> Iterator[Batch]:
+        """The first half of the records, and the others."""
+        assert self.embeddings is not None
+        middle = len(self.ids) // 2
+        for part in (slice(middle), slice(middle, None)):
+            yield Batch(
+                self.ids[part],
+                self.embeddings[part],
+                self.documents[part],
+                self.metadatas[part],
+                self.uris[part],
+            )
+
 
 @dataclass(frozen=True)
 class _Entry:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from vicinal.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from vicinal._chroma.move import Moved
 
 _SCHEME = "chroma://"
 _SHOWN_MAX = 5
@@ -47,16 +50,28 @@ def _import(options: argparse.Namespace) -> int:
         skip_existing=options.skip_existing,
         progress=_show if sys.stderr.isatty() else None,
     )
-    lost = 0
     for one in moved:
         home = (one.tenant, one.database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
         name = one.name if home else f"{one.tenant}/{one.database}/{one.name}"
-        print(f"{name}: " + ("exists, skipped" if one.skipped else f"{one.records:,} records"))
-        if one.lost:
-            some = ", ".join(one.lost[:_SHOWN_MAX]) + (", …" if len(one.lost) > _SHOWN_MAX else "")
-            print(f"{name}: {len(one.lost):,} records left out, whose vectors Chroma has lost: {some}")
-            lost += len(one.lost)
-    return int(lost > 0)
+        print(f"{name}: {_outcome(one)}")
+        for problem, ids in _left_out(one).items():
+            some = ", ".join(id or '""' for id in ids[:_SHOWN_MAX]) + (", …" if len(ids) > _SHOWN_MAX else "")
+            print(f"{name}: {len(ids):,} records left out, {problem}: {some}")
+    return int(any(one.disturbed or one.lost or one.refused for one in moved))
+
+
+def _outcome(one: Moved) -> str:
+    if one.disturbed:
+        return "left out, because the source was written to meanwhile. Stop what uses it and import again"
+    return "exists, skipped" if one.skipped else f"{one.records:,} records"
+
+
+def _left_out(one: Moved) -> dict[str, list[str]]:
+    """Why records were left out, and their ids."""
+    found = {"whose vectors Chroma has lost": list(one.lost)} if one.lost else {}
+    for id, reason in one.refused.items():
+        found.setdefault(f"which Vicinal refuses ({reason})", []).append(id)
+    return found
 
 
 def _show(name: str, written: int, expected: int) -> None:
