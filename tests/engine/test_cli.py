@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import vicinal
 from vicinal.testing import HashEmbeddingFunction, dump
 
 Run = Callable[..., tuple[int, str, str]]
+MUSEUM = Path(__file__).parents[1] / "chroma" / "museum"
 
 
 @pytest.fixture
@@ -144,6 +146,14 @@ def test_a_directory_with_other_things_in_it_is_left_alone(run: Run, tmp_path: P
     code, _, errors = run("info", tmp_path)
     assert (code, errors) == (2, f"vicinal: {tmp_path}: holds no Vicinal database\n")
     assert [file.name for file in tmp_path.iterdir()] == ["notes"]
+
+
+def test_an_import_beside_chromas_own_files_warns_of_nothing(run: Run, tmp_path: Path) -> None:
+    with zipfile.ZipFile(MUSEUM / "chroma-1.5.9.zip") as packed:
+        packed.extractall(tmp_path / "chroma")
+    code, told, errors = run("import", f"chroma://{tmp_path / 'chroma'}", "--into", tmp_path / "chroma")
+    assert (0, "", True) == (code, errors, "records" in told)
+    assert run("check", tmp_path / "chroma")[0] == 0
 
 
 @pytest.mark.parametrize(

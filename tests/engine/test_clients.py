@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -253,11 +254,44 @@ def test_the_older_metadata_keys_configure_the_collection(store):
     assert again.metadata == LEGACY
 
 
-def test_a_configuration_wins_over_the_older_keys(client):
-    made = plain(
-        client, "things", metadata={"hnsw:space": "cosine"}, configuration={"hnsw": {"ef_search": 5}}
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({"space": "ip"}, ("ip", 9, 33)),
+        ({"space": "l2"}, ("l2", 9, 33)),
+        ({"space": None}, ("cosine", 9, 33)),
+        ({"ef_search": 100}, ("cosine", 9, 100)),
+        ({"max_neighbors": 24, "ef_search": 5}, ("cosine", 24, 5)),
+        ({}, ("cosine", 9, 33)),
+    ],
+)
+def test_the_older_keys_count_for_what_the_configuration_does_not_name(client, named, expected):
+    older = {"hnsw:space": "cosine", "hnsw:M": 9, "hnsw:search_ef": 33}
+    made = plain(client, "things", metadata=older, configuration={"hnsw": named})
+    hnsw = made.configuration_json["hnsw"]
+    assert (hnsw["space"], hnsw["max_neighbors"], hnsw["ef_search"]) == expected
+
+
+@pytest.mark.parametrize(
+    "older", [{"hnsw:space": "ip"}, {"hnsw:space": "cosine", "hnsw:search_ef": 8}, {"hnsw:search_ef": 8}]
+)
+def test_older_keys_that_contradict_a_schema_are_refused(client, older):
+    index = vicinal.VectorIndexConfig(space="cosine", hnsw=vicinal.HnswIndexConfig(ef_search=7))
+    with pytest.raises(errors.InvalidArgumentError, match=r"Cannot set both .* schema"):
+        plain(client, "things", schema=vicinal.Schema().create_index(index), metadata=older)
+    assert client.count_collections() == 0
+
+
+def test_older_keys_count_beside_a_schema_that_says_nothing_else(client):
+    index = vicinal.VectorIndexConfig(space="cosine")
+    older = {"hnsw:space": "cosine", "hnsw:search_ef": 8}
+    made = plain(client, "things", schema=vicinal.Schema().create_index(index), metadata=older)
+    assert (made.configuration_json["hnsw"]["space"], made.configuration_json["hnsw"]["ef_search"]) == (
+        "cosine",
+        8,
     )
-    assert made.configuration_json["hnsw"]["space"] == "l2"
+    bare = plain(client, "bare", schema=vicinal.Schema(), metadata={"hnsw:space": "ip"})
+    assert bare.configuration_json["hnsw"]["space"] == "ip"
 
 
 @pytest.mark.parametrize(
@@ -305,6 +339,11 @@ def test_what_the_graph_was_built_with_cannot_be_changed(collection, key):
         ({"hnsw": {"ef_search": 0}}, "greater than or equal to 1"),
         ({"hnsw": 5}, "to be a dict"),
         ({"spann": {"search_nprobe": 4}}, "HNSW"),
+        ({"expiry": {"ttl_s": 5}}, "'expiry'.* cannot be changed"),
+        ({"expiry": None}, "'expiry'.* cannot be changed"),
+        ({"text": True, "hnsw": {"ef_search": 5}}, "'text'.* cannot be changed"),
+        ({"ef_search": 5}, "unknown key 'ef_search'"),
+        ({"hnws": {"ef_search": 5}}, "unknown key 'hnws'"),
         (5, "to be a dict"),
     ],
 )
@@ -320,6 +359,117 @@ def test_a_change_of_nothing_changes_nothing(collection):
     collection.modify(configuration={"hnsw": {}})
     collection.modify(configuration={})
     assert collection.configuration_json == before
+
+
+class Scaled(HashEmbeddingFunction):
+    """A function with a configuration that may change."""
+
+    def __init__(self, scale: float = 1) -> None:
+        super().__init__(2)
+        self.scale = scale
+
+    def __call__(self, input: list[str]) -> list[list[float]]:
+        return [[len(text) * self.scale, 1.0] for text in input]
+
+    @staticmethod
+    def name() -> str:
+        return "tests-scaled"
+
+    def get_config(self) -> dict[str, float]:
+        return {"scale": self.scale}
+
+    @staticmethod
+    def build_from_config(config: dict[str, float]) -> Scaled:
+        return Scaled(**config)
+
+    def validate_config_update(self, old_config: dict[str, float], new_config: dict[str, float]) -> None:
+        if new_config["scale"] < old_config["scale"]:
+            raise ValueError("the scale only grows")
+
+
+def test_a_function_of_the_same_name_can_be_configured_anew(store):
+    things = store.client.create_collection("things", embedding_function=Scaled())
+    things.modify(configuration={"embedding_function": Scaled(2), "hnsw": {"ef_search": 7}})
+    things.add(ids="a", documents="four")
+    again = store.reopen(things)
+    assert again.configuration_json["embedding_function"]["config"] == {"scale": 2}
+    assert (again.configuration_json["hnsw"]["ef_search"], again.embedding_function.scale) == (7, 2)
+    assert again.get(include=["embeddings"])["embeddings"].tolist() == [[8, 1]]
+
+
+def test_a_collection_without_a_function_can_be_given_one(store):
+    things = store.client.create_collection("things", embedding_function=None)
+    things.modify(configuration={"embedding_function": Scaled(3)})
+    assert store.reopen(things).query(query_texts="text")["ids"] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (HashEmbeddingFunction(2), "incompatible types .tests-scaled vs vicinal-testing-hash"),
+        (Scaled(0.5), "only grows"),
+        (len, "remembers functions that have name"),
+        (5, "remembers functions that have name"),
+    ],
+)
+def test_a_function_that_is_not_the_collections_is_refused(store, function, words):
+    things = store.client.create_collection("things", embedding_function=Scaled())
+    with pytest.raises(ValueError, match=words):
+        things.modify(configuration={"embedding_function": function})
+    assert things.embedding_function.scale == 1
+    assert store.reopen(things).configuration_json["embedding_function"]["config"] == {"scale": 1}
+
+
+def test_what_decides_about_the_vectors_stays_where_a_class_says_what_does_not(client, monkeypatch):
+    monkeypatch.setattr(Scaled, "config_may_differ", frozenset({"device"}))
+    things = client.create_collection("things", embedding_function=Scaled())
+    with pytest.raises(errors.EmbeddingFunctionError, match="would embed otherwise"):
+        things.modify(configuration={"embedding_function": Scaled(2)})
+    monkeypatch.setattr(Scaled, "config_may_differ", frozenset({"scale"}))
+    things.modify(configuration={"embedding_function": Scaled(2)})
+    assert things.configuration_json["embedding_function"]["config"] == {"scale": 2}
+
+
+# --- beside a Chroma database ------------------------------------------------------------------
+
+
+@pytest.fixture
+def chroma(tmp_path: Path) -> Path:
+    """A directory that looks like one of Chroma's."""
+    place = tmp_path / "of chroma"
+    place.mkdir()
+    (place / "chroma.sqlite3").touch()
+    return place
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        vicinal.PersistentClient,
+        lambda place: vicinal.Client(Settings(is_persistent=True, persist_directory=place)),
+        lambda place: vicinal.AdminClient(Settings(is_persistent=True, persist_directory=place)),
+    ],
+)
+def test_a_new_database_beside_one_of_chromas_is_warned_of_once(chroma, opened):
+    command = re.escape(f"vicinal import 'chroma://{chroma}' --into NEWDIR")
+    with pytest.warns(UserWarning, match=command) as warned:
+        opened(chroma).close()
+    assert [warning.filename for warning in warned] == [__file__]
+    opened(chroma).close()
+
+
+def test_a_collection_that_may_be_chromas_is_looked_for_there(chroma):
+    with pytest.warns(UserWarning, match="empty Vicinal database"):
+        client = vicinal.PersistentClient(chroma)
+    with client, pytest.raises(errors.NotFoundError, match=r"vicinal import 'chroma://.*' --into NEWDIR"):
+        client.get_collection("docs")
+
+
+@pytest.mark.parametrize("how", [{"must_exist": True}, {"read_only": True}])
+def test_who_makes_no_database_beside_chromas_needs_no_warning(chroma, how):
+    with pytest.raises(errors.StorageError, match="holds no Vicinal database"):
+        vicinal.PersistentClient(chroma, **how)
+    assert [file.name for file in chroma.iterdir()] == ["chroma.sqlite3"]
 
 
 # --- what there is not -------------------------------------------------------------------------

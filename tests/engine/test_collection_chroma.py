@@ -110,6 +110,18 @@ def test_every_key_is_there_and_what_was_not_included_is_none(made, include):
     assert (got["included"], found["included"], found["distances"]) == (include, include, None)
 
 
+@pytest.mark.parametrize("include", [["data"], ["documents", "data"], ["data", "uris"]])
+def test_data_brings_its_uris_along(client, include):
+    made = client.create_collection(
+        "seen", embedding_function=None, data_loader=lambda uris: [uri and uri * 2 for uri in uris]
+    )
+    made.add(ids=["a", "b"], embeddings=[V, V], uris=["u", None])
+    got, found = made.get(include=include), made.query(V, include=include)
+    assert (got["uris"], got["data"], found["uris"]) == (["u", None], ["uu", None], [["u", None]])
+    listed = include if "uris" in include else [*include, "uris"]
+    assert (got["included"], found["included"], found["data"]) == (listed, listed, [["uu", None]])
+
+
 def test_columns_are_lists_and_embeddings_arrays(made):
     got = made.get(include=["embeddings", "documents", "metadatas", "uris"])
     assert {name: type(got[name]) for name in ("ids", "documents", "metadatas", "uris")} == dict.fromkeys(

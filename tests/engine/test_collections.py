@@ -154,6 +154,17 @@ def test_get_by_id_returns_the_collection_of_that_id(client, collection):
     assert client.get_collection_by_id(collection.id).name == "things"
 
 
+@pytest.mark.parametrize("form", [str, lambda given: str(given).upper(), lambda given: given.hex])
+def test_an_id_may_be_given_as_text(client, collection, form):
+    assert client.get_collection_by_id(form(collection.id)) == collection
+
+
+@pytest.mark.parametrize("id", ["", "things", "12", 5, None, b"a" * 32])
+def test_what_is_no_id_is_refused(client, id):
+    with pytest.raises(InvalidArgumentError, match="id to be a uuid"):
+        client.get_collection_by_id(id)
+
+
 def test_getting_an_unknown_id_says_so(client, collection):
     with pytest.raises(NotFoundError):
         client.get_collection_by_id(uuid.UUID(int=7))
@@ -335,9 +346,9 @@ def test_the_older_metadata_keys_configure(store, legacy, key, value):
 
 def test_configuration_wins_over_the_older_metadata_keys(client):
     made = client.create_collection(
-        "things", configuration={"hnsw": {"ef_search": 7}}, metadata={"hnsw:space": "cosine"}
+        "things", configuration={"hnsw": {"space": "ip"}}, metadata={"hnsw:space": "cosine", "hnsw:M": 7}
     )
-    assert made.configuration_json["hnsw"] == {**HNSW_DEFAULTS, "ef_search": 7}
+    assert made.configuration_json["hnsw"] == {**HNSW_DEFAULTS, "space": "ip", "max_neighbors": 7}
 
 
 def test_of_a_spann_index_only_the_space_is_taken(client):

@@ -101,7 +101,8 @@ def test_a_function_that_overrides_nothing_says_what_it_lacks():
 
 
 def test_queries_are_embedded_as_documents_unless_overridden():
-    assert [[4.0, 1.0]] == Lengths().embed_query(["four"])
+    [vector] = Lengths().embed_query(["four"])
+    assert [4.0, 1.0] == vector.tolist()
 
 
 def test_a_function_has_chromas_defaults():
@@ -172,10 +173,13 @@ def test_a_class_is_no_function(client):
         client.create_collection("things", embedding_function=Lengths).add(ids="a", documents="text")
 
 
-@pytest.mark.parametrize("config", [{"a": object()}, {"a": np.float32(1)}, {"a": {1}}, [1]])
+@pytest.mark.parametrize(
+    "config", [{"a": object()}, {"a": np.float32(1)}, {"a": {1}}, {"a": float("nan")}, [1]]
+)
 def test_a_configuration_that_is_no_json_is_refused(client, monkeypatch, config):
     class Named(Lengths):
         name = staticmethod(lambda: "tests-named")
+        build_from_config = staticmethod(lambda config: Named())
 
         def get_config(self):
             return config
@@ -184,6 +188,98 @@ def test_a_configuration_that_is_no_json_is_refused(client, monkeypatch, config)
     with pytest.raises(EmbeddingFunctionError, match="tests-named"):
         client.create_collection("things", embedding_function=Named())
     assert 0 == client.count_collections()
+
+
+def test_a_tuple_in_a_configuration_is_stored_as_a_list(monkeypatch):
+    class Sized(HashEmbeddingFunction):
+        name = staticmethod(lambda: "tests-sized")
+
+        def get_config(self):
+            return {"dimension": 8, "size": (1, 2)}
+
+    monkeypatch.setitem(known_embedding_functions, "tests-sized", Sized)
+    described = {"type": "known", "name": "tests-sized", "config": {"dimension": 8, "size": [1, 2]}}
+    assert described == describe(Sized(8))
+    check_agreement(describe(Sized(8)), describe(Sized(8)))
+
+
+class Unbuildable(Lengths):
+    """A function with a name that cannot be built from its configuration."""
+
+    @staticmethod
+    def name():
+        return "tests-unbuildable"
+
+    def get_config(self):
+        return {}
+
+
+def test_a_function_that_cannot_be_built_is_asked_for_when_it_is_needed(store, monkeypatch):
+    monkeypatch.setattr("vicinal.embedding.registry.known_embedding_functions", {})
+    made = store.client.create_collection("things", embedding_function=Unbuildable())
+    made.add(ids="a", documents="text")
+    store.reopen(made)
+    fresh = store.client.get_collection("things")
+    assert {"type": "legacy"} == fresh.configuration_json["embedding_function"]
+    assert fresh.schema.vector_index.embedding_function is None
+    with pytest.raises(EmbeddingFunctionError, match=r"pass embedding_function=\.\.\. to get_collection"):
+        fresh.query(query_texts="text")
+    given = store.client.get_collection("things", embedding_function=Unbuildable())
+    assert [["a"]] == given.query(query_texts="text")["ids"]
+
+
+def test_a_stored_function_that_cannot_be_built_says_so(monkeypatch):
+    monkeypatch.setitem(known_embedding_functions, "tests-unbuildable", Unbuildable)
+    with pytest.raises(EmbeddingFunctionError, match="has no build_from_config"):
+        build({"type": "known", "name": "tests-unbuildable", "config": {}})
+
+
+def test_a_function_that_cannot_be_built_is_still_not_another(client, monkeypatch):
+    monkeypatch.setitem(known_embedding_functions, "tests-unbuildable", Unbuildable)
+    client.create_collection("things", embedding_function=HashEmbeddingFunction())
+    with pytest.raises(EmbeddingFunctionError, match="new: tests-unbuildable vs persisted"):
+        client.get_collection("things", embedding_function=Unbuildable())
+
+
+def test_a_function_without_length_is_a_function(client):
+    class Counting(Lengths):
+        def __len__(self):
+            return 0
+
+    made = client.create_collection("things", embedding_function=Counting())
+    made.add(ids="a", documents="text")
+    assert {"type": "legacy"} == made.configuration_json["embedding_function"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [[1, 2]],
+        ((1, 2),),
+        np.array([[1.0, 2.0]]),
+        [np.array([1, 2], np.float16)],
+        iter([[1, 2]]),
+    ],
+)
+def test_a_function_that_is_called_answers_with_arrays(answer):
+    class Answering(EmbeddingFunction):
+        def __call__(self, input):
+            return answer
+
+    class Heir(Answering):
+        def __call__(self, input):
+            return [vector * 2 for vector in super().__call__(input=input)]
+
+    [vector] = Heir()(["text"])
+    assert (np.ndarray, np.float32, [2, 4]) == (type(vector), vector.dtype, vector.tolist())
+
+
+def test_what_a_called_function_answers_instead_of_vectors_stays_as_it_is():
+    class Answering(EmbeddingFunction):
+        def __call__(self, input):
+            return input
+
+    assert (None, "no", ["x"]) == tuple(map(Answering(), (None, "no", ["x"])))
 
 
 def test_registered_functions_are_known_by_name():

@@ -234,6 +234,12 @@ def test_none_in_a_new_records_metadata_is_not_stored_by_upsert(store):
     assert store.reopen(made).get()["metadatas"] == [{"n": 1}]
 
 
+def test_a_new_record_of_which_every_key_is_deleted_has_no_metadata(store):
+    made = store.collection()
+    made.upsert(ids=["a", "b"], embeddings=[[1], [2]], metadatas=[{"gone": None}, {}])
+    assert store.reopen(made).get()["metadatas"] == [None, {}]
+
+
 def test_none_in_a_new_records_metadata_is_stored_by_add(store):
     made = store.collection(ids=["a"], embeddings=[[1]], metadatas=[{"kept": None}])
     assert store.reopen(made).get()["metadatas"] == [{"kept": None}]

@@ -7,6 +7,8 @@ directory: this is order among names, not protection, for whoever has the direct
 from __future__ import annotations
 
 import os
+import shlex
+import warnings
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from vicinal._settings import Settings, directory_of, settings_of
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError, StorageError
 from vicinal.types import DEFAULT_TENANT
 
+_CATALOG = "catalog.sqlite3"
 _NAME_MIN = 3
 _Admin = TypeVar("_Admin", bound="AdminClient")
 
@@ -147,7 +150,7 @@ class AdminClient(Tenancy):
         self, settings: Settings | None = None, *, must_exist: bool = False, read_only: bool = False
     ) -> None:
         place = place_of(settings_of(settings))
-        self._backend: Backend = backend_at(place, must_exist=must_exist, read_only=read_only)
+        self._backend: Backend = opened_at(place, must_exist=must_exist, read_only=read_only)
 
     def __enter__(self: _Admin) -> _Admin:
         return self
@@ -161,11 +164,27 @@ def place_of(settings: Settings) -> Path | None:
     return directory_of(settings.persist_directory, "persist_directory") if settings.is_persistent else None
 
 
+def opened_at(place: Path | None, *, must_exist: bool = False, read_only: bool = False) -> Backend:
+    """What a client works on. A `UserWarning` when it begins a new database beside one of Chroma's."""
+    begins = place is not None and not (must_exist or read_only or os.path.exists(place / _CATALOG))
+    if begins and (hint := foreign(place)):
+        warnings.warn(f"This begins a new, empty Vicinal database: {hint}", stacklevel=3)
+    return backend_at(place, must_exist=must_exist, read_only=read_only)
+
+
+def foreign(place: Path | None) -> str:
+    """How the collections of Chroma's that a directory holds come to Vicinal; "" when it holds none."""
+    if place is None or not os.path.exists(place / "chroma.sqlite3"):
+        return ""
+    command = f"vicinal import {shlex.quote(f'chroma://{place}')} --into NEWDIR"
+    return f"{place} holds a Chroma database, whose collections `{command}` copies to another directory"
+
+
 def backend_at(place: Path | None, *, must_exist: bool = False, read_only: bool = False) -> Backend:
     """The collections of a directory, or new ones in memory."""
     if place is None:
         return LocalBackend(None)
-    if (must_exist or read_only) and not (place / "catalog.sqlite3").exists():
+    if (must_exist or read_only) and not (place / _CATALOG).exists():
         raise StorageError(path=str(place), problem="holds no Vicinal database")
     return ReadOnlyBackend(place) if read_only else LocalBackend(place)
 

@@ -17,9 +17,9 @@ from vicinal.types import GetResult, IndexingStatus, QueryResult, SearchResult, 
 _COLUMNS = ("embeddings", "documents", "uris", "metadatas")
 
 
-def wanted(include: tuple[str, ...]) -> frozenset[str]:
-    """The columns to fetch for what is included: data is read from URIs."""
-    return frozenset((*include, "uris") if "data" in include else include)
+def included(include: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of an answer: data is read from URIs, which come along then, as in Chroma."""
+    return (*include, "uris") if "data" in include and "uris" not in include else include
 
 
 def get_result(found: r.Records, include: tuple[str, ...], inputs: Inputs) -> GetResult:

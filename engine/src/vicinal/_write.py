@@ -203,4 +203,4 @@ def _changed_metadata(request: r.Write, item: int, before: str | None) -> str | 
 def _without_none(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     if metadata is None or None not in metadata.values():
         return metadata
-    return {key: value for key, value in metadata.items() if value is not None}
+    return {key: value for key, value in metadata.items() if value is not None} or None

@@ -16,13 +16,13 @@ from uuid import UUID
 
 from vicinal import _request as r
 from vicinal import _validate as check
-from vicinal._admin import Tenancy, backend_at, place_of
+from vicinal._admin import Tenancy, foreign, opened_at, place_of
 from vicinal._backend import Backend
 from vicinal._inputs import Loader
 from vicinal._schema import Schema
 from vicinal._settings import Settings, directory_of, settings_of
 from vicinal.collection import Collection
-from vicinal.config import parse_configuration
+from vicinal.config import check_schema_against, parse_configuration
 from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.protocol import Embedder
 from vicinal.errors import (
@@ -78,7 +78,7 @@ class Client(Tenancy):
         database: str = DEFAULT_DATABASE,
     ) -> None:
         given = settings_of(settings)
-        self._begin(backend_at(place_of(given)), given, tenant, database)
+        self._begin(opened_at(place_of(given)), given, tenant, database)
 
     @classmethod
     def _over(cls: type[_Client], backend: Backend, **attributes: Any) -> _Client:
@@ -140,13 +140,14 @@ class Client(Tenancy):
         """Create a collection.
 
         Args:
-            name: 3 to 512 characters of [a-zA-Z0-9._-], unique in the database.
+            name: Unique in the database: 3 to 512 characters of [a-zA-Z0-9._-], the first and the last a
+                letter or digit, without ".." and no IP address; or two such names, joined by "+".
             schema: Which kinds of values may be filtered on, and how vectors are indexed; instead of a
                 configuration.
             configuration: `{"hnsw": {"space": "l2" | "cosine" | "ip", "ef_search": 100, …}}`, and
                 `{"expiry": {"key": "expires_at", "ttl_s": None}}` for records that expire.
-            metadata: Any JSON object. The older `hnsw:space` … keys are understood when there is no
-                configuration.
+            metadata: Any JSON object. The older `hnsw:space` … keys count for what the configuration does
+                not name; those that contradict a schema are refused.
             embedding_function: Embeds what comes without embeddings, and is remembered by name
                 and configuration. Left out: the default function (offline, needs
                 `vicinal[wordllama]` on first use). None: no function.
@@ -166,6 +167,8 @@ class Client(Tenancy):
         stored = registry.describe(function)
         default_space: Callable[[], Space] = getattr(function, "default_space", lambda: "l2")
         checked = check.collection_metadata(metadata)
+        if indexes is not None:
+            check_schema_against(checked, configuration or {})
         parsed = parse_configuration(configuration, checked, default_space(), stored)
         registry.warn_of_space(function, parsed.hnsw.space)
         request = r.Create(
@@ -208,16 +211,18 @@ class Client(Tenancy):
 
     def get_collection_by_id(
         self,
-        id: UUID,
+        id: UUID | str,
         embedding_function: Embedder | _Default | None = _DEFAULT,
         data_loader: Loader | None = None,
     ) -> Collection:
-        """Open an existing collection of the client's database by its id."""
-        if not isinstance(id, UUID):
-            raise ArgumentTypeError(argument="id", expected="a uuid.UUID", got=id)
-        found = self._backend.list(r.List(self._namespace, id=id))
+        """Open an existing collection of the client's database by its id, which may also be given as text."""
+        try:
+            key = id if isinstance(id, UUID) else UUID(id)
+        except (AttributeError, TypeError, ValueError):
+            raise ArgumentTypeError(argument="id", expected="a uuid.UUID, or its text", got=id) from None
+        found = self._backend.list(r.List(self._namespace, id=key))
         if not found:
-            raise NotFoundError(kind="Collection", key=str(id))
+            raise NotFoundError(kind="Collection", key=str(key))
         return self._open(found[0], embedding_function, data_loader)
 
     def list_collections(self, limit: int | None = None, offset: int | None = None) -> Sequence[Collection]:
@@ -289,18 +294,16 @@ class Client(Tenancy):
             raise ArgumentTypeError(argument="name", expected="a str", got=name)
         found = self._backend.list(r.List(self._namespace, name=check.unicode(name, "name")))
         if not found:
-            raise NotFoundError(
-                kind="Collection",
-                key=name,
-                hint="create_collection() or get_or_create_collection() makes it",
-            )
+            usual = "create_collection() or get_or_create_collection() makes it"
+            raise NotFoundError(kind="Collection", key=name, hint=foreign(place_of(self._settings)) or usual)
         return found[0]
 
     def _open(
         self, info: r.CollectionInfo, given: Embedder | _Default | None, loader: Loader | None = None
     ) -> Collection:
         function = None if isinstance(given, _Default) else registry.adapted(given)
-        registry.check_agreement(info.configuration.embedding_function, registry.describe(function))
+        described = registry.describe(function, to_compare=True)
+        registry.check_agreement(info.configuration.embedding_function, described)
         return Collection(self._backend, info, function, loader)
 
     @staticmethod
@@ -316,7 +319,7 @@ class Client(Tenancy):
                 "Multiple embedding functions provided. Please provide only one, as embedding_function=, "
                 "in the configuration or in the schema"
             )
-        function = given or configured
+        function = configured if given is None else given
         if function is not None and (isinstance(function, type) or not callable(function)):
             raise ArgumentTypeError(
                 argument="embedding_function", expected="a callable from texts to vectors", got=function
@@ -343,7 +346,7 @@ class EphemeralClient(Client):
         database: str = DEFAULT_DATABASE,
     ) -> None:
         given = settings_of(settings, is_persistent=False)
-        self._begin(backend_at(None), given, tenant, database)
+        self._begin(opened_at(None), given, tenant, database)
 
 
 class PersistentClient(Client):
@@ -359,8 +362,8 @@ class PersistentClient(Client):
             processes may write to it meanwhile.
 
     Raises:
-        StorageError: The path is a file, or cannot be written; with `read_only`, there is no database,
-            or a writer that was killed has left files that only a writer can mend.
+        StorageError: The path is a file, or cannot be written; with `read_only`, there is no database, it
+            is in an older format, or a writer that was killed has left files that only a writer can mend.
         CorruptionError: Files that belong to the database are there, but not all.
         FormatVersionError: The directory was written by a newer Vicinal.
         NotFoundError: There is no such tenant or database.
@@ -378,7 +381,7 @@ class PersistentClient(Client):
     ) -> None:
         self.path = directory_of(path, "path")
         given = settings_of(settings, is_persistent=True, persist_directory=str(self.path))
-        backend = backend_at(self.path, must_exist=must_exist, read_only=read_only)
+        backend = opened_at(self.path, must_exist=must_exist, read_only=read_only)
         self._begin(backend, given, tenant, database)
 
     def __repr__(self) -> str:

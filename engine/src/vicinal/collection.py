@@ -18,6 +18,7 @@ from vicinal._html import facts_table
 from vicinal._progress import Progress, shown
 from vicinal._questions import Words
 from vicinal._rerank import rerank_answer, reranker_of
+from vicinal.embedding import registry
 from vicinal.errors import InvalidArgumentError
 from vicinal.search import Search
 from vicinal.types import (
@@ -222,7 +223,7 @@ class Collection(Described):
             where, where_document: Only records that these filters select.
             limit, offset: At most so many, after skipping so many.
             include: Which columns to fill: documents, embeddings, metadatas, uris, and data, which is
-                what the collection's data loader reads from the URIs. `ids` always are.
+                what the collection's data loader reads from the URIs, and fills these too. `ids` always are.
             order_by: A metadata key or "#id", or several, the first deciding; "-key" is descending.
                 By kind of value: null, bools, numbers (NaN last), dates and datetimes, strings by
                 code point, lists, objects. Records without the key come last, either way; equal ones in
@@ -232,7 +233,7 @@ class Collection(Described):
             A dictionary of parallel lists: `ids`, and `documents`, `metadatas`, `embeddings` (float32,
             shape (n, dimension)), `uris`, `data`, each None unless included.
         """
-        fields = check.include(include, distances=False)
+        fields = answers.included(check.include(include, distances=False))
         if "data" in fields:
             self._inputs.load([])
         request = r.Select(
@@ -240,7 +241,7 @@ class Collection(Described):
             *self._selection(ids, where, where_document),
             limit=None if limit is None else check.count(limit, "limit", 0),
             offset=0 if offset is None else check.count(offset, "offset", 0),
-            fields=answers.wanted(fields),
+            fields=frozenset(fields),
             order=check.order(order_by),
         )
         return answers.get_result(self._backend.select(request), fields, self._inputs)
@@ -322,7 +323,7 @@ class Collection(Described):
             InvalidFilterError: A filter that cannot be understood; the text says where.
             EmbeddingFunctionError: Text or images, and no function to embed them.
         """
-        fields = check.include(include, distances=True)
+        fields = answers.included(check.include(include, distances=True))
         judge = None if rerank is None else reranker_of(rerank)
         request, texts = arguments.search(
             self._info,
@@ -330,7 +331,7 @@ class Collection(Described):
             self._selection(ids, where, where_document),
             (query_embeddings, query_texts, query_images, query_uris),
             n_results,
-            answers.wanted(fields),
+            frozenset(fields),
             near=(max_distance, lambda_mult, fetch_k),
             words=Words(mode, alpha, fusion, text_key, sparse_key, query_sparse, snippets),
             reranks=judge is not None,
@@ -423,15 +424,17 @@ class Collection(Described):
     def compact(self) -> None:
         """Give the space of deleted, replaced and expired records back to the disk.
 
-        Happens by itself when more than half of the rows are dead. Readers go on meanwhile, writers
-        wait; the live vectors and records need their disk space twice while it lasts.
+        Happens by itself when more than half of the rows are dead and they take more than 4 MiB. Readers go
+        on meanwhile, writers wait; the live vectors and records need their disk space twice while it lasts.
         """
         self._backend.maintain(r.Maintain("compact", self.id))
 
     def optimize(self, *, progress: Progress = False) -> None:
-        """Return when every row is indexed, and what was derived is on disk; compacts where it is due.
+        """Return when every row is indexed; compacts where it is due.
 
         Nothing needs it: all that was written is found at once. Afterwards queries are as fast as they get.
+        Of 16 MiB of vectors and more, what was derived is then on disk, up to the last rows by which it has
+        grown by less than 10 %; whoever opens the collection next makes the rest again.
 
         Args:
             progress: True for a bar on the terminal (needs `vicinal[progress]`), or a function that is
@@ -454,12 +457,21 @@ class Collection(Described):
         """Rename the collection, replace its metadata, or change its configuration.
 
         Of the configuration, `{"hnsw": {"ef_search", "num_threads", "batch_size", "sync_threshold",
-        "resize_factor"}}` can be changed; space, shape of the graph and expiry cannot.
+        "resize_factor"}}` can be changed, and `{"embedding_function": …}`, which is the stored one by name
+        with another configuration; space, shape of the graph, expiry and text cannot.
 
-        Raises `UniqueConstraintError` when the name is taken.
+        Raises:
+            UniqueConstraintError: The name is taken.
+            EmbeddingFunctionError: A function that embeds otherwise than the collection's.
+            InvalidArgumentError: What cannot be changed.
         """
+        function = configuration.get("embedding_function") if isinstance(configuration, Mapping) else None
+        if configuration is not None and function is not None:
+            described = registry.redescribed(self._info.configuration.embedding_function, function)
+            configuration = {**configuration, "embedding_function": described}
         request = arguments.modify(self._info, name, metadata, configuration)
         self._info = self._backend.modify(request)
+        self._function = self._function if function is None else function
 
     def fork(self, new_name: str) -> Collection:
         """A new collection with what this one holds now; from then on each goes its own way.

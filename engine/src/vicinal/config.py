@@ -78,8 +78,8 @@ class HnswConfiguration(BaseModel):
         return int(_EF_SEARCH * max(1.0, records / _EF_RECORDS) ** _EF_GROWTH)
 
 
-class ConfigurationChanges(BaseModel):
-    """What `modify` may change of a configuration; None leaves a value as it is."""
+class HnswChanges(BaseModel):
+    """What `modify` may change of the distance and the graph; None leaves a value as it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -88,6 +88,16 @@ class ConfigurationChanges(BaseModel):
     batch_size: int | None = Field(None, ge=1)
     sync_threshold: int | None = Field(None, ge=1)
     resize_factor: float | None = Field(None, ge=1)
+
+
+class ConfigurationChanges(BaseModel):
+    """What `modify` may change of a configuration; None leaves a value as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hnsw: HnswChanges
+    embedding_function: dict[str, Any] | None = None
+    """As `CollectionConfiguration` has it."""
 
 
 class ExpiryConfiguration(BaseModel):
@@ -139,8 +149,9 @@ class CollectionConfiguration(BaseModel):
 
     def changed(self, changes: ConfigurationChanges) -> CollectionConfiguration:
         """This configuration with those changes."""
-        given = changes.model_dump(exclude_none=True)
-        return self.model_copy(update={"hnsw": self.hnsw.model_copy(update=given)})
+        hnsw = self.hnsw.model_copy(update=changes.hnsw.model_dump(exclude_none=True))
+        function = changes.embedding_function or self.embedding_function
+        return self.model_copy(update={"hnsw": hnsw, "embedding_function": function})
 
     def to_json(self) -> dict[str, Any]:
         """The shape that Chroma's `configuration_json` has, and `expiry` when records expire."""
@@ -159,13 +170,11 @@ def parse_configuration(
     default_space: Space,
     embedding_function: dict[str, Any] | None,
 ) -> CollectionConfiguration:
-    """Read a caller's configuration; one of defaults alone leaves it to the `hnsw:*` metadata keys."""
-    hnsw = _hnsw_of(configuration or {})
-    if _leaves_it_to_metadata(configuration or {}, hnsw):
-        older = _hnsw_of_metadata(metadata or {})
-        space = older.get("space", hnsw.get("space", default_space))
-        hnsw = {**older, **hnsw, "space": space}
-    hnsw.setdefault("space", default_space)
+    """Read a caller's configuration; what it does not name is left to the `hnsw:*` metadata keys."""
+    named, older = _hnsw_of(configuration or {}), _hnsw_of_metadata(metadata or {})
+    if "space" in older and named.get("space") is None:
+        named.pop("space", None)
+    hnsw = {"space": default_space, **older, **named}
     try:
         parsed = HnswConfiguration.model_validate(hnsw)
     except ValidationError as error:
@@ -179,13 +188,15 @@ def parse_configuration(
     )
 
 
-def _leaves_it_to_metadata(configuration: Mapping[str, Any], hnsw: Mapping[str, Any]) -> bool:
-    """Whether a configuration says nothing of the graph but what holds without it."""
-    usual = HnswConfiguration.model_validate({}).model_dump()
-    return not (configuration.get("spann") and hnsw) and all(
-        value is None or (isinstance(value, (int, float, str)) and usual.get(key) == value)
-        for key, value in hnsw.items()
-    )
+def check_schema_against(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> None:
+    """Refuse `hnsw:*` metadata keys that contradict the configuration that a schema asks for."""
+    hnsw, older = _hnsw_of(configuration), metadata or {}
+    for legacy, key in _LEGACY_KEYS.items():
+        if legacy in older and hnsw.get(key, older[legacy]) != older[legacy]:
+            raise InvalidArgumentError(
+                "Cannot set both collection config and schema simultaneously: the schema's vector index has "
+                f"{key}={hnsw[key]!r}, the metadata {legacy}={older[legacy]!r}. Leave one of them out"
+            )
 
 
 def parse_text(given: Any) -> Analysis | None:
@@ -241,17 +252,32 @@ def _hnsw_of_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_changes(configuration: Mapping[str, Any] | None) -> ConfigurationChanges | None:
-    """Read the `configuration` of a `modify`: what shapes the graph or the distances is refused."""
+    """Read the `configuration` of a `modify`, in which a function is described as it is stored.
+
+    What shapes the graph or the distances is refused, and every other key: nothing is ignored.
+    """
     if configuration is None:
         return None
     if not isinstance(configuration, Mapping):
         raise ArgumentTypeError(argument="configuration", expected="a dict", got=configuration)
     if configuration.get("spann") is not None:
         raise InvalidArgumentError("configuration['spann']: this collection's index is HNSW; change 'hnsw'")
+    for key in configuration:
+        if key in ("expiry", "text"):
+            raise InvalidArgumentError(
+                f"configuration[{key!r}] cannot be changed: it is fixed when a collection is created. Create "
+                "a new collection and add the records to it"
+            )
+        if key not in ("hnsw", "spann", "embedding_function"):
+            raise InvalidArgumentError(
+                f"configuration: unknown key {key!r}; modify changes 'hnsw', as in "
+                "{'hnsw': {'ef_search': 200}}, and 'embedding_function'"
+            )
     try:
-        return ConfigurationChanges.model_validate(_hnsw_of(configuration))
+        hnsw = HnswChanges.model_validate(_hnsw_of(configuration))
     except ValidationError as error:
-        raise InvalidArgumentError(_explain(error, ConfigurationChanges)) from None
+        raise InvalidArgumentError(_explain(error, HnswChanges)) from None
+    return ConfigurationChanges(hnsw=hnsw, embedding_function=configuration.get("embedding_function"))
 
 
 def _hnsw_of(configuration: Mapping[str, Any]) -> dict[str, Any]:

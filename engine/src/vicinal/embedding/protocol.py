@@ -9,7 +9,8 @@ but must be passed at every opening. Embedding objects of LangChain and LlamaInd
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import numpy as np
@@ -30,13 +31,16 @@ else:
 class EmbeddingFunction(Generic[Input]):
     """Base class of embedding functions. Override `__call__`, and the rest to be remembered by name.
 
+    Whatever numbers a subclass returns, whoever calls it gets float32 arrays, as in Chroma: a list of them,
+    or one of two dimensions if that is what it returns.
+
     Example:
         >>> from vicinal.embedding import EmbeddingFunction
         >>> class Lengths(EmbeddingFunction):
         ...     def __call__(self, input):
         ...         return [[float(len(text)), 1.0] for text in input]
         >>> Lengths()(["ab", "c"])
-        [[2.0, 1.0], [1.0, 1.0]]
+        [array([2., 1.], dtype=float32), array([1., 1.], dtype=float32)]
     """
 
     config_may_differ: ClassVar[frozenset[str]] = frozenset()
@@ -46,6 +50,11 @@ class EmbeddingFunction(Generic[Input]):
     config_paths: ClassVar[frozenset[str]] = frozenset()
     """Keys of the configuration of which only the last part of the path is compared: a model's directory
     may have moved."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = _returning_arrays(cls.__dict__["__call__"])  # type: ignore[method-assign]
 
     def __call__(self, input: Input) -> Any:
         """Embed documents: one vector per text or picture, as lists of floats or numpy arrays."""
@@ -76,6 +85,9 @@ class EmbeddingFunction(Generic[Input]):
         """Make the function that `get_config` described."""
         raise NotImplementedError
 
+    def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
+        """Raise when `modify` must not give a collection of the old configuration the new one."""
+
     def default_space(self) -> Space:
         """The space that a new collection gets when its creator names none."""
         return "l2"
@@ -83,6 +95,25 @@ class EmbeddingFunction(Generic[Input]):
     def supported_spaces(self) -> list[Space]:
         """The spaces in which this function's distances mean something."""
         return ["l2", "cosine", "ip"]
+
+
+def _returning_arrays(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def returning(*given: Any, **named: Any) -> Any:
+        return _as_arrays(call(*given, **named))
+
+    return returning
+
+
+def _as_arrays(answer: Any) -> Any:
+    """The vectors of an answer; one that holds none stays as it is, for `embed` says what is wrong."""
+    listed = list(answer) if isinstance(answer, Iterator) else answer
+    try:
+        if isinstance(listed, np.ndarray):
+            return np.asarray(listed, dtype=np.float32)
+        return [np.asarray(vector, dtype=np.float32) for vector in listed]
+    except (TypeError, ValueError):
+        return listed
 
 
 Embedder = Callable[[Any], Any]

@@ -64,8 +64,11 @@ def _enter(name: str, cls: type[EmbeddingFunction[Any]]) -> None:
     known_embedding_functions[name] = cls
 
 
-def describe(function: Any) -> dict[str, Any] | None:
-    """What a collection stores about its function: known by name, legacy (a bare callable), or none."""
+def describe(function: Any, *, to_compare: bool = False) -> dict[str, Any] | None:
+    """What a collection stores about its function: known by name, legacy (it cannot be made again), or none.
+
+    What only compares it with what is stored may also know the name of one that cannot be made again.
+    """
     if function is None:
         return None
     try:
@@ -74,11 +77,9 @@ def describe(function: Any) -> dict[str, Any] | None:
         return {"type": "legacy"}
     if name is NotImplemented or config is NotImplemented:  # Chroma's base class returns it
         return {"type": "legacy"}
-    if not isinstance(config, dict) or not _is_json(config):
-        raise EmbeddingFunctionError(
-            f"The configuration of embedding function {name} must be a JSON object, so that a collection can "
-            f"remember it; get_config() returned {config!r}"
-        )
+    if not (to_compare or _can_be_built(type(function))):
+        return {"type": "legacy"}
+    config = _as_json(name, config)
     if type(function).__module__.startswith("chromadb.") and _known(name) is not None:
         # One of Chroma's own objects is remembered by its name, under which ours is found again.
         return {"type": "known", **of_chroma(name, config)}
@@ -93,11 +94,27 @@ def of_chroma(name: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "config": config}
 
 
-def _is_json(config: Any) -> bool:
-    try:
-        return bool(json.loads(json.dumps(config)) == config)
-    except (TypeError, ValueError):
+def _can_be_built(cls: type[Any]) -> bool:
+    """Whether a class makes functions from configurations: Vicinal's and Chroma's base classes do not."""
+    builder = getattr(cls, "build_from_config", None)
+    if builder is None or builder is EmbeddingFunction.build_from_config:
         return False
+    place = getattr(builder, "__module__", None), getattr(builder, "__qualname__", None)
+    return place != ("chromadb.api.types", "EmbeddingFunction.build_from_config")
+
+
+def _as_json(name: str, config: Any) -> dict[str, Any]:
+    """A configuration as it comes back from where it is stored: with lists for tuples."""
+    try:
+        read = json.loads(json.dumps(config, allow_nan=False))
+    except (TypeError, ValueError):
+        read = None
+    if not isinstance(read, dict):
+        raise EmbeddingFunctionError(
+            f"The configuration of embedding function {name} must be a JSON object, so that a collection can "
+            f"remember it; get_config() returned {config!r}"
+        )
+    return read
 
 
 def _known(name: str) -> type[EmbeddingFunction[Any]] | None:
@@ -122,7 +139,13 @@ def build(description: dict[str, Any] | None) -> EmbeddingFunction[Any] | None:
             f"The stored configuration of embedding function {name} asks to run code that comes with the "
             "model (trust_remote_code). If you trust it, pass embedding_function=... to get_collection()"
         )
-    return cls.build_from_config(config)
+    try:
+        return cls.build_from_config(config)
+    except NotImplementedError:
+        raise EmbeddingFunctionError(
+            f"Embedding function {name} has no build_from_config(), so a collection cannot make it again. "
+            "Pass embedding_function=... to get_collection()"
+        ) from None
 
 
 def runs_foreign_code(config: Any) -> bool:
@@ -175,6 +198,37 @@ def check_agreement(stored: dict[str, Any] | None, given: dict[str, Any] | None)
         "provided. Open the collection without one, or embed documents separately and pass "
         f"embeddings. Embedding function conflict: {detail}"
     )
+
+
+def redescribed(stored: dict[str, Any] | None, given: Any) -> dict[str, Any]:
+    """What a collection stores of a function that `modify` gives it: of the same name, if it has one.
+
+    A class that says which keys of its configuration do not change the vectors is held to it; every class
+    may refuse a change in `validate_config_update`.
+    """
+    described = describe(given) or {}
+    if described.get("type") != "known":
+        raise EmbeddingFunctionError(
+            "configuration['embedding_function']: a collection remembers functions that have name(), "
+            f"get_config() and build_from_config(); got {given!r}. Pass it to get_collection() instead"
+        )
+    if not stored or stored.get("type") != "known":
+        return described
+    name, old, new = stored["name"], stored.get("config") or {}, described["config"]
+    if name != described["name"]:
+        problem = f"incompatible types ({name} vs {described['name']})"
+    elif _declares(given) and _deciding(name, old) != _deciding(name, new):
+        problem = f"{name} would embed otherwise ({_deciding(name, new)} vs {_deciding(name, old)})"
+    else:
+        getattr(given, "validate_config_update", lambda *_: None)(old, new)
+        return described
+    raise EmbeddingFunctionError(
+        f"Cannot update embedding function: {problem}. Create a new collection and add the documents to it"
+    )
+
+
+def _declares(function: Any) -> bool:
+    return bool(getattr(function, "config_may_differ", None) or getattr(function, "config_paths", None))
 
 
 def _deciding(name: str, config: dict[str, Any]) -> dict[str, Any]:
