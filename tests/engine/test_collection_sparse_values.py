@@ -68,6 +68,10 @@ def test_it_can_be_replaced_deleted_and_filtered_for(collection):
         {"indices": [1.5], "values": [1]},
         {"indices": [1], "values": ["x"]},
         {"indices": [1], "values": [math.nan]},
+        {"indices": [1], "values": [1e39]},
+        {"indices": [1], "values": [-(2.0**128 - 2.0**103)]},
+        {"indices": [1], "values": [10**400]},
+        {"indices": [1, 2**63], "values": [1, 1]},
         {"indices": [1], "values": [1], "labels": []},
         {"indices": [True], "values": [1]},
     ],
@@ -80,6 +84,16 @@ def test_what_is_no_sparse_vector_is_refused(collection, value):
     with pytest.raises(InvalidArgumentError, match=r'metadatas\[0\]\["s"\]'):
         collection.add(ids="a", embeddings=[1, 2], metadatas={"s": written})
     assert collection.count() == 0
+
+
+@pytest.mark.parametrize(("indices", "values"), [([1, 2**63], [1.0, 1.0]), ([1, 2], [1.0, 1e39])])
+def test_what_an_earlier_version_stored_breaks_nothing(store, indices, values):
+    old, usual = SparseVector([1], [1.0]), SparseVector([1], [2.0])
+    old.indices, old.values = indices, values
+    made = store.collection(ids=["a", "b"], embeddings=[[1, 2]] * 2, metadatas=[{"s": old}, {"s": usual}])
+    made = store.reopen(made)
+    assert made.get()["metadatas"] == [{"s": old}, {"s": usual}]
+    assert made.query(query_sparse=usual, sparse_key="s", mode="sparse")["ids"] == [["b"]]
 
 
 def test_numpy_numbers_become_plain_ones():

@@ -76,6 +76,25 @@ def test_records_without_a_document_stand_last(things):
     assert found["rerank_scores"][0][-1] == -np.inf
 
 
+def test_even_the_worst_document_stands_before_none_at_all(things):
+    things.add(["none"], [[0.0, 0.0]])
+    found = ask(things, rerank=lambda query, documents: [-np.inf] * len(documents))
+    assert found["ids"] == [[*"abcde", "none"]]
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+def test_the_explanation_follows_too(things, mode):
+    given = {"query_embeddings": None} if mode == "text" else {"query_embeddings": [[0.0, 0.0]] * 2}
+    asked = {"query_texts": ["bee", "dog"], "mode": mode, "explain": True, "n_results": 2, **given}
+    found = ask(things, **asked)
+    shares = found["explain"].contributions
+    assert [[sum(parts.values()) for parts in query] for query in shares] == found["scores"]
+    plain = ask(things, **asked | {"n_results": 5, "rerank": None})
+    for number, ids in enumerate(found["ids"]):
+        by_id = dict(zip(plain["ids"][number], plain["explain"].contributions[number]))
+        assert list(shares[number]) == [by_id[id] for id in ids]
+
+
 def test_equal_scores_keep_the_order_of_the_search(things):
     assert ask(things, rerank=lambda query, documents: [0.0] * len(documents))["ids"] == [list("abcde")]
 

@@ -90,12 +90,30 @@ def test_a_registered_function_replaces_the_analysis():
         Analyser(Analysis(function="nobody"))
 
 
-@given(st.text())
+UNSPACED = st.text(
+    "\u3099\u309a\u309b\uff9e\uff9f\uff76\u304b\u30ff\u0e33\u0e38\u0e48\u1025\u102e\u1037\u4e00 a", max_size=8
+)
+
+
+@given(st.text() | UNSPACED)
 def test_spans_hold_the_same_terms_inside_the_text(text):
     spans = list(DEFAULT.spans(text))
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
-    if text.isascii():
-        assert DEFAULT.tokens(text) == [term for span in spans for term in span.terms]
+    assert DEFAULT.tokens(text) == [term for span in spans for term in span.terms]
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "marked"),
+    [
+        ("\uff76\uff9e\uff97\uff7d の 窓", "ガラス", ["\uff76\uff9e\uff97", "\uff97\uff7d"]),
+        ("か\u3099す の ねだん", "がす", ["か\u3099す"]),
+        ("高か\u3099す", "がす", ["か\u3099す"]),
+        ("ヿ", "コト", ["ヿ"]),
+    ],
+)
+def test_kana_are_marked_whole_however_they_are_written(text, question, marked):
+    [found] = snippets(DEFAULT, text, DEFAULT.tokens(question))
+    assert [text[start:end] for start, end in found.highlights] == marked
 
 
 DOCUMENT = (

@@ -171,6 +171,18 @@ def test_merging_keeps_segments_few_and_leaves_the_dead_behind():
     assert len(bm25.merged(index, alive, everything=True).postings.segments[0]) == 200
 
 
+def test_merging_keeps_the_rows_that_the_mask_does_not_know():
+    index = bm25.extend(made(["ant", "ant"]), PLAIN, 4, [(2, "ant"), (3, "ant")])
+    index = bm25.merged(index, np.array([True, False]))
+    found = index.postings.find(index.vocabulary.codes["ant"])[0]
+    assert (len(index.postings.segments), sorted(found.tolist())) == (1, [0, 2, 3])
+
+
+def test_altered_rows_without_entries_are_nowhere():
+    index = bm25.extend(made(["ant", "bee", "cat"]), PLAIN, 3, [(0, "dog"), (1, "")])
+    assert (index.postings.home >= 0).tolist() == [True, False, True]
+
+
 # --- sparse -----------------------------------------------------------------------------------------------
 
 VECTORS = st.dictionaries(st.sampled_from([0, 3, 7, 2**31, 2**40]), st.integers(-3, 3).map(float), max_size=4)

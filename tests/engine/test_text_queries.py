@@ -10,6 +10,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,26 @@ def test_what_another_process_wrote_is_found_at_once(new_client, tmp_path):
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
     assert ours.query(query_texts="ants", mode="text")["ids"] == [["b", "a"]]
+
+
+def test_a_question_that_overtakes_the_background_loses_nothing(new_client, tmp_path):
+    client = new_client(tmp_path)
+    things = client.create_collection("things", embedding_function=None)
+    asked = {"query_texts": "ant", "mode": "text", "n_results": 50}
+    product = {"query_sparse": SparseVector([1], [1.0]), "sparse_key": "s", "mode": "sparse", "n_results": 50}
+
+    def written(ids):
+        metadatas = [{"s": SparseVector([1], [1.0])}] * len(ids)
+        things.add(ids, [[1.0]] * len(ids), metadatas, ["ant"] * len(ids))
+        return [things.query(**how)["ids"][0] for how in (asked, product)]
+
+    written([f"old{i}" for i in range(10)])
+    with client._backend._opened.using(things.id) as live, live.read() as older:
+        with ThreadPoolExecutor(1) as other:
+            found = other.submit(written, [f"new{i}" for i in range(10)]).result()
+        live.words.refresh(older.tx, older.view)
+    assert [len(ids) for ids in found] == [20, 20]
+    assert [things.query(**how)["ids"][0] for how in (asked, product)] == found
 
 
 # --- checkpoints -----------------------------------------------------------------------------------

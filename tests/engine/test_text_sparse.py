@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import vicinal
 from vicinal import Schema, SparseVector, SparseVectorIndexConfig
+from vicinal._text import postings, sparse
 from vicinal.embedding import (
     SparseEmbeddingFunction,
     register_sparse_embedding_function,
@@ -140,6 +141,35 @@ def things(request):
         metadatas = [{"s": vector(parts), "n": n} for n, parts in enumerate(HELD.values())]
         made.add(list(HELD), VECTORS, metadatas, [f"text {id}" for id in HELD])
         yield made
+
+
+def test_idf_counts_only_records_that_have_a_vector(client):
+    made = client.create_collection("things", embedding_function=None, schema=schema("s", bm25=True))
+    held = {"a": {1: 1.0}, "b": {1: 1.0}, "c": {2: 0.5}}
+    made.add(list(held), [[1.0]] * 3, [{"s": vector(parts)} for parts in held.values()])
+    others = [f"n{i}" for i in range(20)]
+    made.add(others, [[1.0]] * 20, [{"n": 1}] * 20)
+    expected = answer(made, query_sparse=vector({1: 1.0, 2: 1.0}))
+    made.update([*others, "c"], metadatas=[{"n": 2}] * 21)
+    found = answer(made, query_sparse=vector({1: 1.0, 2: 1.0}))
+    idf = {1: math.log1p(1.5 / 2.5), 2: math.log1p(2.5 / 1.5)}
+    assert found == expected == pytest.approx({"a": idf[1], "b": idf[1], "c": 0.5 * idf[2]})
+
+
+def test_the_largest_index_and_value_can_be_searched(client):
+    made = client.create_collection("things", embedding_function=None, schema=schema("s"))
+    largest, most = 2**63 - 1, float(np.finfo(np.float32).max)
+    made.add(["a", "b"], [[1.0]] * 2, [{"s": vector({1: 1.0, largest: 2.0})}, {"s": vector({1: most})}])
+    made.add(["c"], [[1.0]], [{"s": vector({largest: 1.0})}])
+    assert answer(made, query_sparse=vector({largest: 3.0})) == {"a": 6.0, "c": 3.0}
+    assert answer(made, query_sparse=vector({1: most})) == {"b": most**2, "a": most}
+
+
+@pytest.mark.parametrize("parts", [([1, 2**63], [1.0, 1.0]), ([1, 2], [1.0, 1e39])])
+def test_a_vector_that_cannot_be_held_leaves_the_others_alone(parts):
+    index = sparse.extend(postings.EMPTY, 2, [(0, *parts), (1, [1], [2.0])])
+    rows, scores = sparse.search(index, [1], [1.0], 5, np.ones(2, dtype=bool))
+    assert (rows.tolist(), scores.tolist()) == ([1], [2.0])
 
 
 def test_the_key_of_the_schema_is_the_default(things):

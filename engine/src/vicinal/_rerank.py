@@ -53,14 +53,19 @@ def reranker_of(given: Any) -> Reranker:
     )
 
 
-def reranked(part: r.Records, query: str, rerank: Reranker, k: int) -> r.Records:
-    """The best k of what was found, by the reranker; records without a document stand last."""
+def _judged(part: r.Records, query: str, rerank: Reranker) -> tuple[list[int], NDArray[np.float64]]:
+    """In which order what was found stands, best first, and the scores; without a document comes last."""
     documents = part.documents or []
-    having = [at for at, document in enumerate(documents) if document is not None]
+    lacking = np.array([document is None for document in documents], dtype=np.bool_)
     scores = np.full(len(documents), -np.inf)
-    if having:
+    having = np.flatnonzero(~lacking)
+    if len(having):
         scores[having] = _checked(rerank(query, [documents[at] or "" for at in having]), len(having))
-    order = np.argsort(-scores, kind="stable")[:k]
+    return np.lexsort((-scores, lacking)).tolist(), scores
+
+
+def _in_order(part: r.Records, order: list[int], scores: NDArray[np.float64]) -> r.Records:
+    """Every column in this order, and the reranker's scores."""
     chosen: dict[str, Any] = {}
     for column in fields(part):
         values = getattr(part, column.name)
@@ -95,6 +100,15 @@ def _checked(given: Any, count: int) -> NDArray[np.float64]:
 
 
 def rerank_answer(answer: r.Answer, queries: Sequence[str], rerank: Reranker, k: int) -> r.Answer:
-    """The best k of what was found for each query."""
-    parts = tuple(reranked(part, query, rerank, k) for part, query in zip(answer.parts, queries))
-    return replace(answer, parts=parts)
+    """The best k of what was found for each query, and of the explanation what belongs to them."""
+    judged = [_judged(part, query, rerank) for part, query in zip(answer.parts, queries)]
+    orders = [order[:k] for order, _ in judged]
+    parts = tuple(
+        _in_order(part, order, scores) for part, order, (_, scores) in zip(answer.parts, orders, judged)
+    )
+    explanation = answer.explanation
+    if explanation is not None and explanation.contributions is not None:
+        given = zip(explanation.contributions, orders)
+        shares = tuple(tuple(of_query[at] for at in order) for of_query, order in given)
+        explanation = replace(explanation, contributions=shares)
+    return replace(answer, parts=parts, explanation=explanation)

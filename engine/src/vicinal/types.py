@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from math import isfinite
+from math import inf, isfinite
 from numbers import Integral, Real
 from operator import lt
 from typing import Any, Literal, NamedTuple, TypeVar, Union
@@ -121,8 +121,8 @@ class SparseVector:
     """A vector of which only the components other than 0 are written down.
 
     Args:
-        indices: Which components: integers of 0 or more, each greater than the one before.
-        values: As many finite numbers.
+        indices: Which components: integers from 0 to 2⁶³ − 1, each greater than the one before.
+        values: As many numbers that are finite in float32, too.
         labels: As many strings that say what the components are, if they are to be kept.
 
     Raises `InvalidArgumentError` for anything else.
@@ -156,7 +156,7 @@ class SparseVector:
                     raise InvalidArgumentError(
                         f"SparseVector {name} must be {wanted}, got {type(number).__name__} at position {i}"
                     )
-        self.indices, self.values = [int(i) for i in self.indices], [float(x) for x in self.values]
+        self.indices, self.values = [int(i) for i in self.indices], _float32s(self.values)
         if self.indices and self.indices[0] < 0:
             raise InvalidArgumentError(f"SparseVector indices must not be negative, got {self.indices[0]}")
         ascends = list(map(lt, self.indices, self.indices[1:]))
@@ -166,8 +166,8 @@ class SparseVector:
                 f"SparseVector indices must ascend strictly, got indices[{i}]={self.indices[i]} after "
                 f"{self.indices[i - 1]}"
             )
-        if not all(map(isfinite, self.values)):
-            raise InvalidArgumentError("SparseVector values must be finite")
+        if self.indices and self.indices[-1] >= 1 << 63:
+            raise InvalidArgumentError("SparseVector indices must be below 2**63")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, in the form in which Chroma's servers send it."""
@@ -180,6 +180,27 @@ class SparseVector:
         if written.get("#type") != "sparse_vector":
             raise InvalidArgumentError(f"Expected #type='sparse_vector', got {written.get('#type')!r}")
         return cls(written["indices"], written["values"], written.get("tokens"))
+
+    @classmethod
+    def _stored(cls, written: Mapping[str, Any]) -> SparseVector:
+        """What was checked when it was written, by the rules of then: it is read as it is."""
+        made = cls.__new__(cls)
+        made.indices, made.values, made.labels = written["indices"], written["values"], written.get("tokens")
+        return made
+
+
+_FLOAT32_END = 2.0**128 - 2.0**103  # from here on float32 rounds to infinity
+
+
+def _float32s(numbers: Sequence[float]) -> list[float]:
+    """Numbers as floats, when all of them are finite in float32."""
+    try:
+        floats = [float(number) for number in numbers]
+    except OverflowError:
+        floats = [inf]
+    if not all(map(isfinite, floats)) or max(map(abs, floats), default=0.0) >= _FLOAT32_END:
+        raise InvalidArgumentError("SparseVector values must be finite in float32: from -3.4e38 to 3.4e38")
+    return floats
 
 
 SparseVectors = list[SparseVector]

@@ -86,7 +86,7 @@ def _untagged(value: Any) -> Any:
     if isinstance(kind, str) and kind in _READ:
         return _READ[kind](inner)
     if kind == "sparse_vector":
-        return SparseVector.from_dict(value)
+        return SparseVector._stored(value)
     if kind == "object":
         value = inner
     return {key: _untagged(item) for key, item in value.items()}

@@ -32,6 +32,7 @@ Words = Callable[[str], Iterable[str]]
 """A caller's own analysis: a text's terms, in order, repeated as often as they occur."""
 
 _REMEMBERED = 20_000
+_JOINING = 30  # NFKC is asked about so many characters at a time: a base and its marks are fewer
 _FOR_CODE = re.compile(r"[^\d_]+|\d+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")  # ASCII; other names are cut at _ and digits
 
@@ -92,9 +93,13 @@ class Analyser:
                 yield Span(found.start(), found.end(), self.terms(found[0]))
 
     def _pairs(self, start: int, run: str) -> Iterator[Span]:
-        size = self.analysis.ngrams
-        for at in range(max(len(run) - size, 0) + 1):
-            yield Span(start + at, min(start + at + size, start + len(run)), self.terms(run[at : at + size]))
+        """What `cut` makes of a run, each with the characters that it was made from."""
+        normal, places = _normalised(run)
+        for found in _unicode().finditer(normal):
+            parts = self._runs(found[0]) if _RUN.match(found[0]) else [found[0]]
+            for at, part in enumerate(parts, start=found.start()):
+                first, last = places[at], places[at + len(part) - 1]
+                yield Span(start + first[0], start + last[1], self.terms(part))
 
     def cut(self, word: str) -> tuple[str, ...]:
         """The terms of one of `words`."""
@@ -137,6 +142,27 @@ def _is_plain(word: str) -> bool:
 
 def _folded(word: str) -> str:
     return word.lower() if word.isascii() else unicodedata.normalize("NFKC", word.casefold())
+
+
+def _normalised(run: str) -> tuple[str, list[tuple[int, int]]]:
+    """A run in NFKC, and for each character of that where in the run it comes from."""
+    normal = unicodedata.normalize("NFKC", run)
+    if normal == run:
+        return run, [(at, at + 1) for at in range(len(run))]
+    places: list[tuple[int, int]] = []
+    start = 0
+    for end in range(1, len(run) + 1):
+        if not _joins(run[max(start, end - _JOINING) : end], run[end : end + 1]):
+            made = unicodedata.normalize("NFKC", run[start:end])
+            places += [(start, end)] * len(made)
+            start = end
+    return normal, places if len(places) == len(normal) else [(0, len(run))] * len(normal)
+
+
+def _joins(before: str, after: str) -> bool:
+    """Whether NFKC makes more of two texts than one after the other."""
+    one, other = unicodedata.normalize("NFKC", before), unicodedata.normalize("NFKC", after)
+    return after != "" and unicodedata.normalize("NFKC", before + after) != one + other
 
 
 # --- words ------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 
 _NOWHERE = -1
 _GROWTH = 4  # a segment is joined to its younger neighbour unless it is this many times as large
-_FORMAT = 1
+_FORMAT = 2  # those of 1 may lack live rows, and count rows without entries
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,10 @@ def extend(
     home[: old.rows] = old.home
     before = np.unique(home[changed])
     stale = old.stale | frozenset(before[before != _NOWHERE].tolist())
-    home[changed] = old.numbered if len(codes) else _NOWHERE
+    home[changed] = _NOWHERE
     segments = old.segments
     if len(codes):
+        home[entry_rows] = old.numbered
         segments = (*segments, _segment(old.numbered, np.asarray(entry_rows), codes, weights))
     return Postings(segments, home, stale, old.numbered + bool(len(codes)))
 
@@ -143,7 +144,8 @@ def merged(old: Postings, alive: Mask | None = None, *, everything: bool = False
     """The same entries in fewer segments: each is then several times as large as the next.
 
     Entries that no longer count, and those of rows that are not `alive`, are left behind where segments are
-    joined. A version that needs no joining is returned as it is; `everything` makes one segment.
+    joined; rows beyond that mask stay. A version that needs no joining is returned as it is; `everything`
+    makes one segment.
     """
     sizes = [len(segment) for segment in old.segments]
     first = 0 if everything else len(sizes)
@@ -205,9 +207,8 @@ def _current(
     codes = np.repeat(segment.codes, np.diff(segment.starts))
     keep = postings.home[segment.rows] == segment.number
     if alive is not None:
-        inside = segment.rows < len(alive)
-        keep &= inside
-        keep[inside] &= alive[segment.rows[inside]]
+        known = segment.rows < len(alive)
+        keep[known] &= alive[segment.rows[known]]
     return segment.rows[keep], codes[keep], segment.weights[keep]
 
 

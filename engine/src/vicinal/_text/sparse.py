@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 
 from vicinal._text import postings
 from vicinal._text.best import Scores, best
-from vicinal._text.postings import Mask, Postings, Rows
+from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
+
+_NOTHING: tuple[Codes, Weights] = np.empty(0, np.int64), np.empty(0, np.float32)
 
 
 def extend(
@@ -24,15 +26,26 @@ def extend(
 ) -> Postings:
     """The next version, `rows` long, with `(row, indices, values)` of new and altered rows, each row once.
 
-    No index twice in a vector. A row that is not named keeps what it has; `forgotten` ones lose it.
+    No index twice in a vector. A row that is not named keeps what it has; `forgotten` ones lose it. A vector
+    that int64 and float32 cannot hold, as earlier versions accepted, has no entries.
     """
-    given = [(row, np.asarray(i, np.int64), np.asarray(v, np.float32)) for row, i, v in vectors]
+    given = [(row, *_held(indices, values)) for row, indices, values in vectors]
     numbers = np.array([row for row, _, _ in given], dtype=np.int64)
     changed = numbers if forgotten is None else np.concatenate([numbers, np.asarray(forgotten, np.int64)])
     entry_rows = np.repeat(numbers, [len(indices) for _, indices, _ in given])
-    codes = np.concatenate([np.empty(0, np.int64), *(indices for _, indices, _ in given)])
-    values = np.concatenate([np.empty(0, np.float32), *(weights for _, _, weights in given)])
+    codes = np.concatenate([_NOTHING[0], *(indices for _, indices, _ in given)])
+    values = np.concatenate([_NOTHING[1], *(weights for _, _, weights in given)])
     return postings.extend(old, rows, changed, entry_rows, codes, values)
+
+
+def _held(indices: ArrayLike, values: ArrayLike) -> tuple[Codes, Weights]:
+    """A vector's entries; none when they cannot be held."""
+    try:
+        with np.errstate(over="ignore"):
+            codes, weights = np.asarray(indices, np.int64), np.asarray(values, np.float32)
+    except OverflowError:
+        return _NOTHING
+    return (codes, weights) if np.isfinite(weights).all() else _NOTHING
 
 
 def search(

@@ -356,9 +356,13 @@ def _given(value: Any) -> Rank:
 def _number(value: Any, argument: str) -> float:
     if not _is_number(value):
         raise ArgumentTypeError(argument=argument, expected="a number", got=value)
-    if math.isnan(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InvalidArgumentError(f"{argument}: the number is too large for a float") from None
+    if math.isnan(number):
         raise InvalidArgumentError(f"{argument}: expected a number, got NaN")
-    return float(value)
+    return number
 
 
 def _plain(value: Any) -> Any:
