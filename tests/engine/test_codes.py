@@ -37,10 +37,22 @@ def kinds(rng: np.random.Generator, kind: str, shape: tuple[int, int]) -> Any:
         vectors = np.repeat(vectors[:5], -(-shape[0] // 5), axis=0)[: shape[0]]
     elif kind == "zero":
         vectors[::2] = 0
+    elif kind == "zero and of all lengths":
+        vectors = vectors * 10.0 ** rng.uniform(-20, 18, (shape[0], 1))
+        vectors[rng.random(shape[0]) < 0.5] = 0
     return vectors.astype(np.float32)
 
 
-KINDS = ("ordinary", "spiked", "whole", "far from the origin", "of all lengths", "alike", "zero")
+KINDS = (
+    "ordinary",
+    "spiked",
+    "whole",
+    "far from the origin",
+    "of all lengths",
+    "alike",
+    "zero",
+    "zero and of all lengths",
+)
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -112,3 +124,18 @@ def test_both_kernels_give_the_integer(seed: int, count: int, dimension: int) ->
     exact = (many.astype(np.int64) @ query.astype(np.int64)).astype(np.float32)
     np.testing.assert_array_equal(kernel.dots_simsimd(query, many), exact)
     np.testing.assert_array_equal(kernel.dots_numpy(query, many), exact)
+
+
+@pytest.mark.parametrize("dimension", [384, 3072, 8192])
+@pytest.mark.parametrize("space", SPACES)
+def test_lengths_are_exact_however_many_components_there_are(space: Any, dimension: int) -> None:
+    """Thousands of nearly equal squares: float32 adds them up wrongly by more than the bound allows."""
+    values = np.linspace(0.5, 1, 300, dtype=np.float32)
+    vectors = np.repeat(values[:, np.newaxis], dimension, axis=1)
+    vectors[1:, : dimension // 100] *= np.float32(126 / 127)
+    made = coded(vectors, space)
+    exact = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    assert np.abs(made.lengths[:300] / exact - 1).max() < 1e-7
+    query = vectors[0]
+    found = made.candidates(query, 1, range(len(vectors)))
+    assert set(nearest(query, vectors, 1, space)[0]) <= set(found.tolist())

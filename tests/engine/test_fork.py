@@ -282,3 +282,55 @@ def test_threads_may_be_busy_with_anything(tmp_path: Path, new_client: Any, kind
         stop.set()
         for thread in threads:
             thread.join()
+
+
+# --- while others work -----------------------------------------------------------------------------
+
+TOGETHER = """
+import os, sys, threading, time, warnings, vicinal
+
+warnings.simplefilter("ignore", DeprecationWarning)
+path, target, ends = sys.argv[1] or None, sys.argv[2], time.monotonic() + 2
+client = vicinal.EphemeralClient() if path is None else vicinal.PersistentClient(path)
+first = client.create_collection("first", embedding_function=None)
+first.add(ids=["a"], embeddings=[[1, 2]])
+
+def repeat(work):
+    number = 0
+    while time.monotonic() < ends:
+        work(number)
+        number += 1
+
+def make(number):
+    client.create_collection(f"made {number}".replace(" ", "."), embedding_function=None).add("a", [1, 2])
+
+def copy(number):
+    if path is None or number % 2:
+        first.fork(f"forked.{number}")
+    else:
+        client.backup(target)
+
+def split(number):
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+threads = [threading.Thread(target=repeat, args=[work], daemon=True) for work in (make, copy)]
+for thread in threads:
+    thread.start()
+repeat(split)
+for thread in threads:
+    thread.join()
+print("well")
+"""
+
+
+@pytest.mark.parametrize("place", ["", "data"])
+def test_collections_are_made_copied_and_forked_with_the_process_at_once(place: str, tmp_path: Path) -> None:
+    """Nobody who waits for a fork, or for the names, holds what another needs to come to an end."""
+    arguments = [str(tmp_path / place) if place else "", str(tmp_path / "backup")]
+    ended = subprocess.run(
+        [sys.executable, "-c", TOGETHER, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.stdout, ended.stderr) == ("well\n", "")

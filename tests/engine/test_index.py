@@ -243,6 +243,40 @@ def test_a_broad_filter_fills_any_number_of_results(tmp_path: Path, k: int) -> N
     history.client.close()
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**-14, 2.0**10])
+def test_rows_that_the_graph_cannot_reach_are_noticed_at_any_scale(scale: float) -> None:
+    """Tight groups and outliers, of which hnswlib leaves some without a link that leads to them."""
+    rng = np.random.default_rng(1)
+    groups = rng.standard_normal((60, 16)) * 5
+    vectors = groups[rng.integers(0, 60, 6000)] + rng.standard_normal((6000, 16)) * 0.01
+    vectors[::40] = rng.standard_normal((150, 16)) * 8
+    vectors = (vectors * scale).astype(np.float32)
+    alive = np.ones(6000, dtype=np.bool_)
+    graph = Graph(HnswConfiguration(num_threads=1), 16, generation=0)
+    for _ in itertools.chain(graph.extend(vectors, alive, 6000), graph.review(vectors)):
+        pass
+    view = View(0, 0, 6000, 6000, alive, None, vectors, np.linalg.norm(vectors, axis=1))
+    found = graph.nearest(vectors[::40], 1, 100, view, alive)
+    assert found is not None
+    missed = [row for row, rows in zip(range(0, 6000, 40), found[0]) if rows is None or row not in rows]
+    assert missed == []
+
+
+def test_a_review_that_was_stopped_is_finished() -> None:
+    vectors = np.random.default_rng(0).standard_normal((2000, 8)).astype(np.float32)
+    alive = np.ones(2000, dtype=np.bool_)
+    graph, looked_for = Graph(HnswConfiguration(), 8, generation=0), []
+    lost = graph._lost
+    graph._lost = lambda vectors, rows: (looked_for.extend(rows.tolist()), lost(vectors, rows))[1]  # type: ignore[method-assign]
+    for stop in (500, 2000):
+        looked_for.clear()
+        for _ in graph.extend(vectors, alive, stop):
+            pass
+        while graph.reviewed_rows < stop:  # each slice ends at the first opportunity
+            next(iter(graph.review(vectors)))
+        assert set(range(stop)) <= set(looked_for)
+
+
 def test_a_view_that_is_older_than_the_graph_finds_its_own_rows() -> None:
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((600, 16)).astype(np.float32)

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal import _opened
+from vicinal._index import planner
 from vicinal._opened import OPEN_MAX
 from vicinal.errors import InvalidArgumentError, InvalidFilterError, StorageError
-from vicinal.testing import FaultyFiles, check, open_with
+from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
 
 BATCH = 50_000
 COLLECTIONS = 2_000
@@ -252,6 +254,24 @@ def test_many_collections_need_few_file_descriptors(tmp_path: Path, count: int) 
         assert len(client.list_collections()) == count
     assert most <= 12 * OPEN_MAX
     assert descriptors() <= before
+
+
+def test_a_client_that_only_reads_keeps_no_more_collections_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of those with a graph, whose changes its background never stops to follow."""
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 10)
+    monkeypatch.setattr(_opened, "OPEN_MAX", 3)
+    names = [f"things-{i}" for i in range(8)]
+    with vicinal.PersistentClient(tmp_path) as client:
+        for name in names:
+            things = client.create_collection(name, embedding_function=None)
+            things.add(ids=[str(i) for i in range(300)], embeddings=np.eye(300, 8))
+            wait_for_index(things)
+    with vicinal.PersistentClient(tmp_path, read_only=True) as client:
+        for name in [*names, *names]:
+            assert client.get_collection(name).query(query_embeddings=np.eye(1, 8), n_results=1)["ids"]
+            assert len(client._backend._opened._live) <= 3  # type: ignore[attr-defined]
 
 
 # --- what holds vectors ----------------------------------------------------------------------------

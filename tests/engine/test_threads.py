@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import random
+import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from vicinal.testing import check, wait_for_index
 
 IDS = [f"id {i}" for i in range(40)]
 Work = Callable[[], None]
+DEADLINE_S = 30  # then a thread hangs
 
 
 def run_together(*works: Work, until: Work | None = None) -> None:
@@ -526,3 +529,41 @@ def test_a_client_that_is_collected_in_the_background_thread_ends_it_quietly() -
     assert thread is not None
     thread.join(60)
     assert (thread.is_alive(), work.ran) == (False, False)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs Unix")
+def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path) -> None:
+    """Ctrl-C, or a timeout, may come anywhere: also while a lock is being taken or given back."""
+
+    class RungError(Exception):
+        pass
+
+    def ring(*_: Any) -> None:
+        if armed:
+            raise RungError
+
+    armed, before = False, signal.signal(signal.SIGALRM, ring)
+    delays = np.random.default_rng(0).uniform(0.0002, 0.002, 400)
+    try:
+        with vicinal.PersistentClient(tmp_path) as client:
+            things = client.create_collection("things", embedding_function=None)
+            things.add("a", [1, 2])
+            for delay in delays.tolist():
+                with suppress(RungError):
+                    armed = True
+                    signal.setitimer(signal.ITIMER_REAL, delay)
+                    while True:
+                        things.query(query_embeddings=[1, 2], n_results=1)
+                armed = False
+            others = [threading.Thread(target=work, daemon=True) for work in (things.count, things.get)]
+            for other in others:
+                other.start()
+            for other in others:
+                other.join(DEADLINE_S)
+            assert [other.is_alive() for other in others] == [False, False]
+            things.add("b", [3, 4])
+            assert (things.get()["ids"], client.check()) == (["a", "b"], [])
+    finally:
+        armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

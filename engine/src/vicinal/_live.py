@@ -219,6 +219,16 @@ class LiveCollection:
             for name in names:
                 checkpoint.discard(self.checkpoints, name, self.files)
 
+    def discard_outdated_checkpoints(self) -> None:
+        """Remove those of rows as they were numbered before a compaction."""
+        if self.checkpoints is not None:
+            with self.read_state() as state:
+                generation = state.generation
+            kept = {name: checkpoint.covers(self.checkpoints, name) for name in _CHECKPOINTS}
+            self.discard_checkpoints(
+                [n for n, covers in kept.items() if covers.get("generation") != generation]
+            )
+
     def forget_texts(self) -> None:
         """Begin anew what is derived from texts and metadata: it may remember those that were replaced."""
         self.columns.forget()

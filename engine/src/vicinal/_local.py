@@ -172,6 +172,8 @@ class LocalBackend:
             if request.task == "compact":
                 compact(live, thoroughly=True)
             self._opened.wait(live)
+            if request.task == "compact":  # the background may have been writing one
+                live.discard_outdated_checkpoints()
         return []
 
     # --- collections ---------------------------------------------------------------------------

@@ -64,24 +64,34 @@ class OpenCollections:
         """An open collection, which stays open until it is given back."""
         if os.getpid() != self._pid:
             self._restart()
-        with self._lock:
-            if self._closed:
-                raise ClosedError
-            live = self._live.get(id) or self._open(id)
-            if not self._is_passing(live):
-                self._live[id] = live
-                self._live.move_to_end(id)
-            live.users += 1
-            return live
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise ClosedError
+                live, forgotten = self._live.get(id), self._forgotten
+                if live is not None:
+                    self._live.move_to_end(id)
+                    live.users += 1
+                    return live
+            # Opened without the lock, which somebody may want who has the catalog, or holds up a fork.
+            opened = self._open(id)
+            with self._lock:
+                if not self._closed and id not in self._live and forgotten == self._forgotten:
+                    if not self._is_passing(opened):
+                        self._live[id] = opened
+                    opened.users += 1
+                    return opened
+            opened.close()  # another thread was faster, or has deleted, repaired or closed it
 
     def give_back(self, live: LiveCollection) -> None:
         """One that `take` gave may be closed when there are too many."""
         with self._lock:
             live.users -= 1
-            if self._is_passing(live):
-                live.close()
+            done = [live] if self._is_passing(live) else []
             if len(self._live) > OPEN_MAX:
-                self._close_idle()
+                done += self._idle()
+        for one in done:
+            one.close()
 
     def entry(self, id: UUID) -> CollectionInfo:
         """What the catalog says of a collection, or `NotFoundError`."""
@@ -94,10 +104,9 @@ class OpenCollections:
 
     def forget(self, id: UUID) -> None:
         """Close a collection, so that the next use opens it anew."""
-        with self._lock:
-            live = self._live.pop(id, None)
-            if live is not None:
-                live.close()
+        live = self._pop(id)
+        if live is not None:
+            live.close()
 
     def refresh(self, info: CollectionInfo) -> None:
         """Let an open collection know its new name and configuration."""
@@ -117,8 +126,7 @@ class OpenCollections:
 
     def remove(self, id: UUID) -> None:
         """Close a collection that the catalog has forgotten, tell everyone, and remove its files."""
-        with self._lock:
-            live = self._live.pop(id, None)
+        live = self._pop(id)
         directory = self._directory(id)
         if live is not None:
             with suppress(StorageError):  # a damaged collection can be deleted, too
@@ -135,10 +143,11 @@ class OpenCollections:
         self._closed = True
         self.indexer.close()
         with self._lock:
-            for live in self._live.values():
-                live.close()
+            opened = list(self._live.values())
             self._live.clear()
-            self._catalog.close()
+        for live in opened:
+            live.close()
+        self._catalog.close()
 
     def wait(self, live: LiveCollection) -> None:
         """Return when the background has nothing left to do for a collection."""
@@ -151,6 +160,8 @@ class OpenCollections:
         self._pid = os.getpid()
         self._lock = RLock()
         self._live: OrderedDict[UUID, LiveCollection] = OrderedDict()
+        self._forgotten = 0
+        """How often a collection was forgotten: one that was being opened then is opened again."""
         self.indexer = Indexer()
         place = None if self.path is None else self.path / "catalog.sqlite3"
         exists = bool(self._directories())
@@ -200,16 +211,22 @@ class OpenCollections:
     def _directory(self, id: UUID) -> Path | None:
         return None if self.path is None else self.path / "collections" / str(id)
 
-    def _close_idle(self) -> None:
-        """Close those used longest ago, as many as are too many, unless they are in use."""
-        if self.path is None:
-            return
-        for id, live in list(self._live.items()):
+    def _pop(self, id: UUID) -> LiveCollection | None:
+        """Forget a collection, also one that another thread is opening just now."""
+        with self._lock:
+            self._forgotten += 1
+            return self._live.pop(id, None)
+
+    def _idle(self) -> list[LiveCollection]:
+        """Those used longest ago, as many as are too many, unless they are in use; they are to be closed."""
+        idle: list[LiveCollection] = []
+        for id, live in list(self._live.items()) if self.path is not None else ():
             if len(self._live) <= OPEN_MAX:
-                return
-            if not live.users and not self.indexer.is_busy(Upkeep(live)):
-                del self._live[id]
-                live.close()
+                break
+            # The background of a client that only reads is never done with a graph.
+            if not live.users and (self.files.read_only or not self.indexer.is_busy(Upkeep(live))):
+                idle.append(self._live.pop(id))
+        return idle
 
     def _directories(self) -> list[Path]:
         if self.path is None or not (self.path / "collections").is_dir():

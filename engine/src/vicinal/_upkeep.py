@@ -44,32 +44,38 @@ class Upkeep:
     live: LiveCollection
 
     def __call__(self) -> float | None:
-        live = self.live
         again: float | None = None
         try:
-            view = self._view()
-            if not live.files.read_only:
-                live.database.settle()
-            self._encode(view)
-            asked = live.info.configuration.text is not None
-            more = (asked or planner.wants_codes(view)) and self._prepare()
-            due = compaction_is_due(live, view)
-            if not due and not planner.wants_graph(view):
-                live.graph = None
-            elif not live.files.read_only and live.upkeep_lock.acquire():
-                if due:
-                    compact(live)
-                    view = self._view()
-                again = self._index(view)
-            else:
-                again = self._follow(view)
-            again = 0.0 if more else again
-            if again is None or again > 0:
-                self._touch(view)
+            again = self._little()
         except (NotFoundError, ClosedError):
             pass  # deleted, or closed by another thread
-        if again is None:
-            live.upkeep_lock.release()
+        finally:
+            if again is None:  # done, or failed: another process may go on
+                self.live.upkeep_lock.release()
+        return again
+
+    def _little(self) -> float | None:
+        live = self.live
+        view = self._view()
+        if not live.files.read_only:
+            live.database.settle()
+        self._encode(view)
+        asked = live.info.configuration.text is not None
+        more = (asked or planner.wants_codes(view)) and self._prepare()
+        due = compaction_is_due(live, view)
+        again: float | None = None
+        if not due and not planner.wants_graph(view):
+            live.graph = None
+        elif not live.files.read_only and live.upkeep_lock.acquire():
+            if due:
+                compact(live)
+                view = self._view()
+            again = self._index(view)
+        else:
+            again = self._follow(view)
+        again = 0.0 if more else again
+        if again is None or again > 0:
+            self._touch(view)
         return again
 
     def _view(self) -> View:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._index import kernel
+from vicinal._index import kernel, view
 from vicinal._index.view import Mask, Rows
 from vicinal.types import Space, Vector, Vectors
 
@@ -193,8 +193,10 @@ class Codes:
 
     def _errors(self, asked: Query, rows: Rows) -> Floats:
         """By how much each row's likeness can be wrong, at most."""
-        error = _error(self.space, asked, self.spreads.take(rows), self.lengths.take(rows))
-        return np.asarray(error, dtype=np.float32)
+        spreads = self.spreads.take(rows)
+        with np.errstate(invalid="ignore"):  # a query of zeros, and a row that is never ruled out
+            error = _error(self.space, asked, spreads, self.lengths.take(rows))
+        return np.where(np.isfinite(spreads), error, np.inf).astype(np.float32)
 
     def _largest_error(self, asked: Query) -> float:
         """The same of any row."""
@@ -243,8 +245,9 @@ def _encode(vectors: Vectors, space: Space) -> tuple[NDArray[np.int8], Floats, F
         scales = largest / np.float32(127)
         rounded = np.rint(vectors / np.where(scales > 0, scales, 1)[:, np.newaxis])
         left = vectors - rounded * scales[:, np.newaxis]
-        spreads = np.sqrt(np.einsum("ij,ij->i", left, left)) * np.float32(1 + 1e-5)
-        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        # In float64: a float32 sum over thousands of components is wrong by more than the bound allows.
+        spreads = view.lengths(left).astype(np.float32) * np.float32(1 + 1e-5)
+        lengths = view.lengths(vectors).astype(np.float32)
         strange = ~((lengths >= _LENGTH_MIN) & (lengths <= _LENGTH_MAX)) & ~(largest == 0)
         codes = np.where(strange[:, np.newaxis], 0, rounded).astype(np.int8)
         # What float32 lost in computing the length of what is left is little beside the length.

@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import hnswlib
@@ -121,12 +120,14 @@ class Graph:
             self._reviewing = stop
             self.reviewed_rows = max(self.reviewed_rows, stop)
             pause(_PAUSE_S)
-            yield stop
+            if stop < self.rows:
+                yield stop
         if self._reviewing_all:
             self._all_reviewed_at = self.rows
             strays = self._lost(vectors, self._strays.rows)  # later rows may have led to the others
             self._strays = Strays.among(vectors, strays, self._configuration.space)
         self._reviewing = None
+        yield self.rows
 
     def _note_strays(self, vectors: Vectors, rows: Rows) -> None:
         """Remember rows that a search for their own vector does not find: `nearest` adds them always.
@@ -151,9 +152,15 @@ class Graph:
                 except RuntimeError:
                     continue  # so many are out of reach that none of these can be ruled out
             # Among many equals a row need not be one of the k; it is no stray for that.
-            tied = distances[:, -1] <= nothing + 1e-5 * (1 + lengths)
+            tied = distances[:, -1] <= nothing + self._rounding(lengths)
             rows = rows[~((labels == rows[:, np.newaxis]).any(axis=1) | tied)]
         return rows
+
+    def _rounding(self, lengths: Any) -> Any:
+        """By how much hnswlib's distance of a vector of this squared length from its equal can be wrong."""
+        if self._configuration.space == "l2":
+            return 0.0  # it subtracts first
+        return 4e-6 if self._configuration.space == "cosine" else 4e-6 * lengths + 2e-7
 
     def hide(self, alive: Mask) -> None:
         """Never return rows that hold no record any more."""
@@ -258,46 +265,52 @@ class _SharedLock:
     inserted go before the next batch, and a batch that waits goes before later searches."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # itself, in `with`: a signal cannot leave it taken
+        self._changed = threading.Condition(self._lock)
         self._searching = 0
         self._searches_waiting = 0
         self._searches_due = 0
         self._inserting = False
         self._inserts_waiting = 0
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def shared(self) -> Iterator[None]:
         """One of those who search."""
-        with self._changed:
-            self._searches_waiting += 1
-            while self._inserting or (self._inserts_waiting and not self._searches_due):
-                self._changed.wait()
-            self._searches_waiting -= 1
-            self._searches_due = max(0, self._searches_due - 1)
-            self._searching += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._changed:
-            self._searching -= 1
-            if self._inserts_waiting:
-                self._changed.notify_all()
-
-    def shared(self) -> AbstractContextManager[None]:
-        return self
+        searches = False
+        try:
+            with self._lock:
+                self._searches_waiting += 1
+                try:
+                    while self._inserting or (self._inserts_waiting and not self._searches_due):
+                        self._changed.wait()
+                finally:
+                    self._searches_waiting -= 1
+                    self._searches_due = max(0, self._searches_due - 1)
+                self._searching += 1
+                searches = True
+            yield
+        finally:
+            if searches:
+                with self._lock:
+                    self._searching -= 1
+                    if self._inserts_waiting:
+                        self._changed.notify_all()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        with self._changed:
+        """The one who inserts."""
+        with self._lock:
             self._inserts_waiting += 1
-            while self._inserting or self._searching or self._searches_due:
-                self._changed.wait()
-            self._inserts_waiting -= 1
+            try:
+                while self._inserting or self._searching or self._searches_due:
+                    self._changed.wait()
+            finally:
+                self._inserts_waiting -= 1
             self._inserting = True
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._inserting = False
                 self._searches_due = self._searches_waiting
                 self._changed.notify_all()

@@ -52,10 +52,12 @@ def save(
 
 
 def discard(directory: Path, name: str, files: Files) -> None:
-    """Remove a checkpoint and what crashes have left of others, as far as the platform allows."""
-    for path in [directory / f"{name}.json", *files.find(directory, f"{name}-*")]:
-        with suppress(StorageError):
-            files.remove(path)
+    """Remove a checkpoint, as far as the platform allows; not a file that is just being written."""
+    file = str(_manifest(directory, name).get("file", ""))
+    with suppress(StorageError):
+        files.remove(directory / f"{name}.json")
+        if file.startswith(f"{name}-"):
+            files.remove(directory / Path(file).name)
 
 
 def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:

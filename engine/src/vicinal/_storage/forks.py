@@ -14,8 +14,7 @@ import threading
 import weakref
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Disconnectable(Protocol):
@@ -28,62 +27,57 @@ _known: weakref.WeakSet[Disconnectable] = weakref.WeakSet()
 
 
 class _Mine(threading.local):
-    """How many transactions this thread is inside of."""
+    """A thread's own lock, which it holds while it is inside of a transaction."""
 
-    depth = 0
+    lock: threading.RLock
 
 
 class _Gate:
     """Open for transactions; shut while the process forks.
 
-    A context, of a transaction; one inside another passes a gate that is being shut.
+    Each thread has a lock of its own, and who forks takes them all. A transaction inside another passes, for
+    the lock is its thread's already; and an exception that a signal raises cannot leave one taken, for no
+    Python runs between taking it and the block.
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
         self._mine = _Mine()
-        self._inside = 0
-        self._shut = 0
+        self._making = threading.RLock()  # for the garbage collector may close something meanwhile
+        self._locks: weakref.WeakSet[threading.RLock] = weakref.WeakSet()
+        self._taken: list[threading.RLock] = []
 
-    def __enter__(self) -> None:
-        if not self._mine.depth:
-            with self._changed:
-                while self._shut:
-                    self._changed.wait()
-                self._inside += 1
-        self._mine.depth += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._mine.depth -= 1
-        if not self._mine.depth:
-            with self._changed:
-                self._inside -= 1
-                if self._shut:
-                    self._changed.notify_all()
+    def own(self) -> threading.RLock:
+        """The lock of this thread."""
+        try:
+            return self._mine.lock
+        except AttributeError:
+            with self._making:
+                lock = threading.RLock()
+                self._locks.add(lock)
+            self._mine.lock = lock
+            return lock
 
     def shut(self) -> None:
         """Return when nobody is inside but, perhaps, the thread that forks."""
-        own = 1 if self._mine.depth else 0
-        with self._changed:
-            self._shut += 1
-            while self._inside > own:
-                self._changed.wait()
+        self.own()
+        self._making.acquire()
+        for lock in list(self._locks):
+            lock.acquire()
+            self._taken.append(lock)
 
     def open(self) -> None:
         """Let transactions go on."""
-        with self._changed:
-            self._shut -= 1
-            self._changed.notify_all()
+        while self._taken:
+            self._taken.pop().release()
+        self._making.release()
 
 
 _gate = _Gate()
 
 
-def transaction() -> AbstractContextManager[None]:
+def transaction() -> AbstractContextManager[Any]:
     """Context manager around everything that uses a connection."""
-    return _gate
+    return _gate.own()
 
 
 def watch(database: Disconnectable) -> None:
@@ -109,5 +103,5 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    global _gate  # noqa: PLW0603 - the inherited one counts threads that do not exist here
+    global _gate  # noqa: PLW0603 - the inherited one has locks of threads that do not exist here
     _gate = _Gate()
