@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -486,6 +488,18 @@ def test_chromas_names_of_interfaces_are_there():
     assert isinstance(vicinal.EphemeralClient(), chromadb.ClientAPI)
     assert issubclass(vicinal.AsyncEphemeralClient, chromadb.AsyncClientAPI)
     assert chromadb.AdminAPI is vicinal.AdminClient
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere names are text")
+@pytest.mark.parametrize("name", [b"\xff", b"a?b#c%20d", "ü ✓".encode()])
+def test_a_directory_may_have_any_name(tmp_path, name):
+    path = os.path.join(tmp_path, os.fsdecode(name))
+    with vicinal.PersistentClient(path) as client:
+        client.create_collection("things", embedding_function=None).add("a", [1, 2])
+        client.backup(path + " too")
+    for place in (path, path + " too"):
+        with vicinal.PersistentClient(place, read_only=True) as client:
+            assert (client.get_collection("things").get()["ids"], client.check()) == (["a"], [])
 
 
 def test_a_directory_is_made_where_it_is_needed(tmp_path):

@@ -8,6 +8,7 @@ memory there is one connection, so reads and writes take turns.
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import time
@@ -215,7 +216,7 @@ class Database:
     def _location(self, *, create: bool) -> str:
         if self.path is None:
             return ":memory:"
-        return f"file:{quote(str(self.path.absolute()))}?mode={'rwc' if create else 'rw'}"
+        return uri_of(self.path, f"mode={'rwc' if create else 'rw'}")
 
     def _borrow(self) -> Transaction:
         if self._closed:
@@ -293,6 +294,11 @@ class Database:
         return _translated(str(self.path or ":memory:"))
 
 
+def uri_of(path: Path, how: str) -> str:
+    """What SQLite is told to open; the name of a file is bytes, which need not be text."""
+    return f"file:{quote(os.fsencode(path.absolute()))}?{how}"
+
+
 def beside(path: Path, suffix: str) -> Path:
     """One of the files that SQLite adds to a database."""
     return path.with_name(path.name + suffix)
@@ -308,7 +314,7 @@ def has_log(path: Path) -> bool:
 def foreign(path: Path) -> Iterator[Transaction]:
     """A snapshot of another program's database, which is only read; a file beside it is neither made nor
     changed unless that program has it open."""
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    uri = uri_of(path, "mode=ro")
     with path.open("rb") as file:
         in_wal_mode = file.read(20)[18:20] == b"\x02\x02"
     if in_wal_mode and not has_log(path):

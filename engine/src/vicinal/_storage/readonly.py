@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Union
-from urllib.parse import quote
 
 from vicinal._storage import forks
-from vicinal._storage.database import Database, Transaction, beside, has_log
+from vicinal._storage.database import Database, Transaction, beside, has_log, uri_of
 from vicinal._storage.files import Files, OpenFile, translated
 from vicinal._storage.schema import Schema
 from vicinal.errors import FormatVersionError, ReadOnlyError, StorageError
@@ -152,7 +151,7 @@ class ReadOnlyDatabase(Database):
     def _location(self, *, create: bool) -> str:  # noqa: ARG002 - nothing is ever made
         assert self.path is not None
         how = "readonly_shm=1" if self._footing() == _SHARED else "immutable=1"
-        return f"file:{quote(str(self.path.absolute()))}?mode=ro&{how}"
+        return uri_of(self.path, f"mode=ro&{how}")
 
     def _prepare(self, schema: Schema, must_exist: bool) -> None:  # noqa: ARG002 - it always must
         with self._settled(), self.translated():
