@@ -561,6 +561,7 @@ def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path) -> None
             for other in others:
                 other.join(DEADLINE_S)
             assert [other.is_alive() for other in others] == [False, False]
+            assert _turns._all.reading == 0
             things.add("b", [3, 4])
             assert (things.get()["ids"], client.check()) == (["a", "b"], [])
     finally:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 from types import TracebackType
 from typing import TypeVar
@@ -22,58 +23,92 @@ _TURN = 128  # records between two moments at which queries may go first: less t
 Item = TypeVar("Item")
 
 
-class _Mine(threading.local):
-    """How many reads this thread is inside of."""
-
-    depth = 0
-
-
 class _Everybody:
-    """How many reads run in this process, and how many threads wait for one of them to end."""
+    """The reads that run in this process, and how many threads wait for one of them to end."""
 
-    def __init__(self, reading: int) -> None:
-        self.reading, self.waiting = reading, 0
-        self.lock = threading.RLock()
-        self.ended = threading.Condition(self.lock)
+    def __init__(self, reads: dict[int, int]) -> None:
+        self._reads = reads
+        """By each read's `id`, its thread."""
+        self._idle: set[int] = set()
+        """The threads that wait for something, so that nobody need wait for their reads."""
+        self.waiting = 0
+        self._lock = threading.RLock()
+        self._ended = threading.Condition(self._lock)
 
-    def count(self, change: int) -> None:
-        """More reads run now, or fewer."""
-        with self.lock:
-            self.reading += change
-            if change < 0 and self.waiting:
-                self.ended.notify_all()
+    @property
+    def reading(self) -> int:
+        """How many reads somebody might wait for."""
+        return sum(thread not in self._idle for thread in list(self._reads.values()))
+
+    def others(self) -> bool:
+        """Whether another thread's read runs."""
+        me = threading.get_ident()
+        return any(thread != me and thread not in self._idle for thread in list(self._reads.values()))
+
+    def own(self) -> dict[int, int]:
+        """The reads of this thread."""
+        me = threading.get_ident()
+        return {read: thread for read, thread in list(self._reads.items()) if thread == me}
+
+    def begin(self, read: int) -> None:
+        """One more read of this thread."""
+        self._reads[read] = threading.get_ident()
+
+    def end(self, read: int) -> None:
+        """One read less; nothing when it has ended before."""
+        if self._reads.pop(read, None) is not None:
+            self._tell()
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """This thread waits in the block: two who read would wait for each other."""
+        me = threading.get_ident()
+        inner = me in self._idle
+        try:
+            self._idle.add(me)
+            self._tell()
+            yield
+        finally:
+            if not inner:
+                self._idle.discard(me)
 
     def wait(self) -> None:
-        """Until a read ends, but not for long. Whoever waits runs no read: two would wait for each other."""
-        with self.lock:
-            self.count(-_mine.depth)
+        """Until a read of another thread ends, but not for long."""
+        with self.idle(), self._lock:
             self.waiting += 1
             try:
-                if self.reading:  # else the last one has ended since somebody looked
-                    self.ended.wait(_WAITED_S)
+                if self.others():  # else the last one has ended since somebody looked
+                    self._ended.wait(_WAITED_S)
             finally:
                 self.waiting -= 1
-                self.count(_mine.depth)
+
+    def _tell(self) -> None:
+        if self.waiting:
+            with self._lock:
+                self._ended.notify_all()
 
 
-_mine = _Mine()
-_all = _Everybody(reading=0)
+_all = _Everybody({})
 
 
 class reading:  # noqa: N801 - used as a function
-    """A context: something that somebody waits for, and that is done in milliseconds."""
+    """A context: something that somebody waits for, and that is done in milliseconds.
+
+    It ends with the object at the latest, for what a signal raises may keep the block from beginning.
+    """
 
     __slots__ = ()
 
     def __enter__(self) -> None:
-        _mine.depth += 1
-        _all.count(1)
+        _all.begin(id(self))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _mine.depth -= 1
-        _all.count(-1)
+        _all.end(id(self))
+
+    def __del__(self) -> None:
+        _all.end(id(self))
 
 
 class Lock:
@@ -87,11 +122,8 @@ class Lock:
     def __enter__(self) -> None:
         if self._lock.acquire(blocking=False):
             return
-        _all.count(-_mine.depth)
-        try:
+        with _all.idle():
             self._lock.acquire()
-        finally:
-            _all.count(_mine.depth)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -101,7 +133,7 @@ class Lock:
 
 def anybody_reads() -> bool:
     """Whether another thread's query runs now."""
-    return _all.reading > _mine.depth
+    return _all.others()
 
 
 def give_way() -> None:
@@ -132,7 +164,7 @@ def pause(seconds: float) -> None:
 def _after_fork() -> None:
     """In the child, the threads that were reading do not exist."""
     global _all  # noqa: PLW0603
-    _all = _Everybody(reading=_mine.depth)
+    _all = _Everybody(_all.own())
 
 
 if hasattr(os, "register_at_fork"):
