@@ -532,6 +532,7 @@ def test_a_client_that_is_collected_in_the_background_thread_ends_it_quietly() -
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs Unix")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path) -> None:
     """Ctrl-C, or a timeout, may come anywhere: also while a lock is being taken or given back."""
 
@@ -551,10 +552,11 @@ def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path) -> None
             for delay in delays.tolist():
                 with suppress(RungError):
                     armed = True
-                    signal.setitimer(signal.ITIMER_REAL, delay)
+                    signal.setitimer(signal.ITIMER_REAL, delay, 0.1)  # again, for Python may swallow it
                     while True:
                         things.query(query_embeddings=[1, 2], n_results=1)
                 armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
             others = [threading.Thread(target=work, daemon=True) for work in (things.count, things.get)]
             for other in others:
                 other.start()
