@@ -238,7 +238,8 @@ def test_data_is_what_the_uris_name(pictures, loader):
     pictures.add(ids=["r", "n", "b"], embeddings=[[1], [2], [3]], uris=["mem:red", None, "mem:blue"])
     got = pictures.get(include=["data"])
     assert (got["data"][0] is RED, got["data"][1], got["data"][2] is BLUE) == (True, None, True)
-    assert (got["uris"], got["included"], loader.asked) == (None, ["data"], [["mem:red", "mem:blue"]])
+    assert (got["uris"], got["included"]) == (["mem:red", None, "mem:blue"], ["data", "uris"])
+    assert loader.asked == [["mem:red", "mem:blue"]]
 
 
 def test_data_of_a_query_has_a_list_for_each(pictures):
