@@ -24,18 +24,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class ReopenedStore(VicinalVectorStore):
-    """Sees only what is on disk: every use of the collection closes the client and opens another."""
+    """Sees only what is on disk: every use of the collection opens another client, and closes an older one,
+    which is not the last, for another thread may be using that."""
 
     @property
     def _collection(self) -> vicinal.Collection:
         client = self._connection.client
-        client.close()
+        self._older.append(client)
+        while len(self._older) > 4:
+            self._older.pop(0).close()
         self._connection = VicinalVectorStore(self._embedding, path=client.path)._connection
         return self._connection.collection
 
     @_collection.setter
     def _collection(self, _: vicinal.Collection) -> None:
         """The one that the constructor opened is never used."""
+        self._older: list[vicinal.PersistentClient] = []
+
+    def close(self) -> None:
+        super().close()
+        while self._older:
+            self._older.pop().close()
 
 
 OPEN: dict[str, Callable[[Embeddings, Path], VicinalVectorStore]] = {
