@@ -7,6 +7,7 @@ opens further ones. Whatever was handed out is checked and closed at the end.
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,17 @@ class Store:
 def store(client: vicinal.Client, new_client: Any) -> Store:
     """`store.collection(ids=…, embeddings=…)` makes one, `store.reopen(collection)` reads it again."""
     return Store(client, new_client)
+
+
+@pytest.fixture
+def on_alarm() -> Iterator[Callable[[Callable[..., None]], None]]:
+    """`on_alarm(ring)` has `ring` called when `signal.setitimer` is over; without such timers, skips."""
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("needs Unix")
+    before = signal.getsignal(signal.SIGALRM)
+    yield lambda ring: signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -177,8 +177,7 @@ def test_short_writes_are_continued(client: Any, monkeypatch: pytest.MonkeyPatch
     assert things.get(ids=["1", "1 too"], include=["embeddings"])["embeddings"].tolist() == expected
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs Unix")
-def test_an_interrupted_write_writes_nothing_later(tmp_path: Path) -> None:
+def test_an_interrupted_write_writes_nothing_later(tmp_path: Path, on_alarm: Any) -> None:
     """Ctrl-C, or a timeout, while the disk keeps a write waiting: the next one takes the same rows."""
 
     class SlowFiles(Files):
@@ -192,26 +191,22 @@ def test_an_interrupted_write_writes_nothing_later(tmp_path: Path) -> None:
         raise TimeoutError("rings")
 
     files = SlowFiles()
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
-        with open_with(tmp_path, files) as client:
-            things = client.create_collection("things", embedding_function=None)
-            things.add(**batch(0))
-            files.waits_s = 0.5
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
-            with pytest.raises(TimeoutError, match="rings"):
-                things.add(**batch(1))
-            files.waits_s = 0.0
-            things.add(**batch(2))
-            time.sleep(0.6)
-            assert client.check() == []
-            assert things.get(include=["embeddings"])["embeddings"].tolist() == [
-                *batch(0)["embeddings"].tolist(),
-                *batch(2)["embeddings"][:2].tolist(),
-            ]
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    on_alarm(ring)
+    with open_with(tmp_path, files) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(**batch(0))
+        files.waits_s = 0.5
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(TimeoutError, match="rings"):
+            things.add(**batch(1))
+        files.waits_s = 0.0
+        things.add(**batch(2))
+        time.sleep(0.6)
+        assert client.check() == []
+        assert things.get(include=["embeddings"])["embeddings"].tolist() == [
+            *batch(0)["embeddings"].tolist(),
+            *batch(2)["embeddings"][:2].tolist(),
+        ]
 
 
 @pytest.mark.parametrize("call", ["write", "fdatasync"])

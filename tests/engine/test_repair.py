@@ -50,6 +50,12 @@ class Damaged:
             stream.seek(offset)
             stream.write(data)
 
+    def spoil(self, page: int) -> None:
+        """Overwrite a page of the records' file."""
+        if page * PAGE >= self.records.stat().st_size:
+            pytest.skip("the file is shorter")
+        self.write(self.records, page * PAGE, b"\xff" * PAGE)
+
     def sql(self, statement: str) -> list[Any]:
         with closing(sqlite3.connect(self.records)) as database, database:
             return database.execute(statement).fetchall()
@@ -71,6 +77,12 @@ class Damaged:
     def lost(self, report: list[str]) -> list[str]:
         """The ids that a report names as lost."""
         return sorted(id for line in report for id in re.findall(r"record '(.*?)':", line))
+
+    def accounts_for_all(self) -> None:
+        """Repair keeps every record, or names it, or counts it."""
+        kept, report = self.repaired()
+        unnamed = sum(int(n) for line in report for n in re.findall(r"(\d+) records of which", line))
+        assert len(kept) + len(self.lost(report)) + unnamed == len(self.before)
 
 
 def works(things: vicinal.Collection, kept: dict[str, Any]) -> None:
@@ -127,7 +139,7 @@ def test_a_changed_byte_in_the_file_of_texts_costs_its_own_record(damaged: Damag
 def test_a_page_of_garbage_costs_no_more_than_its_records(damaged: Damaged) -> None:
     pages = damaged.records.stat().st_size // PAGE
     place = damaged.records.read_bytes().index(b"the text of id 050") // PAGE
-    damaged.write(damaged.records, place * PAGE, b"\xff" * PAGE)
+    damaged.spoil(place)
     kept, report = damaged.repaired()
     lost = sorted(set(damaged.before) - set(kept))
     assert "id 050" in lost
@@ -137,7 +149,7 @@ def test_a_page_of_garbage_costs_no_more_than_its_records(damaged: Damaged) -> N
 @pytest.mark.parametrize("table", ["state", "changes", "ids", "live"])
 def test_a_table_that_can_be_done_without_costs_no_record(damaged: Damaged, table: str) -> None:
     [(page,)] = damaged.sql(f"SELECT rootpage FROM sqlite_master WHERE name = '{table}'")
-    damaged.write(damaged.records, (page - 1) * PAGE, b"\xff" * PAGE)
+    damaged.spoil(page - 1)
     kept, report = damaged.repaired()
     assert (kept, len(report)) == (list(damaged.before), 1)
 
@@ -227,22 +239,14 @@ def test_a_damaged_directory_of_format_1_is_read_as_it_is(damaged: Damaged, page
         "VACUUM",
     ):
         damaged.sql(statement)
-    if page * PAGE >= damaged.records.stat().st_size:
-        pytest.skip("the file is shorter")
-    damaged.write(damaged.records, page * PAGE, b"\xff" * PAGE)
-    kept, report = damaged.repaired()
-    unnamed = sum(int(n) for line in report for n in re.findall(r"(\d+) records of which", line))
-    assert len(kept) + len(damaged.lost(report)) + unnamed == len(damaged.before)
+    damaged.spoil(page)
+    damaged.accounts_for_all()
 
 
 @pytest.mark.parametrize("page", range(1, 15))
 def test_whatever_page_is_garbage_every_record_is_kept_or_named(damaged: Damaged, page: int) -> None:
-    if page * PAGE >= damaged.records.stat().st_size:
-        pytest.skip("the file is shorter")
-    damaged.write(damaged.records, page * PAGE, b"\xff" * PAGE)
-    kept, report = damaged.repaired()
-    unnamed = sum(int(n) for line in report for n in re.findall(r"(\d+) records of which", line))
-    assert len(kept) + len(damaged.lost(report)) + unnamed == len(damaged.before)
+    damaged.spoil(page)
+    damaged.accounts_for_all()
 
 
 def test_a_truncated_vector_file_costs_the_records_behind_its_end(damaged: Damaged) -> None:

@@ -531,9 +531,8 @@ def test_a_client_that_is_collected_in_the_background_thread_ends_it_quietly() -
     assert (thread.is_alive(), work.ran) == (False, False)
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs Unix")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path) -> None:
+def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path, on_alarm: Any) -> None:
     """Ctrl-C, or a timeout, may come anywhere: also while a lock is being taken or given back."""
 
     class RungError(Exception):
@@ -543,30 +542,26 @@ def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path) -> None
         if armed:
             raise RungError
 
-    armed, before = False, signal.signal(signal.SIGALRM, ring)
+    armed = False
+    on_alarm(ring)
     delays = np.random.default_rng(0).uniform(0.0002, 0.002, 400)
-    try:
-        with vicinal.PersistentClient(tmp_path) as client:
-            things = client.create_collection("things", embedding_function=None)
-            things.add("a", [1, 2])
-            for delay in delays.tolist():
-                with suppress(RungError):
-                    armed = True
-                    signal.setitimer(signal.ITIMER_REAL, delay, 0.1)  # again, for Python may swallow it
-                    while True:
-                        things.query(query_embeddings=[1, 2], n_results=1)
-                armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            others = [threading.Thread(target=work, daemon=True) for work in (things.count, things.get)]
-            for other in others:
-                other.start()
-            for other in others:
-                other.join(DEADLINE_S)
-            assert [other.is_alive() for other in others] == [False, False]
-            assert _turns._all.reading == 0
-            things.add("b", [3, 4])
-            assert (things.get()["ids"], client.check()) == (["a", "b"], [])
-    finally:
-        armed = False
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add("a", [1, 2])
+        for delay in delays.tolist():
+            with suppress(RungError):
+                armed = True
+                signal.setitimer(signal.ITIMER_REAL, delay, 0.1)  # again, for Python may swallow it
+                while True:
+                    things.query(query_embeddings=[1, 2], n_results=1)
+            armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        others = [threading.Thread(target=work, daemon=True) for work in (things.count, things.get)]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join(DEADLINE_S)
+        assert [other.is_alive() for other in others] == [False, False]
+        assert _turns._all.reading == 0
+        things.add("b", [3, 4])
+        assert (things.get()["ids"], client.check()) == (["a", "b"], [])

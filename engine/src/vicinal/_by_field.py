@@ -101,7 +101,7 @@ class ByField(Generic[Index]):
                 known = held.covered.rows if held.covered.generation == view.generation else 0
                 self._advance(tx, view, name, held, min(view.rows, known + _SLICE_ROWS))
                 return True
-            if held.covered != _here(view):
+            if held.covered != Covered.all_of(view):
                 continue  # a question was faster: the view's mask says nothing of its rows
             tidied = self._kind.tidied(held.index, view.alive)
             if tidied is not None:
@@ -116,7 +116,7 @@ class ByField(Generic[Index]):
 
     def ready(self, view: View) -> dict[str, Index]:
         """All that is held, by field, when all of it is at the view; else nothing."""
-        if any(held.covered != _here(view) for held in self._held.values()):
+        if any(held.covered != Covered.all_of(view) for held in self._held.values()):
             return {}
         return {name: held.index for name, held in self._held.items()}
 
@@ -164,13 +164,10 @@ class ByField(Generic[Index]):
         return index
 
 
-def _here(view: View) -> Covered:
-    """What an index covers that is at the view."""
-    return Covered(view.change, view.generation, view.rows)
-
-
 def _is_behind(view: View, covered: Covered) -> bool:
-    return covered != _here(view) and (covered.generation != view.generation or covered.change <= view.change)
+    return covered != Covered.all_of(view) and (
+        covered.generation != view.generation or covered.change <= view.change
+    )
 
 
 def _values(tx: Transaction, field: str, first: int, stop: int, altered: Rows) -> Iterator[tuple[int, Any]]:

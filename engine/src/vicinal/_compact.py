@@ -29,7 +29,7 @@ def compact(live: LiveCollection, *, thoroughly: bool = False) -> int:
     """
     dead = _drop_dead_rows(live)
     if dead:
-        live.discard_checkpoints()
+        live.discard_outdated_checkpoints()
     elif thoroughly:
         live.forget_texts()
     if dead or thoroughly:

@@ -60,14 +60,14 @@ class LiveColumns:
         """A boolean per row of a view, if the same was asked before."""
         with self._changing:
             covered, mask = self._masks.get(node, (None, None))
-            if covered != Covered(view.change, view.generation, view.rows):
+            if covered != Covered.all_of(view):
                 return None
             self._masks.move_to_end(node)
             return mask
 
     def mask(self, tx: Transaction, view: View, node: Node, fields: Whole) -> Mask:
         """The same, extended from an older view's or made; the caller has prepared the columns."""
-        now = Covered(view.change, view.generation, view.rows)
+        now = Covered.all_of(view)
         with self._changing:
             covered, mask = self._masks.get(node, (None, None))
         stale = None if covered is None else _stale_rows(tx, covered, view)
@@ -116,7 +116,7 @@ class LiveColumns:
     def save(self, directory: Path, view: View, files: Files) -> None:
         """Keep the columns that are at the view's change."""
         with self._changing:
-            now = Covered(view.change, view.generation, view.rows)
+            now = Covered.all_of(view)
             held = {key: column for key, (covered, column) in self._held.items() if covered == now}
             packed = {key: columns.pack(column) for key, column in held.items()}
         if packed:

@@ -8,7 +8,7 @@ state, whichever thread or process wrote it. Nothing here is durable but what `_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -213,27 +213,27 @@ class LiveCollection:
         if self.directory is not None:
             self.files.remove(self.directory / f"vectors-{generation}.f32")
 
-    def discard_checkpoints(self, names: Sequence[str] = _CHECKPOINTS) -> None:
-        """Remove checkpoints; what they keep is in memory, or will be made anew."""
-        if self.checkpoints is not None:
-            for name in names:
-                checkpoint.discard(self.checkpoints, name, self.files)
-
     def discard_outdated_checkpoints(self) -> None:
         """Remove those of rows as they were numbered before a compaction."""
         if self.checkpoints is not None:
             with self.read_state() as state:
                 generation = state.generation
             kept = {name: checkpoint.covers(self.checkpoints, name) for name in _CHECKPOINTS}
-            self.discard_checkpoints(
-                [n for n, covers in kept.items() if covers.get("generation") != generation]
+            self._discard_checkpoints(
+                n for n, covers in kept.items() if covers.get("generation") != generation
             )
 
     def forget_texts(self) -> None:
         """Begin anew what is derived from texts and metadata: it may remember those that were replaced."""
         self.columns.forget()
         self.words.forget()
-        self.discard_checkpoints(("columns", *_words.NAMES))
+        self._discard_checkpoints(("columns", *_words.NAMES))
+
+    def _discard_checkpoints(self, names: Iterable[str]) -> None:
+        """Remove checkpoints; what they keep is in memory, or will be made anew."""
+        if self.checkpoints is not None:
+            for name in names:
+                checkpoint.discard(self.checkpoints, name, self.files)
 
     def wake(self, after_s: float = 0.0) -> None:
         """Let the background look at what is new."""

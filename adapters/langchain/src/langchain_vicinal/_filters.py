@@ -71,14 +71,12 @@ def _all_of(filter: Any, leaf: _Leaf) -> Filter | None:
 
 
 def _item(key: str, value: Any, leaf: _Leaf) -> Filter | None:
-    if key == "$not" and not isinstance(value, (list, tuple)):
-        return _not(_all_of(value, leaf))
     if key in ("$and", "$or", "$nor", "$not") and isinstance(value, (list, tuple)):
         children = [_all_of(child, leaf) for child in value]
         if key == "$and":
             return _and(children)
         return _or(children) if key == "$or" else _not(_or(children))
-    return leaf(key, value)
+    return _not(_all_of(value, leaf)) if key == "$not" else leaf(key, value)
 
 
 # --- one field, or the text -------------------------------------------------------------------

@@ -25,7 +25,7 @@ from vicinal._filter.ast import Kind, Operand, Operands, Order
 from vicinal._filter.masks import Mask
 from vicinal._filter.patterns import Predicate
 from vicinal._filter.values import classify
-from vicinal._index.view import Rows, appended
+from vicinal._index.view import Rows, View, appended
 
 _EMPTY = Operands(((Kind.STRING, ("",)), (Kind.LIST, ("[]",))))
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -40,6 +40,10 @@ class Covered(NamedTuple):
     change: int
     generation: int
     rows: int
+
+    @classmethod
+    def all_of(cls, view: View) -> Covered:
+        return cls(view.change, view.generation, view.rows)
 
 
 @dataclass

@@ -36,10 +36,7 @@ def insert(tx: Transaction, records: Sequence[NewRecord], position: int) -> None
         records,
     )
     row = records[0][0]
-    tx.execute(
-        "INSERT OR REPLACE INTO live SELECT position, row FROM records WHERE row >= ?",
-        (row,),
-    )
+    tx.execute("INSERT OR REPLACE INTO live SELECT position, row FROM records WHERE row >= ?", (row,))
     tx.execute(
         "INSERT OR REPLACE INTO ids "
         "SELECT id, position FROM records WHERE row >= ? AND position >= ? ORDER BY id",
