@@ -81,6 +81,8 @@ def test_an_existing_collection_is_opened_without_making_one():
         ({"collection_configuration": {"hnsw": {"space": "l2"}}}, "l2"),
         ({"collection_configuration": {"hnsw": {"ef_search": 50}}}, "cosine"),
         ({"collection_configuration": {}}, "cosine"),
+        ({"collection_configuration": {"spann": {"space": "l2"}}}, "l2"),
+        ({"collection_configuration": {"spann": {"ef_search": 50}}}, "cosine"),
         ({"collection_metadata": {"hnsw:space": "ip"}}, "ip"),
         ({"collection_metadata": {"hnsw:M": 32}}, "cosine"),
         ({"collection_metadata": {"owner": "me"}}, "cosine"),
@@ -183,6 +185,8 @@ def test_a_bad_name_or_configuration_is_refused():
         VicinalVectorStore(FAKE, "a")
     with pytest.raises(ValueError, match="unknown variant `euclid`"):
         VicinalVectorStore(FAKE, collection_configuration={"hnsw": {"space": "euclid"}})
+    with pytest.raises(ArgumentTypeError, match="to be a dict, got 'l2'"):
+        VicinalVectorStore(FAKE, collection_configuration={"hnsw": "l2"})
 
 
 # --- without an embedding ----------------------------------------------------------------------

@@ -98,8 +98,11 @@ def _with_space(configuration: Any, metadata: Any) -> tuple[Any, Any]:
         return {"hnsw": {"space": space}}, metadata
     if not isinstance(configuration, Mapping):
         return configuration, metadata  # for the engine to refuse
-    hnsw = {"space": space, **(configuration.get("hnsw") or {})}
-    return {**configuration, "hnsw": hnsw}, metadata
+    index = "spann" if configuration.get("spann") else "hnsw"
+    given = configuration.get(index) or {}
+    if not isinstance(given, Mapping):
+        return configuration, metadata  # likewise
+    return {**configuration, index: {"space": space, **given}}, metadata
 
 
 def _check_collection(collection: Any, name: str, settings: Mapping[str, Any]) -> None:
