@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from langchain_core.documents import Document
 
 import vicinal
 from langchain_vicinal import VicinalVectorStore
@@ -77,6 +78,22 @@ def test_the_client_holds_what_else_belongs_to_the_store(embedding, tmp_path):
     collection = vicinal.EphemeralClient().create_collection("abc", embedding_function=None)
     with pytest.raises(InvalidArgumentError, match="was given a collection, not the client"):
         assert VicinalVectorStore(embedding, collection=collection).client
+
+
+async def test_ids_may_stand_where_chroma_and_faiss_have_them(embedding):
+    store = VicinalVectorStore.from_texts(["a"], embedding, [{"n": 1}], ["1"])
+    assert store.add_texts(["b"], None, ["2"]) == await store.aadd_texts(["c"], None, ["2"]) == ["2"]
+    assert store.add_documents([Document("d")], ["3"]) == await store.aadd_documents([Document("e")], ["3"])
+    assert store.get()["ids"] == ["1", "2", "3"]
+    pairs = [("a", [1.0, 0.0])]
+    for made in (
+        VicinalVectorStore.from_documents([Document("a")], embedding, ["1"]),
+        VicinalVectorStore.from_embeddings(pairs, embedding, None, ["1"]),
+        await VicinalVectorStore.afrom_texts(["a"], embedding, None, ["1"]),
+        await VicinalVectorStore.afrom_documents([Document("a")], embedding, ["1"]),
+        await VicinalVectorStore.afrom_embeddings(pairs, embedding, None, ["1"]),
+    ):
+        assert made.get()["ids"] == ["1"]
 
 
 @pytest.mark.parametrize("search_type", ["sparse", "semantic_hybrid"])
