@@ -135,6 +135,11 @@ CALLS = {
         InvalidArgumentError,
         "an update needs ids, or documents that have their own",
     ),
+    "update with an id missing": (
+        lambda s: s.update_documents(["a", None], [Document("x"), Document("y")]),
+        InvalidArgumentError,
+        "an update needs ids, or documents that have their own",
+    ),
     "update with two names": (
         lambda s: s.update_documents(["a"], document_id="b", document=Document("x")),
         InvalidArgumentError,

@@ -48,6 +48,12 @@ def test_a_documents_own_id_gives_way_to_the_ids_of_the_call(store):
     assert store.get_by_ids(["own", "y"]) == [Document("b", id="y")]
 
 
+def test_an_empty_list_of_ids_is_as_good_as_none(store):
+    assert store.add_documents([Document("a", id="own")], ids=[]) == ["own"]
+    store.update_documents([], [Document("b", id="own")])
+    assert store.get_by_ids(["own"]) == [Document("b", id="own")]
+
+
 def test_of_texts_with_one_id_the_last_wins(store):
     assert store.add_texts(["old", "other", "new"], [{"a": 1}, {}, {"b": 2}], ids=["1", "2", "1"]) == [
         "1",

@@ -97,16 +97,16 @@ def of_documents(
             raise ArgumentTypeError(argument=f"documents[{i}]", expected="a Document", got=document)
     texts = [document.page_content for document in listed]
     metadatas = [document.metadata for document in listed]
-    own_ids = [document.id for document in listed]
-    return _records(texts, "documents", metadatas, own_ids if ids is None else ids, embeddings)
+    return _records(texts, "documents", metadatas, _ids_of(listed, ids), embeddings)
 
 
 def of_changes(documents: Iterable[Document] | Document | None, ids: Iterable[str] | None) -> Batch:
     """The records of an update: documents under these ids, or else under their own."""
     listed = [documents] if isinstance(documents, Document) else list(documents or [])
-    if ids is None and any(getattr(document, "id", None) is None for document in listed):
+    given = _ids_of(listed, ids)
+    if None in given:
         raise InvalidArgumentError("an update needs ids, or documents that have their own")
-    return of_documents(listed, ids)[1]
+    return of_documents(listed, given)[1]
 
 
 def of_embeddings(*args: Any, **kwargs: Any) -> tuple[list[str], Batch]:
@@ -151,7 +151,7 @@ def _records(
     count = len(texts)
     # As in LangChain's own add_texts, an empty list of ids or metadatas is as good as none.
     given = _column(metadatas, "metadatas", count, what) or [None] * count
-    own_ids = _column([ids] if isinstance(ids, str) else ids, "ids", count, what) or [None] * count
+    own_ids = _ids(ids, count, what) or [None] * count
     id_column = [str(uuid4()) if id is None else id for id in own_ids]
     rows = Batch(id_column, texts, [metadata or {} for metadata in given])
     if embeddings is not None:
@@ -178,6 +178,15 @@ def _checked(id: Any, position: int) -> Any:
     if not isinstance(id, str):
         raise ArgumentTypeError(argument=f"ids[{position}]", expected="a str or None", got=id)
     return id
+
+
+def _ids(ids: Iterable[str | None] | None, count: int, what: str) -> list[str | None]:
+    return _column([ids] if isinstance(ids, str) else ids, "ids", count, what)
+
+
+def _ids_of(documents: list[Document], ids: Iterable[str | None] | None) -> list[str | None]:
+    """The given ids; the documents' own, when none are given."""
+    return _ids(ids, len(documents), "documents") or [getattr(item, "id", None) for item in documents]
 
 
 def _column(values: Any, name: str, count: int, what: str) -> list[Any]:
