@@ -149,8 +149,11 @@ def test_vectors_without_texts_are_documents_without_content(table):
     assert store.get_by_ids(["1", "2"]) == [Document("", id="1", metadata={"n": 1}), Document("", id="2")]
 
 
-def test_no_pairs_are_no_error(table):
-    assert VicinalVectorStore(table({})).add_embeddings(text_embeddings=[]) == []
+async def test_no_pairs_are_no_error(table):
+    store = VicinalVectorStore(table({}))
+    assert store.add_embeddings(text_embeddings=[]) == store.add_embeddings(iter([])) == []
+    assert VicinalVectorStore.from_embeddings(zip([], []), table({})).count() == 0
+    assert (await VicinalVectorStore.afrom_embeddings([], table({}))).count() == 0
 
 
 # --- updating ----------------------------------------------------------------------------------

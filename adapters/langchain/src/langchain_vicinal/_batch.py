@@ -133,6 +133,8 @@ def _embedded(
     ids: Iterable[str | None] | None = None,
     **_: Any,
 ) -> tuple[list[str], Batch]:
+    if embeddings is None and texts == []:
+        embeddings = []  # no pairs, or no texts: nothing to add is no error
     if embeddings is None:
         raise InvalidArgumentError("add_embeddings needs embeddings; add_texts makes them from texts")
     if texts is not None:
