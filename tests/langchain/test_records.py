@@ -28,6 +28,7 @@ def test_keys_are_entered_and_struck_out(records):
     assert records.exists(["a", "b"]) == [False, False]
     records.update(["a", "b"], group_ids=["x", None])
     assert records.exists(["b", "c", "a", "b"]) == [True, False, True, True]
+    assert records.exists(iter("bc")) == [True, False]
     records.delete_keys(["a", "unknown"])
     assert records.list_keys() == ["b"]
 

@@ -54,6 +54,13 @@ def test_of_pairs_with_one_key_the_last_counts(byte_store):
     assert byte_store.mget(["b", "a", "b", "c"]) == [b"2", b"3", b"2", None]
 
 
+def test_keys_may_be_any_iterable(byte_store):
+    byte_store.mset((key, b"1") for key in "ab")
+    assert byte_store.mget(iter("acb")) == [b"1", None, b"1"]
+    byte_store.mdelete(iter("a"))
+    assert list(byte_store.yield_keys()) == ["b"]
+
+
 def test_nothing_is_nothing(byte_store):
     byte_store.mset([])
     byte_store.mdelete([])

@@ -122,10 +122,11 @@ class VicinalRecordManager(Keyed, RecordManager):
 
     def exists(self, keys: Sequence[str]) -> list[bool]:
         """For each key, whether it is in the book and, given a store, its document in the store."""
-        known = self._there(keys)
+        wanted = list(keys)
+        known = self._there(wanted)
         if self._store is not None:
             known = present(self._store.collection, known)
-        return [key in known for key in keys]
+        return [key in known for key in wanted]
 
     async def aexists(self, keys: Sequence[str]) -> list[bool]:
         """Async `exists`."""

@@ -47,9 +47,10 @@ class VicinalByteStore(Keyed, BaseStore[str, bytes]):
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
         """The value of each key, None where there is none; repeats are answered each time."""
-        found = self.collection.get(list(keys), include=["documents"])
+        wanted = list(keys)
+        found = self.collection.get(wanted, include=["documents"])
         values = {id: text.encode(_ONE_BYTE_EACH) for id, text in zip(found["ids"], found["documents"])}
-        return [values.get(key) for key in keys]
+        return [values.get(key) for key in wanted]
 
     def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
         """Set values, all or none; of pairs with one key the last counts."""
