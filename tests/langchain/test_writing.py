@@ -300,6 +300,7 @@ def test_records_come_in_pages_and_by_filter(filled):
         {"year": 1985, "genre": "satire"}
     ]
     assert filled.get(include=["embeddings"])["embeddings"].shape[0] == filled.count() == 4
+    assert filled.get(include=None) == filled.get()  # as Chroma's store has it
 
 
 @pytest.mark.parametrize(("k", "count"), [(0, 0), (1, 1), (4, 4), (5, 4), (10**6, 4), (np.int64(2), 2)])

@@ -277,7 +277,7 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         limit: int | None = None,
         offset: int | None = None,
         where_document: Filter | None = None,
-        include: vicinal.Include = ("metadatas", "documents"),
+        include: vicinal.Include | None = None,
         *,
         filter: Filter | None = None,
     ) -> vicinal.GetResult:
@@ -286,7 +286,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         Arguments and answer are those of `vicinal.Collection.get`; `filter` is a name of `where`.
         """
         condition = to_where(filter, where_document, where)
-        return self._collection.get(ids, condition, limit, offset, include=include)
+        included: dict[str, Any] = {} if include is None else {"include": include}
+        return self._collection.get(ids, condition, limit, offset, **included)
 
     async def aget(self, *args: Any, **kwargs: Any) -> vicinal.GetResult:
         """Async `get`."""
