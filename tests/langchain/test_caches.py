@@ -61,8 +61,13 @@ ANSWERS = {
     "message": [message("a", id="7", response_metadata={"model": "m"}, additional_kwargs={"x": {"y": 1}})],
     "tools": [message("", tool_calls=[{"name": "f", "args": {"a": 1}, "id": "1", "type": "tool_call"}])],
     "usage": [message("a", usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3})],
+    "half an emoji": [Generation(text="\ud83d"), message("\ud83d", response_metadata={"p": [float("inf")]})],
     "parts": [message([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": "u"}])],
 }
+
+
+CIRCLE = []
+CIRCLE.append(CIRCLE)
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
@@ -73,9 +78,10 @@ async def test_an_answer_comes_back_equal_and_of_its_class(any_cache, answer):
         assert list(map(type, found)) == list(map(type, answer))
 
 
-def test_what_cannot_be_written_down_is_refused(any_cache):
+@pytest.mark.parametrize("value", [object(), b"\xff", CIRCLE], ids=["object", "bytes", "circle"])
+def test_what_cannot_be_written_down_is_refused(any_cache, value):
     with pytest.raises(InvalidArgumentError, match="cannot be written as JSON"):
-        any_cache.update("prompt", "model", [Generation(text="", generation_info={"x": object()})])
+        any_cache.update("prompt", "model", [Generation(text="", generation_info={"x": value})])
     assert any_cache.lookup("prompt", "model") is None
 
 

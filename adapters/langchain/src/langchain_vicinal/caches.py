@@ -17,7 +17,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.messages import message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 from langchain_core.runnables.config import run_in_executor
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import to_jsonable_python
 
 import vicinal
 from langchain_vicinal._connect import Directory, check_embedding
@@ -175,10 +175,12 @@ _KINDS = {kind.__name__: kind for kind in (Generation, GenerationChunk, ChatGene
 
 
 def _text(answer: Sequence[Generation]) -> str:
+    """JSON in ASCII: a model may break off within an emoji, and half of one is no text but in escapes."""
     try:
-        return to_json([_plain(generation) for generation in answer], inf_nan_mode="constants").decode()
-    except PydanticSerializationError as error:
+        plain = to_jsonable_python([_plain(generation) for generation in answer], inf_nan_mode="constants")
+    except ValueError as error:  # of pydantic_core's errors, too
         raise InvalidArgumentError(f"this answer cannot be written as JSON: {error}") from None
+    return json.dumps(plain)
 
 
 def _plain(generation: Generation) -> dict[str, Any]:
