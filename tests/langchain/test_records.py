@@ -8,7 +8,7 @@ from langchain_core.indexing import aindex, index
 
 import vicinal
 from langchain_vicinal import VicinalRecordManager, VicinalVectorStore
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 DOCUMENTS = [Document(text, metadata={"source": text[0]}) for text in ("a1", "a2", "b1", "c1")]
 OPTIONS = {"source_id_key": "source", "key_encoder": "blake2b"}
@@ -98,6 +98,8 @@ def test_what_the_book_is_kept_with_is_clear(embedding):
         VicinalRecordManager()
     with pytest.raises(InvalidArgumentError, match="kept with store="):
         VicinalRecordManager(store=VicinalVectorStore(embedding), path="x")
+    with pytest.raises(ArgumentTypeError, match="namespace to be a str; the vector store is given by name"):
+        VicinalRecordManager(VicinalVectorStore(embedding))
     with pytest.raises(InvalidArgumentError, match="no store= to compare"):
         VicinalRecordManager("x").drift()
 

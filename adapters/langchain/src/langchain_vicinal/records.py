@@ -22,7 +22,7 @@ from langchain_vicinal._connect import Directory
 from langchain_vicinal._filters import to_where
 from langchain_vicinal._keyed import Keyed, present
 from langchain_vicinal.vectorstores import VicinalVectorStore
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 
 class Drift(NamedTuple):
@@ -60,10 +60,8 @@ class VicinalRecordManager(Keyed, RecordManager):
             if path is not None:
                 raise InvalidArgumentError("the book is kept with store=; path= is for one without")
             client = client or store.client
-        if store is None and namespace is None:
-            raise InvalidArgumentError("a record manager needs a namespace, or store= to take its name from")
         self._store = store
-        self.namespace = store.collection.name if namespace is None and store else str(namespace)
+        self.namespace = _namespace(namespace, store)
         name = hashlib.blake2b(self.namespace.encode(), digest_size=16).hexdigest()
         super().__init__(
             f"langchain-records-{name}",
@@ -180,3 +178,14 @@ class VicinalRecordManager(Keyed, RecordManager):
     async def adrift(self) -> Drift:
         """Async `drift`."""
         return await run_in_executor(None, self.drift)
+
+
+def _namespace(given: Any, store: VicinalVectorStore | None) -> str:
+    if given is None and store is not None:
+        return store.collection.name
+    if given is None:
+        raise InvalidArgumentError("a record manager needs a namespace, or store= to take its name from")
+    if not isinstance(given, str):
+        expected = "a str; the vector store is given by name, as store="
+        raise ArgumentTypeError(argument="namespace", expected=expected, got=given)
+    return given
