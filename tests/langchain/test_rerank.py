@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from langchain_classic.retrievers import ContextualCompressionRetriever
 from langchain_classic.retrievers.document_compressors import CrossEncoderReranker, DocumentCompressorPipeline
@@ -39,7 +40,12 @@ class Longest(BaseDocumentCompressor):
         return self.compress_documents(documents, query)
 
 
-JUDGES = {"function": by_length, "cross-encoder": Length(), "compressor": Longest()}
+JUDGES = {
+    "function": by_length,
+    "model": lambda query, texts: np.array(by_length(query, texts), dtype=np.float32)[:, np.newaxis],
+    "cross-encoder": Length(),
+    "compressor": Longest(),
+}
 
 
 @pytest.fixture
@@ -136,6 +142,16 @@ REFUSED = {
         lambda s: s.similarity_search("one", rerank=lambda query, texts: [1]),
         InvalidArgumentError,
         "rerank: expected one number for each of the 5 texts, got 1",
+    ),
+    "no numbers": (
+        lambda s: s.similarity_search("one", rerank=lambda query, texts: None),
+        InvalidArgumentError,
+        "rerank: expected one number for each text, got None",
+    ),
+    "not a number": (
+        lambda s: s.similarity_search("one", rerank=lambda query, texts: [1, 2, math.nan, 4, 5]),
+        InvalidArgumentError,
+        "rerank: the reranker gave a score that is not a number",
     ),
     "by vector": (
         lambda s: s.similarity_search_by_vector([1.0], rerank=by_length),

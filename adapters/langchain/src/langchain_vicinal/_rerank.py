@@ -71,16 +71,28 @@ async def areranked(rerank: Reranker, query: str, hits: list[Hit], *, keep_score
 def _judged(rerank: Judge | CrossEncoder, query: str, hits: list[Hit], keep_scores: bool) -> list[Hit]:
     texts = [document.page_content for document, _ in hits]
     if isinstance(rerank, CrossEncoder):
-        numbers = list(rerank.score([(query, text) for text in texts]))
+        scores = _numbers(rerank.score([(query, text) for text in texts]))
     else:
-        numbers = list(rerank(query, texts))
-    if len(numbers) != len(hits):
+        scores = _numbers(rerank(query, texts))
+    if len(scores) != len(hits):
         raise InvalidArgumentError(
-            f"rerank: expected one number for each of the {len(hits)} texts, got {len(numbers)}"
+            f"rerank: expected one number for each of the {len(hits)} texts, got {len(scores)}"
         )
-    scores = [float(number) for number in numbers]
     best_first = sorted(range(len(hits)), key=lambda i: -scores[i])
     return [(hits[i][0], hits[i][1] if keep_scores else scores[i]) for i in best_first]
+
+
+def _numbers(given: Any) -> list[float]:
+    """Numbers, or arrays of one, as some models shape them. NaN has no place in an order: it is refused."""
+    try:
+        scores = [float(one.item() if hasattr(one, "item") else one) for one in given]
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"rerank: expected one number for each text, got {str(given)[:80]}"
+        ) from error
+    if any(map(math.isnan, scores)):
+        raise InvalidArgumentError("rerank: the reranker gave a score that is not a number")
+    return scores
 
 
 def _compressed(kept: Sequence[Document], hits: list[Hit], keep_scores: bool) -> list[Hit]:
