@@ -1,6 +1,7 @@
 """A reranker chooses from more than was asked for, and its order is the order of the answer."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,12 +28,12 @@ class Length(BaseCrossEncoder):
 class Longest(BaseDocumentCompressor):
     """Keeps the two longest, as copies without ids, as some services' clients do."""
 
-    scores: bool = False
+    score: Any = None
     awaited: int = 0
 
     def compress_documents(self, documents, query, callbacks=None):
         kept = sorted(documents, key=lambda d: -len(d.page_content))[:2]
-        own = {"relevance_score": 0.5} if self.scores else {}
+        own = {} if self.score is None else {"relevance_score": self.score}
         return [Document(d.page_content, metadata={**d.metadata, **own}) for d in kept]
 
     async def acompress_documents(self, documents, query, callbacks=None):
@@ -89,8 +90,9 @@ def test_a_compressors_scores_are_its_own_or_those_of_the_search(filled):
     search = dict(filled_scores(filled.similarity_search_with_score("one", 5)))
     kept = filled.similarity_search_with_score("one", 5, rerank=Longest())
     assert filled_scores(kept) == [(text, search[text]) for text in texts(kept)]
-    own = filled.similarity_search_with_score("one", 5, rerank=Longest(scores=True))
-    assert [score for _, score in own] == [0.5, 0.5]
+    for score in (0.5, np.float32(0.5)):
+        own = filled.similarity_search_with_score("one", 5, rerank=Longest(score=score))
+        assert [score for _, score in own] == [0.5, 0.5]
 
 
 def filled_scores(hits):
@@ -99,7 +101,7 @@ def filled_scores(hits):
 
 def test_distance_and_relevance_stay_those_of_the_search(filled):
     search = dict(filled_scores(filled.similarity_search_with_relevance_scores("one", 5)))
-    for judge in (by_length, Length(), Longest(scores=True)):
+    for judge in (by_length, Length(), Longest(score=0.5)):
         hits = filled.similarity_search_with_relevance_scores("one", 2, rerank=judge)
         assert texts(hits) == ["one two three four", "one two three"]
         assert filled_scores(hits) == [(text, search[text]) for text in texts(hits)]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -102,7 +103,7 @@ def _compressed(kept: Sequence[Document], hits: list[Hit], keep_scores: bool) ->
 
     def score(document: Document) -> float:
         own = document.metadata.get("relevance_score")
-        if isinstance(own, (int, float)) and not keep_scores:
+        if isinstance(own, Real) and not keep_scores:  # NumPy's numbers, too
             return float(own)
         return by_id.get(document.id, by_text.get(document.page_content, math.nan))
 
