@@ -21,11 +21,12 @@ from llama_index.core.schema import (
     RelatedNodeInfo,
     TextNode,
 )
+from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
 import vicinal
 from llama_index.vector_stores.vicinal import VicinalVectorStore
-from vicinal.errors import ArgumentTypeError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 
 class Recipe(TextNode):
@@ -148,6 +149,19 @@ def test_values_that_json_lacks_take_their_json_form(store, node):
     assert store.get_nodes()[0].metadata == stored
 
 
+class Moment(datetime):
+    """A datetime as other libraries have them: pandas' Timestamp, pendulum's DateTime."""
+
+
+def test_datetimes_of_a_class_of_their_own_stay_datetimes(store, node):
+    when = Moment(2024, 5, 6, 7, 8, tzinfo=timezone.utc)
+    store.add([node("a", when=when, nested={"days": [when]})])
+    plain = METADATA["when"].replace(second=0)
+    then = MetadataFilter(key="when", value=str(plain))
+    (found,) = store.get_nodes(filters=MetadataFilters(filters=[then]))
+    assert found.metadata == {"when": plain, "nested": {"days": [plain]}}
+
+
 def related(node: TextNode, **metadata) -> TextNode:
     """The node with metadata of its own in its source's place."""
     node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id="doc", metadata=metadata)
@@ -185,6 +199,15 @@ def test_what_has_no_json_form_is_named_with_its_node(store, node, value):
     with pytest.raises(ArgumentTypeError, match=r"nodes\['b'\].*\['metadata'\]\['x'\]"):
         store.add([node("a"), related(node("b"), x=value)])
     assert store.get_nodes() == []
+
+
+def test_a_moment_that_is_none_is_named(store, node):
+    """As a row of a DataFrame has it where a date is missing."""
+    missing = pytest.importorskip("pandas").NaT
+    with pytest.raises(InvalidArgumentError, match=r'metadatas\[0\]\["x"\]: NaT is no moment'):
+        store.add([node("a", x=missing)])
+    with pytest.raises(ArgumentTypeError, match=r"nodes\['b'\].*\['metadata'\]\['x'\]"):
+        store.add([related(node("b"), x=missing)])
 
 
 def test_a_value_that_cannot_be_stored_is_named(store, node):

@@ -179,7 +179,7 @@ def _same(one: Any, other: Any) -> bool:
 def _json(fields: Mapping[str, Any]) -> str:
     try:
         return to_json(fields, bytes_mode="base64", fallback=_builtin).decode()
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # a TypeError is for pandas' NaT, a datetime that has no date
         place, value = _unfit(fields, f"nodes[{fields['id_']!r}]")
         expected = "a value that has a JSON form"
         raise ArgumentTypeError(argument=place, expected=expected, got=value) from error
@@ -198,7 +198,7 @@ def _unfit(value: Any, place: str) -> tuple[str, Any]:
     for key, item in items:
         try:
             to_json(item, bytes_mode="base64", fallback=_builtin)
-        except ValueError:
+        except (ValueError, TypeError):
             return _unfit(item, f"{place}[{key!r}]")
     return place, value
 
@@ -258,8 +258,8 @@ def _user_key(stored: str) -> str:
 
 
 def _storable(value: Any) -> Any:
-    """A value that the engine stores: datetimes stay datetimes, the rest takes its JSON form."""
-    if type(value) in _PLAIN:
+    """A value that the engine stores: moments, pandas' too, stay moments, the rest takes its JSON form."""
+    if type(value) in _PLAIN or isinstance(value, date):
         return value
     if isinstance(value, Mapping):
         return {key: _storable(item) for key, item in value.items()}
