@@ -275,6 +275,24 @@ def test_a_class_that_is_not_imported_is_read_as_a_text_node(store):
     assert store.get_nodes() == [TextNode(id_="a", text="soup")]
 
 
+def test_a_class_that_is_defined_again_is_read_as_the_latest(store):
+    """As by a notebook's cell that is run again, while what the earlier class has made is still there."""
+
+    class Cell(TextNode):
+        pass
+
+    earlier = Cell(id_="a", text="soup", embedding=[1.0])
+    store.add([earlier])
+
+    class Cell(TextNode):
+        servings: int = 2
+
+    store.add([Cell(id_="b", text="soup", embedding=[1.0], servings=4)])
+    found = store.get_nodes()
+    assert [(type(each), each.servings) for each in found] == [(Cell, 2), (Cell, 4)]
+    assert type(earlier) is not Cell
+
+
 @pytest.mark.parametrize("metadata", [None, {"a": 1}, {"_node_content": "mine"}, {"_node_content": {"x": 1}}])
 def test_a_record_of_another_writer_is_a_text_node(metadata):
     collection = vicinal.EphemeralClient().create_collection("plain", embedding_function=None)

@@ -239,15 +239,21 @@ def _type_name(cls: type[BaseNode]) -> str:
 
 def _class_named(name: Any) -> type[BaseNode]:
     """The node class of that name, users' own included; parents come before classes derived from
-    them. A class that is not imported here, or has another name now, is read as a text node."""
+    them. A class that is not imported here, or has another name now, is read as a text node; one that
+    was defined again, as a notebook's cells do, is the latest: the earlier one lives on beside it."""
     if name == "TextNode":
         return TextNode
+    named: type[BaseNode] | None = None
     waiting = BaseNode.__subclasses__()
     for cls in waiting:
-        if name in (cls.class_name(), cls.__name__):
-            return cls
+        if name in (cls.class_name(), cls.__name__) and (named is None or _place(cls) == _place(named)):
+            named = cls
         waiting.extend(cls.__subclasses__())
-    return TextNode
+    return named or TextNode
+
+
+def _place(cls: type[BaseNode]) -> tuple[str, str]:
+    return cls.__module__, cls.__qualname__
 
 
 # --- metadata ------------------------------------------------------------------------------------
