@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import (
     BaseNode,
     Document,
@@ -45,6 +46,13 @@ class Scan(TextNode):
     raw: bytes = b""
     other: bytes | str | None = None
     dpi: int = 300
+
+
+class Measured(TextNode):
+    """A class with a field whose default is made of another field."""
+
+    words: int
+    half: int = Field(default_factory=lambda fields: fields["words"] // 2)
 
 
 METADATA = {
@@ -97,6 +105,8 @@ NODES: list[BaseNode] = [
     Recipe(text="soup", servings=4),
     Scan(text="page", raw=b"\xff\x00?>", other=b"hello", dpi=600),
     Scan(text="page", other="aGVsbG8="),
+    Measured(text="page", words=8),
+    Measured(text="page", words=8, half=5),
 ]
 
 

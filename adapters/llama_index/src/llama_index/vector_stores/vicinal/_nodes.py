@@ -40,7 +40,8 @@ from llama_index.core.schema import (
     RelatedNodeInfo,
     TextNode,
 )
-from pydantic_core import from_json, to_json, to_jsonable_python
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, from_json, to_json, to_jsonable_python
 
 from vicinal.errors import ArgumentTypeError
 
@@ -152,11 +153,14 @@ def _content(node: BaseNode) -> dict[str, Any]:
 def _defaults(cls: type[BaseNode]) -> tuple[tuple[str, Any], ...]:
     """The fields of a node class that `_node_content` may have to hold, with their defaults."""
     columns = _COLUMNS | {"text"} if issubclass(cls, TextNode) else _COLUMNS
-    return tuple(
-        (name, field.get_default(call_default_factory=True))
-        for name, field in cls.model_fields.items()
-        if name not in columns
-    )
+    return tuple((name, _default(field)) for name, field in cls.model_fields.items() if name not in columns)
+
+
+def _default(field: FieldInfo) -> Any:
+    try:
+        return field.get_default(call_default_factory=True)
+    except ValueError:  # it is made of a node's other fields, another one for each node
+        return PydanticUndefined
 
 
 def _relation(related: RelatedNodeInfo | list[RelatedNodeInfo], own: dict[str, Any]) -> Any:
