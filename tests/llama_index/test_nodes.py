@@ -153,9 +153,13 @@ def test_values_that_json_lacks_take_their_json_form(store, node):
         "t": (1, 2),
         "e": Color.RED,
         "n": np.int64(3),
+        "k": {1: {uuid: [{2.5: None}]}},
     }
-    store.add([node("a", **given)])
+    made = node("a", **given)
+    made.metadata[2024] = "year"  # what is set later, LlamaIndex does not check
+    store.add([made])
     stored = {"u": str(uuid), "d": "1.10", "s": ["x"], "t": [1, 2], "e": "red", "n": 3}
+    stored |= {"k": {"1": {str(uuid): [{"2.5": None}]}}, "2024": "year"}
     assert store.get_nodes()[0].metadata == stored
 
 

@@ -61,6 +61,7 @@ _SOURCE = NodeRelationship.SOURCE.value
 @lru_cache(maxsize=4096)  # a batch of nodes has few keys, each many times
 def stored_key(key: str) -> str:
     """The metadata key under which a user's key is stored and filtered."""
+    key = _text(key)
     reserved = not key or key[0] in "\\#$" or key.startswith("_node") or key == "chroma:document"
     return "\\" + key if reserved else key
 
@@ -267,12 +268,22 @@ def _user_key(stored: str) -> str:
     return stored[1:] if stored.startswith("\\") else stored
 
 
+def _text(key: Any) -> Any:
+    """A key of a dict as JSON has it: text, also for a number, which a dict of Python's may have."""
+    if isinstance(key, str):
+        return key
+    try:
+        return next(iter(to_jsonable_python({key: None}, fallback=_builtin)))
+    except ValueError:
+        return key  # the engine's error names the place
+
+
 def _storable(value: Any) -> Any:
     """A value that the engine stores: moments, pandas' too, stay moments, the rest takes its JSON form."""
     if type(value) in _PLAIN or isinstance(value, date):
         return value
     if isinstance(value, Mapping):
-        return {key: _storable(item) for key, item in value.items()}
+        return {_text(key): _storable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_storable(item) for item in value]
     try:
