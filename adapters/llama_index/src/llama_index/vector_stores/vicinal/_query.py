@@ -141,10 +141,12 @@ def _refuse(
             f"embedding_field {query.embedding_field!r}: a Vicinal record has one embedding; leave "
             "embedding_field at None, or keep each kind of embedding in a collection of its own"
         )
-    if query.query_embedding is None and mode not in TEXT_MODES:
+    embedding = query.query_embedding
+    if mode not in TEXT_MODES and (embedding is None or len(embedding) == 0):
         raise InvalidArgumentError(
-            f"The query mode {mode.value!r} needs query_embedding; got None. The retriever of an index with "
-            f"an embed_model sets it, unless the question is empty; {_listed(TEXT_MODES)} need none"
+            f"The query mode {mode.value!r} needs query_embedding; got {embedding}. The retriever of an "
+            "index with an embed_model sets it, unless the question is empty; "
+            f"{_listed(TEXT_MODES)} need none"
         )
     if query.query_str is None and (judge is not None or mode in TEXT_MODES or mode in HYBRID_MODES):
         who = f"The query mode {mode.value!r}" if judge is None else "A reranker"
