@@ -31,7 +31,7 @@ CASES = [
     *product(["$any", "$all"], [[], [1], [1, 2.0], ["a"], ["a", "c"], [True, 1]]),
     *product(["$exists", "$empty"], [True, False]),
     *product(["$between"], [[0, 1.5], ["a", "az"], [1, 0], [date(2019, 1, 1), date(2021, 1, 1)]]),
-    *product(["$startswith", "$like", "$ilike"], ["", "a", "A", "%", "_", "a%"]),
+    *product(["$startswith", "$like", "$ilike"], ["", "a", "A", "%", "_", "a%", "%a%", "%_%", "%%"]),
     *product(["$regex"], ["", "^a", "(?i)A", "b$"]),
 ]
 
