@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -85,6 +86,26 @@ def test_a_sound_database_is_left_alone_by_repair(run: Run, path: Path) -> None:
 
 def test_the_collections_are_listed(run: Run, path: Path) -> None:
     assert run("info", path) == (0, "empty: 0 records\nhashed: 2 records\nthings: 1,234 records\n", "")
+
+
+def test_what_the_outputs_encoding_lacks_is_escaped(run: Run, path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    with vicinal.PersistentClient(path) as client:
+        client.create_collection("more", embedding_function=None).add(ids=["猫"], embeddings=[[9, 9]])
+        file = max(path.rglob("vectors-0.f32"), key=lambda file: file.stat().st_mtime_ns)
+    file.write_bytes(b"\x77" * file.stat().st_size)
+    code, output, errors = run("check", path)
+    assert (code, errors) == (1, "")
+    assert "record '\\u732b' (row 0)" in output
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(path: Path) -> None:
+    command = [sys.executable, "-m", "vicinal", "info", str(path)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as output:
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
 
 
 def test_a_collection_that_cannot_be_opened_is_listed_with_the_reason(run: Run, path: Path) -> None:

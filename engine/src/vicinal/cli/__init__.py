@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 
 from vicinal import __version__
 from vicinal._admin import AdminClient
@@ -24,11 +25,18 @@ from vicinal.errors import StorageError, VicinalError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when all is well, 1 when something was found, 2 when it cannot be done."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # it may lack what a name is made of
     try:
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
     except VicinalError as error:
         print(f"vicinal: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
+        return 2
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
