@@ -163,6 +163,11 @@ def test_the_version_is_vicinals(client):
     assert client.get_version() == vicinal.__version__
 
 
+def test_the_version_is_known_where_no_distribution_is_installed(client, monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", None)  # as in a frozen program or a copied folder
+    assert client.get_version() == vicinal.__version__
+
+
 def test_a_batch_of_the_largest_size_and_more_is_accepted(client):
     size = client.get_max_batch_size()
     ids = [str(i) for i in range(size + 1)]

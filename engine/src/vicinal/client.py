@@ -263,9 +263,9 @@ class Client(Tenancy):
 
     def get_version(self) -> str:
         """Vicinal's version."""
-        from importlib.metadata import version  # which loads a mail parser
+        from vicinal import __version__  # the package imports this module first
 
-        return version("vicinal")
+        return __version__
 
     def get_settings(self) -> Settings:
         """A copy of the settings that the client works by."""
