@@ -412,6 +412,26 @@ def test_equal_vectors_are_all_found(walking: None, space: str, value: float) ->
             assert len(set(found["distances"][0])) == 1
 
 
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("size", [1e-25, 1e25], ids=["tiny", "huge"])
+def test_vectors_whose_squares_float32_cannot_hold_mislead_no_walk(
+    walking: None, space: Any, size: float
+) -> None:
+    vectors = clustered(1_000, 1)[0]
+    vectors[::20] *= np.float32(size)
+    with vicinal.EphemeralClient() as client:
+        things = client.create_collection(
+            "things", embedding_function=None, configuration={"hnsw": {"space": space}}
+        )
+        things.add(ids=list(map(str, range(1_000))), embeddings=vectors)
+        wait_for_index(things)
+        queries = clustered(10, 2)[0]
+        for query in (*queries, *(queries * np.float32(size))):
+            found = things.query(query_embeddings=query, n_results=10, explain=True)
+            assert "graph" in found["explain"].strategy
+            assert np.allclose(found["distances"][0], nearest(query, vectors, 10, space)[1])
+
+
 def test_a_far_cluster_is_found_when_the_filter_asks_for_it(walking: None) -> None:
     with vicinal.EphemeralClient() as client:
         things = client.create_collection("things", embedding_function=None)

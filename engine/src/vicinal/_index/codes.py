@@ -267,10 +267,20 @@ def _lengths(vectors: Vectors) -> Floats:
     return lengths
 
 
+def is_strange(query: Vector) -> bool:
+    """Whether products with a query may not fit into float32, so that only measuring tells what is near."""
+    wide = query.astype(np.float64)
+    return _is_strange(math.sqrt(wide @ wide))
+
+
+def _is_strange(length: float) -> bool:
+    return length > 0 and not _LENGTH_MIN <= length <= _LENGTH_MAX
+
+
 def _encode_query(query: Vector) -> Query:
     wide = query.astype(np.float64)
     length = math.sqrt(wide @ wide)
-    if length and not _LENGTH_MIN <= length <= _LENGTH_MAX:
+    if _is_strange(length):
         return Query(np.zeros(len(query), dtype=np.int8), 0.0, np.inf, length)
     scale = float(np.abs(wide).max(initial=0.0)) / 127
     rounded = np.rint(wide / (scale or 1.0))

@@ -21,7 +21,7 @@ import numpy as np
 
 from vicinal._index import codes
 from vicinal._index.codes import Codes
-from vicinal._index.view import Mask, Rows, View
+from vicinal._index.view import Mask, Rows, View, lengths
 from vicinal._turns import anybody_reads, pause
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
@@ -98,7 +98,7 @@ class Graph:
             with self._lock.exclusive():
                 if live.any():
                     batch = rows[live]
-                    self._index.add_items(vectors[batch], batch, num_threads=self._threads)
+                    self._index.add_items(self._given(vectors[batch]), batch, num_threads=self._threads)
                 self._hidden[rows] = ~live
                 self.hidden += int(np.count_nonzero(~live))
                 self.rows = end
@@ -142,9 +142,10 @@ class Graph:
         for k in (*_STRAY_TRIES, max(_STRAY_TRIES[-1], self._configuration.ef(self.rows))):
             if not len(rows):
                 return rows
-            own = vectors[rows]
-            lengths = np.einsum("ij,ij->i", own, own)
-            nothing = 1 - lengths if self._configuration.space == "ip" else np.zeros(len(rows))
+            own = self._given(vectors[rows])
+            with np.errstate(over="ignore"):
+                squares = np.einsum("ij,ij->i", own, own)
+            nothing = 1 - squares if self._configuration.space == "ip" else np.zeros(len(rows))
             with self._lock.shared():
                 reachable = min(k, self.rows - self.hidden)
                 try:
@@ -152,15 +153,25 @@ class Graph:
                 except RuntimeError:
                     continue  # so many are out of reach that none of these can be ruled out
             # Among many equals a row need not be one of the k; it is no stray for that.
-            tied = distances[:, -1] <= nothing + self._rounding(lengths)
+            with np.errstate(invalid="ignore"):  # NaN where a square is infinite: not to be told from others
+                tied = distances[:, -1] <= nothing + self._rounding(squares)
             rows = rows[~((labels == rows[:, np.newaxis]).any(axis=1) | tied)]
         return rows
 
-    def _rounding(self, lengths: Any) -> Any:
+    def _rounding(self, squares: Any) -> Any:
         """By how much hnswlib's distance of a vector of this squared length from its equal can be wrong."""
         if self._configuration.space == "l2":
             return 0.0  # it subtracts first
-        return 4e-6 if self._configuration.space == "cosine" else 4e-6 * lengths + 2e-7
+        return 4e-6 if self._configuration.space == "cosine" else 4e-6 * squares + 2e-7
+
+    def _given(self, vectors: Vectors) -> Vectors:
+        """What hnswlib is given. For cosine it divides by a length whose square float32 may not hold: then it
+        would take a tiny vector for a long one, which is near to everything.
+        """
+        if self._configuration.space != "cosine":
+            return vectors
+        sizes = lengths(vectors)
+        return (vectors / np.where(sizes > 0, sizes, 1)[:, np.newaxis]).astype(np.float32)
 
     def hide(self, alive: Mask) -> None:
         """Never return rows that hold no record any more."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from vicinal._index import exact
-from vicinal._index.codes import Codes
+from vicinal._index.codes import Codes, is_strange
 from vicinal._index.exact import Distances
 from vicinal._index.graph import Graph
 from vicinal._index.view import Mask, Rows, View
@@ -195,10 +195,12 @@ def _walk(
 ) -> list[Rows | None]:
     """For each query candidates from the graph, and of the rows that it does not cover; ascending.
 
-    None where a filter lets few neighbours pass: a walk would wander among those that it refuses.
+    None where a filter lets few neighbours pass, for a walk would wander among those that it refuses; and for
+    a query whose distances hnswlib's float32 cannot hold.
     """
     assert plan.ef is not None
-    chosen, least = list(range(len(queries))), min(k, plan.matches)
+    chosen = [number for number, query in enumerate(queries) if not is_strange(query)]
+    least = min(k, plan.matches)
     walked: list[Rows | None] = [None] * len(queries)
     if plan.matches < view.rows:
         expected = _PROBED_SHARE_MIN * plan.matches / view.rows
