@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vicinal
-from vicinal import SparseVector, _by_field
+from vicinal import K, Knn, Search, SparseVector, _by_field
 from vicinal._index import planner
 from vicinal._storage import records
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -509,6 +509,26 @@ def test_a_small_fetch_k_is_deep_enough_for_the_results(mixed):
 
 
 # --- the rest of the answer --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_equal_scores_come_by_age_wherever_their_rows_are(client, k):
+    weights = [{"w": SparseVector([1], [1.0])}] * 3
+    things = client.create_collection("things", embedding_function=None)
+    things.add(["a", "b", "c"], [[1, 0], [0, 1], [1, 1]], documents=["ant"] * 3, metadatas=weights)
+    things.update("a", embeddings=[[0, 2]])  # a new row, and still the oldest record
+
+    def answers() -> list[list[str]]:
+        ant = Knn("ant", key=K.DOCUMENT, limit=k, return_rank=True)
+        mixed = {"query_texts": "ant", "query_embeddings": [[1, 1]], "mode": "hybrid", "alpha": 0.0}
+        sparse = {"query_sparse": SparseVector([1], [1.0]), "sparse_key": "w", "mode": "sparse"}
+        asked = [{"query_texts": "ant", "mode": "text"}, sparse, mixed, {**mixed, "fusion": "rrf"}]
+        found = [things.query(**how, n_results=k)["ids"][0] for how in asked]
+        return [*found, things.search(Search(rank=ant))["ids"][0]]
+
+    assert answers() == [["a", "b", "c"][:k]] * 5
+    things.compact()
+    assert answers() == [["a", "b", "c"][:k]] * 5
 
 
 def test_snippets_show_the_matching_words(client):

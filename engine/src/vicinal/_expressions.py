@@ -22,10 +22,9 @@ from vicinal._expiry import allowed
 from vicinal._index import planner
 from vicinal._index.view import Mask, Rows
 from vicinal._order import columns_of, ranks_of
-from vicinal._ranking import sparse_part
+from vicinal._ranking import sparse_part, text_part
 from vicinal._search import check_dimension, fetch
 from vicinal._snapshot import Snapshot
-from vicinal._text import bm25
 from vicinal.search import (
     Abs,
     Div,
@@ -168,7 +167,7 @@ def _found(snapshot: Snapshot, knn: Knn, mask: Mask | None) -> tuple[Rows, Score
         assert knn.key == DOCUMENT
         words = live.words.words(snapshot.tx, view, DOCUMENT)
         terms = words.analyser.tokens(knn.query)
-        rows, likeness = bm25.search(words.index, terms, knn.limit, words.statistics, mask)
+        rows, likeness = text_part(words, terms, knn.limit, mask, view.positions)
         return rows, 1.0 - likeness
     if isinstance(knn.query, SparseVector):
         rows, likeness = sparse_part(snapshot, knn.key, knn.query, knn.limit, mask)

@@ -56,7 +56,7 @@ def ranked(
     if ranking.sparse is None:
         words = snapshot.live.words.words(snapshot.tx, snapshot.view, ranking.field)
         terms = words.analyser.tokens(ranking.texts[number])
-        said = text_part(words, terms, deep, mask)
+        said = text_part(words, terms, deep, mask, snapshot.view.positions)
         judge = partial(_judged_words, words, terms)
     else:
         query = ranking.sparse[number]
@@ -81,9 +81,9 @@ def _name(ranking: r.Ranking) -> str:
     return "words" if ranking.sparse is None else "sparse vectors"
 
 
-def text_part(words: Words, terms: list[str], k: int, mask: Mask | None) -> Part:
+def text_part(words: Words, terms: list[str], k: int, mask: Mask | None, positions: Rows | None) -> Part:
     """The k best rows by BM25, of those that the mask allows; only rows that have one of the terms."""
-    return bm25.search(words.index, terms, k, words.statistics, mask)
+    return bm25.search(words.index, terms, k, words.statistics, mask, positions)
 
 
 def _judged_words(words: Words, terms: list[str], rows: Rows) -> _Judged:
@@ -94,7 +94,8 @@ def sparse_part(snapshot: Snapshot, key: str, query: SparseVector, k: int, mask:
     """The k rows with the largest dot product, of those that share a component with the query."""
     view = snapshot.view
     index = snapshot.live.words.sparse(snapshot.tx, view, key)
-    return sparse.search(index, query.indices, query.values, k, view.alive, mask, _has_idf(snapshot, key))
+    idf = _has_idf(snapshot, key)
+    return sparse.search(index, query.indices, query.values, k, view.alive, mask, idf, view.positions)
 
 
 def _judged_sparse(snapshot: Snapshot, key: str, query: SparseVector, rows: Rows) -> _Judged:
@@ -139,6 +140,7 @@ def _mixed(
         fused = fusion.complementary(rows, distances, *judge(rows), ranking.alpha)
     strategy = f"{plan.strategy} + {_name(ranking)}"
     found = Ranked(fused.rows, fused.scores, fused.contributions, strategy, plan.matches)
+    found = found.at(np.lexsort((snapshot.view.positions_of(found.rows), -found.scores)))  # equal ones by age
     if request.max_distance is None:
         return found
     distances = exact.measure(snapshot.view.vectors, space, query, found.rows)

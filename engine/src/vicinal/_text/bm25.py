@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from vicinal._text import postings
 from vicinal._text.analysis import Analyser
-from vicinal._text.best import Scores, best, floor
+from vicinal._text.best import Scores, aged, best, floor
 from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
 from vicinal._text.vocabulary import Vocabulary
 from vicinal._turns import in_batches
@@ -182,8 +182,9 @@ def search(
     k: int,
     stats: Statistics,
     allowed: Mask | None = None,
+    positions: Rows | None = None,
 ) -> tuple[Rows, Scores]:
-    """The best k rows and their scores, by descending score, then ascending row.
+    """The best k rows and their scores, by descending score, then age.
 
     Args:
         terms: The question's, from the analyser that the index was made with; repetitions count.
@@ -191,6 +192,7 @@ def search(
         stats: `statistics` of this very index.
         allowed: By row, whether it may be found; None: all live rows. The statistics are of all
             live rows even so.
+        positions: By row, which record is older; None where rows say so.
     """
     wanted = sorted(_wanted(index, Counter(terms), stats), key=lambda term: len(term.rows))
     if not wanted or k < 1:
@@ -205,11 +207,11 @@ def search(
                 rows = _possible(scores, threshold - left, permitted)
                 remaining = wanted[at:]
                 if len(rows) * len(remaining) * _LOOKUP < sum(len(one.rows) for one in remaining):
-                    return _finish(scores, rows, remaining, k, stats)
+                    return _finish(scores, rows, remaining, k, stats, positions)
         rows = term.rows.astype(np.intp)
         scores[rows] += _shares(term, rows, term.counts, stats)
         left -= term.ceiling
-    return best(scores, k, permitted)
+    return best(scores, k, permitted, positions)
 
 
 _WORTH = 40  # pruning is considered at terms that one row in so many has
@@ -255,14 +257,19 @@ def _possible(scores: Scores, least: float, permitted: Mask | None) -> Rows:
 
 
 def _finish(
-    scores: Scores, rows: Rows, remaining: Sequence[_Term], k: int, stats: Statistics
+    scores: Scores,
+    rows: Rows,
+    remaining: Sequence[_Term],
+    k: int,
+    stats: Statistics,
+    positions: Rows | None,
 ) -> tuple[Rows, Scores]:
     """The best of these rows, once the remaining terms' shares are added to them."""
     found = scores[rows]
     for term in remaining:
         _add(term, rows, found, stats)
-    positions, ranked = best(found, k, None)
-    return rows[positions], ranked
+    places, ranked = best(found, k, None, aged(rows, positions))
+    return rows[places], ranked
 
 
 def score(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics) -> Scores:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vicinal._text import postings
-from vicinal._text.best import Scores, best
+from vicinal._text.best import Scores, aged, best
 from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
 
 _NOTHING: tuple[Codes, Weights] = np.empty(0, np.int64), np.empty(0, np.float32)
@@ -56,14 +56,16 @@ def search(
     alive: Mask,
     allowed: Mask | None = None,
     idf: bool = False,
+    positions: Rows | None = None,
 ) -> tuple[Rows, Scores]:
-    """The best k rows that share a component with the question: by descending dot product, then row.
+    """The best k rows that share a component with the question: by descending dot product, then age.
 
     Args:
         alive: By row, whether it holds a record.
         allowed: By row, whether it may be found; None: all live rows.
         idf: Weight each component by ln(1 + (N − df + 0.5) / (df + 0.5)) over the live rows that have
             components, as Chroma does for sparse vectors that carry BM25's weights.
+        positions: By row, which record is older; None where rows say so.
     """
     mask = living = _living(index, alive)
     if allowed is not None:
@@ -79,9 +81,9 @@ def search(
         touched[at] = True
     touched &= mask
     if (scores[touched] > 0).sum() >= k:
-        return best(scores, k, touched)
+        return best(scores, k, touched, positions)
     found = np.flatnonzero(touched)  # products of 0 and less count too where there is nothing better
-    order = np.lexsort((found, -scores[found]))[: max(k, 0)]
+    order = np.lexsort((aged(found, positions), -scores[found]))[: max(k, 0)]
     return found[order].astype(np.int64), scores[found[order]]
 
 
