@@ -413,6 +413,21 @@ def test_equal_vectors_are_all_found(walking: None, space: str, value: float) ->
 
 
 @pytest.mark.parametrize("space", SPACES)
+def test_what_a_deleted_record_has_left_in_the_file_decides_nothing(tmp_path: Path, space: Any) -> None:
+    vectors = clustered(300, 1)[0]
+    with vicinal.PersistentClient(tmp_path) as client:
+        configuration = {"hnsw": {"space": space}}
+        things = client.create_collection("things", embedding_function=None, configuration=configuration)
+        things.add(ids=list(map(str, range(300))), embeddings=vectors)
+        things.delete(ids=["299"])
+    [file] = tmp_path.glob("collections/*/vectors-*.f32")
+    file.write_bytes(file.read_bytes().replace(vectors[299].tobytes(), b"\xff" * vectors[299].nbytes))  # NaN
+    with vicinal.PersistentClient(tmp_path) as client:
+        found = client.get_collection("things").query(query_embeddings=vectors[0], n_results=10)
+        assert np.allclose(found["distances"][0], nearest(vectors[0], vectors[:299], 10, space)[1])
+
+
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("size", [1e-25, 1e25], ids=["tiny", "huge"])
 def test_vectors_whose_squares_float32_cannot_hold_mislead_no_walk(
     walking: None, space: Any, size: float

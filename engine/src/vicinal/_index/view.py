@@ -124,4 +124,5 @@ def lengths(vectors: Vectors) -> NDArray[np.float64]:
         for start in range(0, len(vectors), _BLOCK_ROWS):
             block = vectors[start : start + _BLOCK_ROWS].astype(np.float64)
             np.sqrt(np.einsum("ij,ij->i", block, block), out=norms[start : start + len(block)])
+    norms[~np.isfinite(norms)] = 0.0  # or the largest of all, which bounds errors, would be no number
     return norms
