@@ -494,6 +494,16 @@ def test_a_filter_may_be_wide(values):
     assert ids("int0 int1 int2 float1") == set(values.get(where=where)["ids"])
 
 
+def test_many_integers_beyond_64_bits_are_found_among_many(collection):
+    values = [2**63 + number for number in range(3_000)]
+    ids = list(map(str, range(3_000)))
+    collection.add(ids=ids, embeddings=[[0, 0]] * 3_000, metadatas=[{"hash": value} for value in values])
+    assert collection.count(where={"hash": float(2**63)}) == 1
+    start = time.process_time()
+    assert collection.count(where={"hash": {"$in": [-1, *values[1:]]}}) == 2_999
+    assert time.process_time() - start < 1.0
+
+
 @pytest.mark.parametrize("operator", ["$like", "$ilike"])
 def test_a_pattern_of_many_runs_answers_at_once(collection, operator):
     collection.add(ids="x", embeddings=[1], metadatas={"v": "a" * 150})

@@ -110,8 +110,10 @@ class Column:
                 mask |= self._coded(kind, wanted_code)
             else:
                 mask |= self._of(kind) & np.isin(values, array)
-        for row, value in self.big.items():
-            mask[row] |= any(o.kind in (Kind.INT, Kind.FLOAT) and o.value == value for o in operands)
+        if self.big:
+            kinds = (Kind.INT, Kind.FLOAT)
+            numbers = {value for kind, values in operands.groups if kind in kinds for value in values}
+            mask[[row for row, value in self.big.items() if value in numbers]] = True
         return mask
 
     def ordered(self, order: Order, operand: Operand) -> Mask:
