@@ -7,6 +7,7 @@ filters, records and writes.
 
 import tempfile
 import time
+import tracemalloc
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
@@ -492,6 +493,19 @@ def test_filters_may_nest_deep(values, depth):
 def test_a_filter_may_be_wide(values):
     where = {"$or": [{"v": i} for i in range(2000)]}
     assert ids("int0 int1 int2 float1") == set(values.get(where=where)["ids"])
+
+
+def test_any_of_many_values_takes_no_mask_for_each(collection):
+    ids = list(map(str, range(3_000)))
+    metadatas = [{"tags": [number, -1]} for number in range(3_000)]
+    collection.add(ids=ids, embeddings=[[0, 0]] * 3_000, metadatas=metadatas)
+    where = {"tags": {"$any": list(range(2_000))}}
+    assert collection.count(where={"tags": {"$all": [-1, 5]}}) == 1  # makes the column
+    tracemalloc.start()
+    assert collection.count(where=where) == 2_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 def test_many_integers_beyond_64_bits_are_found_among_many(collection):

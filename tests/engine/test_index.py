@@ -798,9 +798,9 @@ def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, 
     )
     asked = [v for v in values.values() if v is not GONE and not (isinstance(v, float) and v - v != 0)]
     for value in [*asked, 0, 1, "a", 2**70]:  # no filter can ask for infinity
-        operand = Operand(*classify(value))
-        assert column.equal(Operands.of([operand])).tolist() == anew.equal(Operands.of([operand])).tolist()
-        assert column.holding(operand).tolist() == anew.holding(operand).tolist()
+        wanted = Operands.of([Operand(*classify(value))])
+        assert column.equal(wanted).tolist() == anew.equal(wanted).tolist()
+        assert column.holding(wanted).tolist() == anew.holding(wanted).tolist()
     assert (
         column.ordered("gte", Operand(*classify(1))).tolist()
         == anew.ordered("gte", Operand(*classify(1))).tolist()
@@ -821,7 +821,7 @@ def test_some_rows_of_a_column_answer_as_they_do_among_all(values: list[Any], da
         operand = Operand(*classify(value))
         for ask in (
             lambda c, o=operand: c.equal(Operands.of([o])),
-            lambda c, o=operand: c.holding(o),
+            lambda c, o=operand: c.holding(Operands.of([o])),
             lambda c, o=operand: c.ordered("gte", o),
         ):
             assert ask(some).tolist() == ask(column)[rows].tolist()
@@ -847,9 +847,15 @@ def test_strings_are_ordered_as_python_orders_them(batches: list[list[str]], bou
 
 def test_an_older_version_of_a_column_is_not_changed_by_newer_ones() -> None:
     old = column_of(["a", 1, [1]])
-    masks = [old.strings(lambda text: text == "a").tolist(), old.holding(Operand(*classify(1))).tolist()]
+    masks = [
+        old.strings(lambda text: text == "a").tolist(),
+        old.holding(Operands.of([Operand(*classify(1))])).tolist(),
+    ]
     columns.extend(old, 9, np.array([0, 2]), [0, 3, 2, 8], ["b", "a", [2], "zzz"])
-    again = [old.strings(lambda text: text == "a").tolist(), old.holding(Operand(*classify(1))).tolist()]
+    again = [
+        old.strings(lambda text: text == "a").tolist(),
+        old.holding(Operands.of([Operand(*classify(1))])).tolist(),
+    ]
     assert masks == again == [[True, False, False], [False, False, True]]
 
 

@@ -38,7 +38,7 @@ class Values(Protocol):
 
     def equal(self, operands: Operands) -> Mask: ...
     def ordered(self, order: Order, operand: Operand) -> Mask: ...
-    def holding(self, operand: Operand) -> Mask: ...
+    def holding(self, operands: Operands) -> Mask: ...
     def lists(self) -> Mask: ...
     def present(self) -> Mask: ...
     def empty(self) -> Mask: ...
@@ -83,10 +83,11 @@ def _leaf(node: Among | Compare | Holds | Exists | Empty | Like | Regex, values:
     if isinstance(node, Compare):
         return values.ordered(node.order, node.operand)
     if isinstance(node, Holds):
-        parts = [values.holding(operand) for operand in node.operands]
-        mask = values.lists() if node.every else np.zeros(len(values.lists()), dtype=np.bool_)
-        for part in parts:
-            mask = mask & part if node.every else mask | part
+        if not node.every:
+            return values.holding(node.operands)
+        mask = values.lists()
+        for operand in node.operands:
+            mask = mask & values.holding(Operands.of([operand]))
         return mask
     if isinstance(node, Exists):
         return values.present()

@@ -126,11 +126,11 @@ class Column:
             return self._of(Kind.TIME) & _compare_ints(self.values, order, operand.value)
         return np.zeros(len(self.kinds), dtype=np.bool_)
 
-    def holding(self, operand: Operand) -> Mask:
-        """Rows whose value is a list with an item equal to the operand."""
+    def holding(self, operands: Operands) -> Mask:
+        """Rows whose value is a list with an item equal to one of the operands."""
         mask = np.zeros(len(self.kinds), dtype=np.bool_)
         if self.items is not None:
-            rows = self.item_rows[self.items.equal(Operands.of([operand]))]
+            rows = self.item_rows[self.items.equal(operands)]
             mask[rows[rows >= 0]] = True
         return mask
 
