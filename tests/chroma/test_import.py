@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ import vicinal
 from vicinal._chroma.move import import_directory
 from vicinal.cli import main
 from vicinal.errors import CorruptionError, NotFoundError, StorageError, UniqueConstraintError
+from vicinal.testing import HashEmbeddingFunction
 
 MUSEUM = Path(__file__).parent / "museum"
 VERSIONS = ("0.4.24", "0.6.3", "1.0.4", "1.5.9")
@@ -184,6 +185,21 @@ def test_a_schema_that_turns_an_index_off_is_kept(old: Path, into: Path) -> None
         with pytest.raises(vicinal.errors.InvalidArgumentError, match=r"'body'.* disabled"):
             client.get_collection("schema").get(where={"body": "x"})
         assert client.get_collection("books").get(where={"body": "x"})["ids"] == []
+
+
+def test_an_import_makes_no_function(old: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may need a package, a key or a model that is not here."""
+
+    def refuse(config: dict[str, Any]) -> NoReturn:
+        raise ImportError(str(config))
+
+    monkeypatch.setattr(HashEmbeddingFunction, "build_from_config", staticmethod(refuse))
+    name = HashEmbeddingFunction.name()
+    change(old, f"UPDATE collections SET schema_str = replace(schema_str, '\"default\"', '\"{name}\"')")
+    import_directory(old, into, collections=["schema"])
+    with vicinal.PersistentClient(into) as client:
+        stored = client.get_collection("schema").configuration_json["embedding_function"]
+    assert stored == {"type": "known", "name": name, "config": {}}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -22,7 +22,12 @@ from vicinal import (
     VectorIndexConfig,
 )
 from vicinal.embedding.sparse import SparseEmbeddingFunction, sparse_known_embedding_functions
-from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError, InvalidArgumentError
+from vicinal.errors import (
+    ArgumentTypeError,
+    EmbeddingFunctionError,
+    InvalidArgumentError,
+    MissingDependencyError,
+)
 from vicinal.testing import HashEmbeddingFunction
 
 SWITCHES = {
@@ -249,6 +254,22 @@ def test_the_schema_configures_the_index_and_the_function(store):
     )
     collection.add(ids="a", documents="red apple")
     assert len(collection.get(include=["embeddings"])["embeddings"][0]) == 8
+
+
+def test_a_schema_is_read_where_its_functions_cannot_be_made(client, monkeypatch):
+    def refuse(config):
+        raise MissingDependencyError(feature="It", package="wings", extra="air")
+
+    schema = Schema().create_index(
+        SparseVectorIndexConfig(source_key="#document", embedding_function=WordLengths()), "words"
+    )
+    schema.create_index(VectorIndexConfig(embedding_function=HashEmbeddingFunction(8)))
+    client.create_collection("things", schema)
+    monkeypatch.setattr(HashEmbeddingFunction, "build_from_config", staticmethod(refuse))
+    monkeypatch.setattr(WordLengths, "build_from_config", staticmethod(refuse))
+    found = client.get_collection("things").schema
+    assert found.vector_index.embedding_function is None
+    assert found.keys["words"].sparse_vector.sparse_vector_index.config.embedding_function is None
 
 
 def test_the_schema_follows_a_changed_configuration(client):

@@ -16,7 +16,7 @@ from vicinal._inputs import Inputs, Loader
 from vicinal._schema import Schema, schema_of
 from vicinal.embedding import registry
 from vicinal.embedding.protocol import Embedder
-from vicinal.errors import EmbeddingFunctionError
+from vicinal.errors import EmbeddingFunctionError, MissingDependencyError
 
 
 class Described:
@@ -72,9 +72,9 @@ class Described:
 
     @property
     def schema(self) -> Schema:
-        """Which indexes the collection's keys have; a copy."""
+        """Which indexes the collection's keys have; a copy, without functions that cannot be made here."""
         configuration, function = self._info.configuration, None
-        with suppress(EmbeddingFunctionError):  # one that is not registered here
+        with suppress(EmbeddingFunctionError, MissingDependencyError):
             function = self.embedding_function
         return schema_of(configuration.index_schema, configuration.hnsw.model_dump(), function)
 

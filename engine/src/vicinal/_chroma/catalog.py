@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from vicinal._schema import Schema
+from vicinal._schema import Schema, without_function
 from vicinal._storage.database import Transaction, foreign
 from vicinal.config import CollectionConfiguration, parse_configuration
 from vicinal.embedding import registry
@@ -183,6 +183,7 @@ def _schema(stored: Mapping[str, Any]) -> dict[str, Any] | None:
     """A schema that turns something off; None for the usual one, which Chroma writes out with every key."""
     if not stored:
         return None
+    stored = without_function(stored)
     usual = Schema().serialize_to_json()
     switches = dict(_switches(usual["defaults"]))
     of_document = dict(_switches(usual["keys"]["#document"]))

@@ -12,7 +12,14 @@ from vicinal._schema.configs import (
     StringInvertedIndexConfig,
     VectorIndexConfig,
 )
-from vicinal._schema.schema import Schema, check_filter, schema_of, sparse_keys, sparse_sources
+from vicinal._schema.schema import (
+    Schema,
+    check_filter,
+    schema_of,
+    sparse_keys,
+    sparse_sources,
+    without_function,
+)
 
 __all__ = [
     "DOCUMENT",
@@ -30,4 +37,5 @@ __all__ = [
     "schema_of",
     "sparse_keys",
     "sparse_sources",
+    "without_function",
 ]

@@ -11,7 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.sparse import build_sparse, register_sparse_embedding_function
-from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError, InvalidArgumentError
+from vicinal.errors import (
+    ArgumentTypeError,
+    EmbeddingFunctionError,
+    InvalidArgumentError,
+    MissingDependencyError,
+)
 from vicinal.types import Space
 
 DOCUMENT = "#document"
@@ -138,10 +143,10 @@ class Embedding(Config):
 
     @classmethod
     def from_json(cls, json: dict[str, Any]) -> Config:
-        """What `to_json` described; a function that is not registered (any more) becomes None."""
+        """What `to_json` described; a function that cannot be made here becomes None."""
         try:
             function = cls._build(json.get("embedding_function"))
-        except EmbeddingFunctionError:
+        except (EmbeddingFunctionError, MissingDependencyError):
             function = None
         return cls(**{**json, "embedding_function": function})
 

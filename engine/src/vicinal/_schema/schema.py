@@ -198,10 +198,22 @@ class Schema:
 
 def schema_of(stored: Mapping[str, Any] | None, hnsw: Mapping[str, Any], function: Any) -> Schema:
     """A collection's schema: the one that it was created with, or the usual one, and its vector index."""
-    schema = Schema() if stored is None else Schema.deserialize_from_json(stored)
+    schema = Schema() if stored is None else Schema.deserialize_from_json(without_function(stored))
     graph = {key: value for key, value in hnsw.items() if key in HnswIndexConfig.model_fields}
     space, hnsw_config = hnsw.get("space"), HnswIndexConfig(**graph)
     return schema.create_index(VectorIndexConfig(space=space, embedding_function=function, hnsw=hnsw_config))
+
+
+def without_function(json: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema's JSON without the function of the embeddings, which a collection stores for itself.
+
+    Reading the schema then makes no function: that may need a package, a key or a model.
+    """
+    changed = copy.deepcopy(dict(json))
+    for indexes in (changed.get("defaults"), (changed.get("keys") or {}).get(EMBEDDING)):
+        index = ((indexes or {}).get("float_list") or {}).get("vector_index") or {}
+        (index.get("config") or {}).pop("embedding_function", None)
+    return changed
 
 
 # --- sparse vectors ----------------------------------------------------------------------------
