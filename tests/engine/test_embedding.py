@@ -259,6 +259,9 @@ def test_a_function_without_length_is_a_function(client):
         np.array([[1.0, 2.0]]),
         [np.array([1, 2], np.float16)],
         iter([[1, 2]]),
+        [1, 2],
+        (np.float16(1), 2.0),
+        np.array([1, 2]),
     ],
 )
 def test_a_function_that_is_called_answers_with_arrays(answer):
@@ -272,6 +275,18 @@ def test_a_function_that_is_called_answers_with_arrays(answer):
 
     [vector] = Heir()(["text"])
     assert (np.ndarray, np.float32, [2, 4]) == (type(vector), vector.dtype, vector.tolist())
+
+
+def test_one_vector_does_for_one_text_alone(client):
+    class Flat(EmbeddingFunction):
+        def __call__(self, input):
+            return [float(len(input[0])), 1.0]
+
+    made = client.create_collection("things", embedding_function=Flat())
+    made.add(ids="a", documents="text")
+    assert [["a"]] == made.query(query_texts="text")["ids"]
+    with pytest.raises(EmbeddingFunctionError, match=r"shape \(1, 2\) for 2 texts"):
+        made.add(ids=["b", "c"], documents=["one", "two"])
 
 
 def test_what_a_called_function_answers_instead_of_vectors_stays_as_it_is():

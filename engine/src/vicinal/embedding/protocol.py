@@ -32,7 +32,8 @@ class EmbeddingFunction(Generic[Input]):
     """Base class of embedding functions. Override `__call__`, and the rest to be remembered by name.
 
     Whatever numbers a subclass returns, whoever calls it gets float32 arrays, as in Chroma: a list of them,
-    or one of two dimensions if that is what it returns.
+    or one of two dimensions if that is what it returns. A single vector, without a list around it, will do
+    for a single text.
 
     Example:
         >>> from vicinal.embedding import EmbeddingFunction
@@ -106,12 +107,17 @@ def _returning_arrays(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_arrays(answer: Any) -> Any:
-    """The vectors of an answer; one that holds none stays as it is, for `embed` says what is wrong."""
+    """The vectors of an answer, numbers alone being one, as in Chroma.
+
+    An answer that holds none stays as it is, for `embed` says what is wrong.
+    """
     listed = list(answer) if isinstance(answer, Iterator) else answer
     try:
         if isinstance(listed, np.ndarray):
-            return np.asarray(listed, dtype=np.float32)
-        return [np.asarray(vector, dtype=np.float32) for vector in listed]
+            array = np.asarray(listed, dtype=np.float32)
+            return [array] if array.ndim == 1 and array.size else array
+        arrays = [np.asarray(vector, dtype=np.float32) for vector in listed]
+        return [np.stack(arrays)] if arrays and not any(array.ndim for array in arrays) else arrays
     except (TypeError, ValueError):
         return listed
 
