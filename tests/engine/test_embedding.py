@@ -234,6 +234,39 @@ def test_a_stored_function_that_cannot_be_built_says_so(monkeypatch):
         build({"type": "known", "name": "tests-unbuildable", "config": {}})
 
 
+def test_methods_that_were_left_empty_make_no_configuration_and_no_function(store, monkeypatch):
+    class Stubs(Lengths):
+        @staticmethod
+        def name():
+            return "tests-stubs"
+
+        def get_config(self):
+            pass
+
+        @staticmethod
+        def build_from_config(config):
+            pass
+
+    monkeypatch.setattr("vicinal.embedding.registry.known_embedding_functions", {})
+    made = store.client.create_collection("things", embedding_function=Stubs())
+    made.add(ids="a", documents="text")
+    store.reopen(made)
+    given = store.client.get_collection("things", embedding_function=Stubs())
+    assert [["a"]] == given.query(query_texts="text")["ids"]
+    with pytest.raises(EmbeddingFunctionError, match="cannot make it again"):
+        store.client.get_collection("things").query(query_texts="text")
+
+
+def test_a_function_whose_name_was_left_empty_has_none(client):
+    class Nameless(HashEmbeddingFunction):
+        @staticmethod
+        def name():
+            pass
+
+    made = client.create_collection("things", embedding_function=Nameless())
+    assert {"type": "legacy"} == made.configuration_json["embedding_function"]
+
+
 def test_a_function_that_cannot_be_built_is_still_not_another(client, monkeypatch):
     monkeypatch.setitem(known_embedding_functions, "tests-unbuildable", Unbuildable)
     client.create_collection("things", embedding_function=HashEmbeddingFunction())

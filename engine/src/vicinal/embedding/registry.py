@@ -14,6 +14,7 @@ import importlib
 import json
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, TypeVar, overload
 
@@ -75,11 +76,11 @@ def describe(function: Any, *, to_compare: bool = False) -> dict[str, Any] | Non
         name, config = function.name(), function.get_config()
     except (AttributeError, NotImplementedError, TypeError):
         return {"type": "legacy"}
-    if name is NotImplemented or config is NotImplemented:  # Chroma's base class returns it
+    if not isinstance(name, str) or config is NotImplemented:  # which Chroma's base class returns
         return {"type": "legacy"}
     if not (to_compare or _can_be_built(type(function))):
         return {"type": "legacy"}
-    config = _as_json(name, config)
+    config = _as_json(name, {} if config is None else config)  # a method that was left empty returns None
     if type(function).__module__.startswith("chromadb.") and _known(name) is not None:
         # One of Chroma's own objects is remembered by its name, under which ours is found again.
         return {"type": "known", **of_chroma(name, config)}
@@ -139,13 +140,13 @@ def build(description: dict[str, Any] | None) -> EmbeddingFunction[Any] | None:
             f"The stored configuration of embedding function {name} asks to run code that comes with the "
             "model (trust_remote_code). If you trust it, pass embedding_function=... to get_collection()"
         )
-    try:
-        return cls.build_from_config(config)
-    except NotImplementedError:
-        raise EmbeddingFunctionError(
-            f"Embedding function {name} has no build_from_config(), so a collection cannot make it again. "
-            "Pass embedding_function=... to get_collection()"
-        ) from None
+    with suppress(NotImplementedError):
+        if (made := cls.build_from_config(config)) is not None:
+            return made
+    raise EmbeddingFunctionError(
+        f"Embedding function {name} has no build_from_config() that makes one, so a collection cannot make "
+        "it again. Pass embedding_function=... to get_collection()"
+    )
 
 
 def runs_foreign_code(config: Any) -> bool:
