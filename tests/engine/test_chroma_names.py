@@ -122,7 +122,7 @@ def test_an_error_that_is_never_raised_says_so_and_catches_nothing_of_ours(name)
     assert not (says_so and cls.__subclasses__())
 
 
-@pytest.mark.parametrize("name", sorted({*ERRORS} - RAISED | {"InternalError"}))
+@pytest.mark.parametrize("name", [name for name in ERRORS if name != "VersionMismatchError"])
 def test_a_program_can_make_such_an_error_itself(name):
     error = getattr(errors, name)("boom")
     assert ("boom", "boom", None) == (str(error), error.message(), error.trace_id)

@@ -2,7 +2,8 @@
 
 The whole tree stands here. Every class carries the facts of its case as attributes, builds its own
 text from them, survives pickling, and is also the built-in exception that people write `except` for.
-Names shared with Chroma mean what they mean there; `ChromaError` is an alias of the root.
+Names shared with Chroma mean what they mean there; `ChromaError` is an alias of the root. Those (but
+for `VersionMismatchError`) can also be made of a text alone, as programs make Chroma's in their tests.
 
     VicinalError
     ├── InvalidArgumentError (ValueError)      the call is wrong; nothing was changed
@@ -119,10 +120,19 @@ class InvalidDimensionError(InvalidArgumentError):
 
     _kind = "InvalidDimension"
 
-    def __init__(self, *, collection: str, expected: int, got: int, item: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        collection: str = "",
+        expected: int = 0,
+        got: int = 0,
+        item: int | None = None,
+    ) -> None:
         place = "the query" if item is None else f"item {item} of this batch"
         super().__init__(
-            f'Collection "{collection}" expecting embedding with dimension of {expected}, got {got} '
+            message
+            or f'Collection "{collection}" expecting embedding with dimension of {expected}, got {got} '
             f"in {place}. All vectors of a collection come from one embedding model: use that model, "
             "or create a new collection.",
             collection=collection,
@@ -137,7 +147,7 @@ class DuplicateIDError(InvalidArgumentError):
 
     _kind = "DuplicateID"
 
-    def __init__(self, *, ids: Sequence[str], existing: str | None = None) -> None:
+    def __init__(self, message: str = "", *, ids: Sequence[str] = (), existing: str | None = None) -> None:
         some = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
         if existing is None:
             text = f"Expected IDs to be unique, found duplicates of: {some}. Give each record its own id."
@@ -146,7 +156,7 @@ class DuplicateIDError(InvalidArgumentError):
                 f'Collection "{existing}" already holds {len(ids)} of these ids: {some}. '
                 "Use upsert() to replace records, or on_conflict='keep' to leave them as they are."
             )
-        super().__init__(text, ids=list(ids), existing=existing)
+        super().__init__(message or text, ids=list(ids), existing=existing)
 
 
 class EmbeddingFunctionError(InvalidArgumentError):
@@ -158,8 +168,9 @@ class NotFoundError(VicinalError, KeyError):
 
     status = 404
 
-    def __init__(self, *, kind: str, key: str, hint: str = "") -> None:
-        super().__init__(f"{kind} [{key}] does not exist" + (f". {hint}" if hint else ""), kind=kind, key=key)
+    def __init__(self, message: str = "", *, kind: str = "", key: str = "", hint: str = "") -> None:
+        text = f"{kind} [{key}] does not exist" + (f". {hint}" if hint else "")
+        super().__init__(message or text, kind=kind, key=key)
 
 
 class InternalError(VicinalError):
@@ -175,8 +186,9 @@ class UniqueConstraintError(InternalError, ValueError):
 
     status = 409
 
-    def __init__(self, *, kind: str, key: str, hint: str = "") -> None:
-        super().__init__(f"{kind} [{key}] already exists" + (f". {hint}" if hint else ""), kind=kind, key=key)
+    def __init__(self, message: str = "", *, kind: str = "", key: str = "", hint: str = "") -> None:
+        text = f"{kind} [{key}] already exists" + (f". {hint}" if hint else "")
+        super().__init__(message or text, kind=kind, key=key)
 
 
 class AuthorizationError(VicinalError, PermissionError):
