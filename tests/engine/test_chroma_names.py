@@ -67,9 +67,23 @@ FRONT_DOOR = [
 PLACES = {
     "api": ["ClientAPI", "AsyncClientAPI", "AdminAPI", "CreateCollectionConfiguration", "EmbeddingFunction"],
     "api.client": ["Client", "AdminClient", "SharedSystemClient"],
-    "api.collection_configuration": ["CreateCollectionConfiguration", "CreateHNSWConfiguration"],
+    "api.collection_configuration": [
+        f"{verb}{kind}Configuration"
+        for kind in ("Collection", "HNSW", "Spann")
+        for verb in ("", "Create", "Update")
+    ],
     "api.models.Collection": ["Collection"],
-    "api.types": [*FRONT_DOOR[1:], "DataLoader", "Document", "Embeddable", "ID", "Image", "OneOrMany"],
+    "api.types": [
+        *FRONT_DOOR[1:],
+        "DataLoader",
+        "DeleteResult",
+        "Document",
+        "Embeddable",
+        "ID",
+        "Image",
+        "OneOrMany",
+        "SearchResultRow",
+    ],
     "config": ["Settings", "DEFAULT_TENANT", "DEFAULT_DATABASE"],
     "execution.expression": ["GroupBy", "K", "Key", "Knn", "Limit", "MinK", "Rrf", "Search", "Select"],
     "execution.expression.operator": ["GroupBy", "K", "Key", "Knn", "Limit", "MinK", "Rrf", "Select"],

@@ -1,5 +1,7 @@
 """Chroma's place of the types, kept for programs that change an import."""
 
+from typing import Any
+
 from vicinal._schema import (
     BoolInvertedIndexConfig,
     FloatInvertedIndexConfig,
@@ -53,6 +55,12 @@ from vicinal.types import (
     WhereDocument,
 )
 
+DeleteResult = dict[str, int]
+"""What `delete` returns: `{"deleted": n}`."""
+
+SearchResultRow = dict[str, Any]
+"""One of `SearchResult.rows()`."""
+
 __all__ = [
     "ID",
     "URI",
@@ -60,6 +68,7 @@ __all__ = [
     "CollectionMetadata",
     "DataLoader",
     "DefaultEmbeddingFunction",
+    "DeleteResult",
     "Document",
     "Documents",
     "Embeddable",
@@ -86,6 +95,7 @@ __all__ = [
     "ReadLevel",
     "Schema",
     "SearchResult",
+    "SearchResultRow",
     "Space",
     "SpannIndexConfig",
     "SparseEmbeddingFunction",
