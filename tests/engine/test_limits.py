@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,15 @@ def one(collection: vicinal.Collection, id: str = "a", **columns: Any) -> dict[s
     return {name: got[name][0] for name in ("ids", "documents", "metadatas", "uris")}
 
 
+def peak_of(act: Callable[[], Any]) -> tuple[Any, int]:
+    """What it gives, and how many bytes Python held for it at the most."""
+    tracemalloc.start()
+    try:
+        return act(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 # --- texts -----------------------------------------------------------------------------------------
 
 
@@ -48,6 +59,21 @@ def test_a_document_of_ten_megabytes_is_stored_and_searched(collection: vicinal.
     text = "word " * (2 << 20) + "end"
     assert one(collection, documents=text, uris=text[: 1 << 20])["documents"] == text
     assert collection.get(where_document={"$contains": "end"})["ids"] == ["a"]
+
+
+@pytest.mark.parametrize("where", [None, {"n": {"$lt": 7}}])
+def test_documents_are_looked_through_one_after_the_other(tmp_path: Path, where: Any) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        long = client.create_collection("long", embedding_function=None)
+        numbers = range(64)
+        texts = [f"{'word ' * 100_000}{n}" for n in numbers]
+        long.add(list(map(str, numbers)), [[n, 1] for n in numbers], [{"n": n} for n in numbers], texts)
+        del texts
+        long.count(where=where)
+        asked = {"where": where, "where_document": {"$contains": "word 5"}, "include": []}
+        found, peak = peak_of(lambda: long.get(**asked)["ids"])  # type: ignore[arg-type]
+        assert found[0] == "5"
+        assert peak < 2 << 20
 
 
 @pytest.mark.slow

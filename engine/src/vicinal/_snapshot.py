@@ -7,7 +7,7 @@ and the statement itself tells whether it saw the state that was searched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,12 +97,12 @@ class Snapshot:
         else:
             wanted = wanted & can_match
         rows = np.flatnonzero(wanted)
+        pairs: Iterator[tuple[Any, ...]]  # one text in memory at a time
         if len(rows) < self.view.records // 8:
-            pairs = list(records.fetch(self.tx, rows.tolist(), "document").values())
+            pairs = records.walk(self.tx, rows.tolist(), "document")
         else:
-            pairs = [pair for pair in records.scan(self.tx, "document") if wanted[pair[0]]]
-        matching = [row for row, text in pairs if text is not None and predicate(text)]
-        mask[matching] = True
+            pairs = (pair for pair in records.scan(self.tx, "document") if wanted[pair[0]])
+        mask[_matching(pairs, predicate)] = True
         return mask
 
     def picked(self, rows: Rows) -> Fields:
@@ -121,6 +121,12 @@ class _Picked:
         return self._whole.values(key).pick(self._chosen)
 
     def documents(self, node: Document, predicate: Predicate, candidates: Mask | None) -> Mask:  # noqa: ARG002
-        found = records.fetch(self._whole.tx, self._chosen.tolist(), "document")
-        texts = (found.get(row, (row, None))[1] for row in self._chosen.tolist())
-        return np.fromiter((text is not None and predicate(text) for text in texts), dtype=np.bool_)
+        mask = np.zeros(self.rows, dtype=np.bool_)
+        pairs = records.walk(self._whole.tx, self._chosen.tolist(), "document")
+        mask[np.searchsorted(self._chosen, _matching(pairs, predicate))] = True
+        return mask
+
+
+def _matching(pairs: Iterable[tuple[Any, ...]], predicate: Predicate) -> list[int]:
+    """The rows whose text satisfies a predicate."""
+    return [row for row, text in pairs if text is not None and predicate(text)]

@@ -96,11 +96,13 @@ def by_id(tx: Transaction, ids: Sequence[str], columns: str) -> dict[str, tuple[
 
 def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple[Any, ...]]:
     """row → (row, *columns) for those rows that hold a living record."""
-    found: dict[int, tuple[Any, ...]] = {}
+    return {record[0]: record for record in walk(tx, rows, columns)}
+
+
+def walk(tx: Transaction, rows: Sequence[int], columns: str) -> Iterator[tuple[Any, ...]]:
+    """(row, *columns) of those rows that hold a living record, one after the other: texts may be long."""
     for chunk, marks in _chunks(rows):
-        statement = f"SELECT row, {columns} FROM {_LIVING} WHERE row IN ({marks})"
-        found.update({record[0]: record for record in tx.execute(statement, chunk).fetchall()})
-    return found
+        yield from tx.execute(f"SELECT row, {columns} FROM {_LIVING} WHERE row IN ({marks})", chunk)
 
 
 def fetch_at(
