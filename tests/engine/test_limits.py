@@ -19,7 +19,10 @@ import pytest
 import vicinal
 from vicinal import _opened
 from vicinal._index import planner
+from vicinal._live import LiveCollection
 from vicinal._opened import OPEN_MAX
+from vicinal._text import bm25, trigrams
+from vicinal._text.analysis import Analyser
 from vicinal.errors import InvalidArgumentError, InvalidFilterError, StorageError
 from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
 
@@ -62,7 +65,10 @@ def test_a_document_of_ten_megabytes_is_stored_and_searched(collection: vicinal.
 
 
 @pytest.mark.parametrize("where", [None, {"n": {"$lt": 7}}])
-def test_documents_are_looked_through_one_after_the_other(tmp_path: Path, where: Any) -> None:
+def test_documents_are_looked_through_one_after_the_other(
+    tmp_path: Path, where: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LiveCollection, "wake", lambda *_: None)  # the background would be measured, too
     with vicinal.PersistentClient(tmp_path) as client:
         long = client.create_collection("long", embedding_function=None)
         numbers = range(64)
@@ -74,6 +80,39 @@ def test_documents_are_looked_through_one_after_the_other(tmp_path: Path, where:
         found, peak = peak_of(lambda: long.get(**asked)["ids"])  # type: ignore[arg-type]
         assert found[0] == "5"
         assert peak < 2 << 20
+
+
+@pytest.mark.parametrize("index", ["words", "signatures"])
+def test_long_documents_are_indexed_a_few_at_a_time(index: str) -> None:
+    texts = ((row, "many words " * 30_000) for row in range(16))
+    make = {
+        "words": lambda: bm25.extend(bm25.empty(), Analyser(), 16, texts),
+        "signatures": lambda: trigrams.extend(trigrams.EMPTY, 16, texts),
+    }
+    made, peak = peak_of(make[index])
+    assert made.rows == 16
+    assert peak < 32 << 20
+
+
+@pytest.mark.parametrize("altered", [False, True])
+def test_an_index_reads_one_document_after_the_other(
+    tmp_path: Path, altered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LiveCollection, "wake", lambda *_: None)
+    with vicinal.PersistentClient(tmp_path) as client:
+        long = client.create_collection("long", embedding_function=None)
+        ids = list(map(str, range(100)))
+        long.add(ids, [[n, 1] for n in range(100)], documents=["x" * 200_000] * 100)
+
+        def asked() -> Any:
+            return long.query(query_texts="x" * 200_000, mode="text", include=[], n_results=1)["ids"]
+
+        if altered:
+            asked()
+            long.update(ids, metadatas=[{"n": 1}] * 100)
+        found, peak = peak_of(asked)
+        assert found == [["0"]]
+        assert peak < 8 << 20
 
 
 @pytest.mark.slow

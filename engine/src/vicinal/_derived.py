@@ -128,7 +128,7 @@ def stored(tx: Transaction, column: str, first: int, stop: int, altered: Rows) -
 
     Row by row, so that other threads get their turn.
     """
-    return chain(records.fetch(tx, altered.tolist(), column).values(), records.scan(tx, column, first, stop))
+    return chain(records.walk(tx, altered.tolist(), column), records.scan(tx, column, first, stop))
 
 
 def covers_of(view: View) -> dict[str, Any]:

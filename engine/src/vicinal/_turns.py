@@ -150,6 +150,22 @@ def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
+def in_texts(texts: Iterable[tuple[int, str]], size: int, chars: int) -> Iterator[list[tuple[int, str]]]:
+    """Numbered texts in batches: at most so many, and so many characters unless a single one is longer."""
+    batch: list[tuple[int, str]] = []
+    left = chars
+    for pair in texts:
+        left -= len(pair[1])
+        if batch and (left < 0 or len(batch) == size):
+            give_way()
+            yield batch
+            batch, left = [], chars - len(pair[1])
+        batch.append(pair)
+    if batch:
+        give_way()
+        yield batch
+
+
 def in_turns(items: Iterable[Item]) -> Iterator[Item]:
     """The same items, giving way every hundred."""
     return chain.from_iterable(in_batches(items, _TURN))

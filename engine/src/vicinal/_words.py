@@ -8,12 +8,10 @@ of the view that a query sees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vicinal._by_field import DOCUMENT, ByField, Kind, Values
 from vicinal._index.view import Mask, Rows, View
@@ -110,8 +108,7 @@ class LiveWords:
             kind.save(indexes, directory, view, files, due)
 
     def _more_words(self, old: TextIndex, rows: int, values: Values, altered: Rows) -> TextIndex:
-        texts = ((row, value) for row, value in values if isinstance(value, str))
-        return bm25.extend(old, self.analyser(), rows, *_told(texts, altered))
+        return bm25.extend(old, self.analyser(), rows, _texts(values), altered)
 
 
 def _tidied_words(old: TextIndex, alive: Mask) -> TextIndex | None:
@@ -120,7 +117,7 @@ def _tidied_words(old: TextIndex, alive: Mask) -> TextIndex | None:
 
 def _more_sparse(old: Postings, rows: int, values: Values, altered: Rows) -> Postings:
     vectors = ((row, v.indices, v.values) for row, v in values if isinstance(v, SparseVector))
-    return sparse.extend(old, rows, *_told(vectors, altered))
+    return sparse.extend(old, rows, vectors, altered)
 
 
 def _tidied_sparse(old: Postings, alive: Mask) -> Postings | None:
@@ -128,15 +125,21 @@ def _tidied_sparse(old: Postings, alive: Mask) -> Postings | None:
 
 
 def _more_signatures(old: Signatures, rows: int, values: Values, altered: Rows) -> Signatures:
-    texts = {row: value for row, value in values if isinstance(value, str)}
-    texts |= {row: "" for row in altered.tolist() if row not in texts}
-    return trigrams.extend(old, rows, texts.items())
+    return trigrams.extend(old, rows, _each(_texts(values), altered))
 
 
-def _told(found: Iterable[Any], altered: Rows) -> tuple[list[Any], Rows]:
-    """What was found, and the altered rows of which nothing was: they are to be forgotten."""
-    listed = list(found)
-    return listed, np.setdiff1d(altered, np.array([entry[0] for entry in listed], dtype=np.int64))
+def _texts(values: Values) -> Iterator[tuple[int, str]]:
+    """Those values that are texts."""
+    return ((row, value) for row, value in values if isinstance(value, str))
+
+
+def _each(texts: Iterable[tuple[int, str]], rows: Rows) -> Iterator[tuple[int, str]]:
+    """The texts, and an empty one for those of the rows that have none."""
+    left = set(rows.tolist())
+    for row, text in texts:
+        left.discard(row)
+        yield row, text
+    yield from ((row, "") for row in left)
 
 
 _SPARSE = Kind(

@@ -26,8 +26,8 @@ def extend(
 ) -> Postings:
     """The next version, `rows` long, with `(row, indices, values)` of new and altered rows, each row once.
 
-    No index twice in a vector. A row that is not named keeps what it has; `forgotten` ones lose it. A vector
-    that int64 and float32 cannot hold, as earlier versions accepted, has no entries.
+    No index twice in a vector. A row that is not named keeps what it has; `forgotten` ones lose it first. A
+    vector that int64 and float32 cannot hold, as earlier versions accepted, has no entries.
     """
     given = [(row, *_held(indices, values)) for row, indices, values in vectors]
     numbers = np.array([row for row, _, _ in given], dtype=np.int64)

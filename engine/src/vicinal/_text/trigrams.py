@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from vicinal._text import literals
 from vicinal._text.literals import Requirement
 from vicinal._text.postings import Mask, Rows
-from vicinal._turns import in_batches
+from vicinal._turns import in_texts
 
 BITS = 4096
 BLOCK_ROWS = 8192
 _BATCH = 512
+_CHARS = 1 << 19  # of a batch, of which each takes some 25 bytes meanwhile
 _MULTIPLIER = np.uint32(2654435761)  # Knuth's: 2³² over the golden ratio
 _SHIFT = np.uint32(20)
 _FORMAT = 1
@@ -65,7 +66,7 @@ def extend(old: Signatures, rows: int, texts: Iterable[tuple[int, str]]) -> Sign
         np.zeros((BITS, BLOCK_ROWS // 8), np.uint8) for _ in range(-(-rows // BLOCK_ROWS) - len(blocks))
     ]
     owned = set(range(len(old.blocks), len(blocks)))
-    for batch in in_batches(texts, _BATCH):
+    for batch in in_texts(texts, _BATCH, _CHARS):
         numbers = np.array([row for row, _ in batch], dtype=np.int64)
         bits = _bits([text for _, text in batch])
         for number in np.unique(numbers // BLOCK_ROWS).tolist():
