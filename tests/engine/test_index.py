@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import shutil
 import threading
@@ -782,14 +783,20 @@ ANY = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), ANY), max_size=30), st.integers(1, 9))
-def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, Any]], step: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 9), ANY), max_size=30), st.integers(1, 9), st.sampled_from([-9, 1024])
+)
+def test_a_column_that_caught_up_equals_one_built_anew(
+    changes: list[tuple[int, Any]], step: int, waste: int
+) -> None:
     column, values = columns.empty(), {}
-    for start in range(0, len(changes), step):
-        part = dict(changes[start : start + step])
-        altered = np.array(sorted(row for row in part if row < len(column.kinds)), dtype=np.int64)
-        values.update(part)
-        column = columns.extend(column, max(values) + 1, altered, *columns_of(list(part.items())))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(columns, "_WASTE_MIN", waste)  # what was replaced is done away with sooner or later
+        for start in range(0, len(changes), step):
+            part = dict(changes[start : start + step])
+            altered = np.array(sorted(row for row in part if row < len(column.kinds)), dtype=np.int64)
+            values.update(part)
+            column = columns.extend(column, max(values) + 1, altered, *columns_of(list(part.items())))
     anew = columns.extend(
         columns.empty(),
         max(values, default=-1) + 1,
@@ -807,6 +814,21 @@ def test_a_column_that_caught_up_equals_one_built_anew(changes: list[tuple[int, 
     )
     assert column.empty().tolist() == anew.empty().tolist()
     assert column.present().tolist() == anew.present().tolist()
+
+
+@pytest.mark.parametrize("value", ["seen {}", ["seen {}", "always"], {"seen": "{}"}])
+def test_a_column_does_not_gather_what_was_replaced(value: Any) -> None:
+    column, row = columns.empty(), np.array([0])
+    for number in range(5_000):
+        seen = json.loads(json.dumps(value).replace("{}", str(number)))
+        column = columns.extend(column, 1, row[: len(column.kinds)], [0], [seen])
+    held = [
+        column.dictionary.strings,
+        column.item_rows,
+        column.items.dictionary.strings if column.items else "",
+    ]
+    assert max(map(len, held)) < 3_000
+    assert column.equal(Operands.of([Operand(*classify(seen))])).tolist() == [True]
 
 
 WHATEVER = [True, False, None, "", "a", "b", "ab", 0, 1, 2.0, -0.5, 2**70, [], [0, "a"], [1, [1]], GONE]

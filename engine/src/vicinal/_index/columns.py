@@ -15,7 +15,7 @@ import json
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,9 @@ from vicinal._index.view import Rows, View, appended
 _EMPTY = Operands(((Kind.STRING, ("",)), (Kind.LIST, ("[]",))))
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _UNSORTED_MAX = 256  # strings that are asked one by one rather than sorted anew
+_WASTE_MIN = (
+    1024  # replaced strings, or items of lists, that are kept before it is worth doing away with them
+)
 _INT64 = (-(2**63), 2**63 - 1)
 _BIG = 255  # the kind of integers beyond 64 bits; they live in `Column.big`
 
@@ -299,6 +302,8 @@ def extend(old: Column, rows: int, altered: Rows, at: Sequence[int], found: Sequ
 
     A version is extended once: the next one's new rows may stand behind its own in memory.
     """
+    if len(altered):
+        old = _tidied(old)
     more = rows - len(old.kinds)
     kinds = appended(old.kinds, np.zeros(more, dtype=np.uint8))
     values = appended(old.values, np.zeros(more, dtype=np.int64))
@@ -325,6 +330,27 @@ def extend(old: Column, rows: int, altered: Rows, at: Sequence[int], found: Sequ
         items = extend(before, first + count, _NO_ROWS, range(first, first + count), gathered.items)
         item_rows = np.concatenate([item_rows, np.array(gathered.item_rows, dtype=np.int64)])
     return Column(kinds, values, big, old.dictionary, item_rows, items)
+
+
+def _tidied(column: Column) -> Column:
+    """The same without strings and items of lists that were replaced, once those are the most.
+
+    Else a key such as `last_seen` would gather them for as long as no compaction begins columns anew.
+    """
+    kept = np.flatnonzero(column.item_rows >= 0)
+    if column.items is not None and len(column.item_rows) > _WASTE_MIN + 2 * len(kept):
+        items = _tidied(column.items.pick(kept))
+        column = replace(column, item_rows=column.item_rows[kept], items=items)
+    strings = column.dictionary.strings
+    if len(strings) <= _WASTE_MIN + 2 * len(column.kinds):
+        return column
+    coded = np.isin(column.kinds, (Kind.STRING, Kind.LIST, Kind.OBJECT))
+    codes, places = np.unique(column.values[coded], return_inverse=True)
+    used = [strings[code] for code in codes.tolist()]
+    values = column.values.copy()
+    values[coded] = places.reshape(-1)
+    dictionary = Dictionary({text: code for code, text in enumerate(used)}, used)
+    return replace(column, values=values, dictionary=dictionary)
 
 
 def _alike(dictionary: Dictionary, found: Sequence[Any]) -> tuple[Kind, NDArray[np.int64]] | None:
