@@ -257,6 +257,13 @@ def test_check_changes_nothing(sound: Path, damaged: Any) -> None:
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
 
 
+def test_checking_a_collection_that_was_never_used_makes_no_files(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        client.create_collection("never_used", embedding_function=None)
+        assert client.check() == []
+        assert list(tmp_path.glob("collections/*")) == []
+
+
 def test_a_client_in_memory_can_be_checked() -> None:
     with vicinal.EphemeralClient() as client:
         client.create_collection("things", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])

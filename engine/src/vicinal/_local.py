@@ -211,6 +211,8 @@ class LocalBackend:
             findings += [f"catalog: {finding}" for finding in fsck.integrity(tx)]
             names = catalog.names(tx)
         for id, name in names.items():
+            if self._opened.is_unused(UUID(id)):
+                continue
             try:
                 with self._opened.using(UUID(id)) as live:
                     found = live.check()

@@ -93,6 +93,11 @@ class OpenCollections:
         for one in done:
             one.close()
 
+    def is_unused(self, id: UUID) -> bool:
+        """Whether a collection has no files yet: opening it would make them."""
+        directory = self._directory(id)
+        return directory is not None and not directory.exists()
+
     def entry(self, id: UUID) -> CollectionInfo:
         """What the catalog says of a collection, or `NotFoundError`."""
         with self.catalog.read() as tx:
