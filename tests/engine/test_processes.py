@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -370,6 +371,29 @@ def test_readers_do_not_wait_for_a_writer_that_takes_its_time(shared: Any, start
     writer.tell()
     writer.popen.wait()
     assert things.get()["ids"] == ["a", "b", "never acknowledged"]
+
+
+def test_an_interruption_while_another_process_writes_holds_nobody_up(
+    shared: Any, start: Any, on_alarm: Any
+) -> None:
+    """SQLite waits on, so what Ctrl-C raises comes when the lock has been had, and must give it back."""
+
+    class RungError(Exception):
+        pass
+
+    def ring(*_: Any) -> None:
+        raise RungError
+
+    client, things, other = shared
+    [writer] = start((write_until_killed, client.path, "write: before commit"))
+    threading.Timer(0.5, writer.tell).start()
+    on_alarm(ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with pytest.raises(RungError):
+        things.add(ids=["c"], embeddings=[[3, 3]])
+    things.add(ids=["d"], embeddings=[[4, 4]])
+    other.ask("add", ids=["e"], embeddings=[[5, 5]])
+    assert things.get()["ids"] == ["a", "b", "never acknowledged", "d", "e"]
 
 
 def test_a_deletion_cut_short_still_reaches_who_holds_the_collection(shared: Any, tmp_path: Path) -> None:

@@ -71,13 +71,15 @@ class Database:
         with forks.transaction(), self._alone(), self.translated():
             if self._closed:
                 raise ClosedError
-            self._writer.execute("BEGIN IMMEDIATE")
+            connection = self._writer
             try:
-                yield self._writer
-                self._writer.execute("COMMIT")
+                # Inside: what a signal raises while another process is waited for comes when it has begun.
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
-                    self._writer.execute("ROLLBACK")
+                    connection.execute("ROLLBACK")
                 raise
 
     @contextmanager
