@@ -532,6 +532,30 @@ def test_a_client_that_is_collected_in_the_background_thread_ends_it_quietly() -
     assert (thread.is_alive(), work.ran) == (False, False)
 
 
+def test_a_write_is_acknowledged_when_no_thread_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the end of the interpreter, or when the system allows no more: the background does it later."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert things.add("a", [1, 2]).added == 1
+            things.optimize()
+        waiting = threading.Thread(target=things.optimize, daemon=True)
+        waiting.start()
+        waiting.join(DEADLINE_S)
+        assert (waiting.is_alive(), things.get()["ids"]) == (False, ["a"])
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with vicinal.PersistentClient(tmp_path) as client:
+            client.get_collection("things", embedding_function=None).delete(ids=["a"])
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path, on_alarm: Any) -> None:
     """Ctrl-C, or a timeout, may come anywhere: also while a lock is being taken or given back."""

@@ -22,7 +22,8 @@ class Indexer:
     """Runs work in turns until closed."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # itself, in `with`: a signal cannot leave it taken
+        self._changed = threading.Condition(self._lock)
         self._due: dict[Work, float] = {}
         self._running: Work | None = None
         self._thread: threading.Thread | None = None
@@ -30,36 +31,43 @@ class Indexer:
 
     def wake(self, work: Work, after_s: float = 0.0) -> None:
         """See to it that work runs (again), after whatever runs now."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             due = time.monotonic() + after_s
             self._due[work] = min(due, self._due.get(work, due))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="vicinal-indexer", daemon=True)
-                self._thread.start()
+            if self._thread is None or self._thread.ident is None:  # none, or one that came to nothing
+                self._start()
             self._changed.notify_all()
 
     def is_busy(self, work: Work) -> bool:
         """Whether this work runs or waits to run."""
-        with self._changed:
+        with self._lock:
             return work in self._due or self._running == work
 
     def wait(self, work: Work) -> None:
         """Return when this work has nothing left to do."""
-        with self._changed:
+        with self._lock:
             while not self._closed and (work in self._due or self._running == work):
                 self._changed.wait()
 
     def close(self) -> None:
         """Stop after the piece of work in hand."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._due = {}
             self._changed.notify_all()
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             thread.join()
+
+    def _start(self) -> None:
+        """Without a thread nothing is done: what was committed is true all the same, so nobody is told."""
+        self._thread = threading.Thread(target=self._run, name="vicinal-indexer", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is going down, or there are too many
+            self._due = {}
 
     def _run(self) -> None:
         while (work := self._next()) is not None:
@@ -73,7 +81,7 @@ class Indexer:
 
     def _next(self) -> Work | None:
         """The work that has been due longest, once it is due; None when closed."""
-        with self._changed:
+        with self._lock:
             self._running = None
             self._changed.notify_all()
             while not self._closed:
