@@ -53,7 +53,7 @@ def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
                         files.remove_tree(place / "checkpoints")
                         copy_collection(live.database, live.directory, place, files, purpose="backup")
             except StorageError:
-                if not _is_gone(opened, UUID(id)):
+                if opened.knows(UUID(id)):
                     raise
                 catalog.delete(tx, id)
             except NotFoundError:  # deleted since the catalog was copied
@@ -65,15 +65,6 @@ def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
     for directory in (target / "collections").iterdir():
         if directory.name not in known:
             files.remove_tree(directory)
-
-
-def _is_gone(opened: OpenCollections, id: UUID) -> bool:
-    """Whether a collection has been deleted meanwhile."""
-    try:
-        opened.entry(id)
-    except NotFoundError:
-        return True
-    return False
 
 
 def _sweep(target: Path, files: Files) -> None:

@@ -33,26 +33,26 @@ class Copy(Protocol):
     def install(self, info: CollectionInfo) -> None:
         """Put it where it is looked for; the name is entered next."""
 
-    def keep(self) -> None:
-        """The name is entered: it is a collection. Without this, it goes when the block ends."""
-
 
 @contextmanager
 def staged(opened: OpenCollections, source: LiveCollection, id: UUID, files: Files) -> Iterator[Copy]:
-    """A copy of one committed state of a collection; gone again unless it is kept."""
+    """A copy of one committed state of a collection; gone again unless its name has been entered.
+
+    Whether it has, the catalog alone knows: what interrupts a COMMIT is raised when it is done.
+    """
     made = _Memory(opened, source, id) if opened.path is None else _Files(opened.path, source, id, files)
     try:
         made.fill()
         yield made
     finally:
-        made.discard()
+        if not opened.knows(id):
+            made.discard()
 
 
 class _Memory:
     def __init__(self, opened: OpenCollections, source: LiveCollection, id: UUID) -> None:
         self._opened, self._source, self._id = opened, source, id
         self._copy = opened.unnamed(source.info)
-        self._kept = False
 
     def fill(self) -> None:
         with self._source.read_state() as state:  # in memory, this also keeps writers out
@@ -65,13 +65,9 @@ class _Memory:
         self._copy.info = info
         self._opened.adopt(self._copy)
 
-    def keep(self) -> None:
-        self._kept = True
-
     def discard(self) -> None:
-        if not self._kept:
-            self._opened.forget(self._id)
-            self._copy.close()
+        self._opened.forget(self._id)
+        self._copy.close()
 
 
 class _Files:
@@ -79,7 +75,6 @@ class _Files:
         self._source, self._files = source, files
         self._staged = root / f"forking-{id}"
         self._final = root / "collections" / str(id)
-        self._kept = False
 
     def fill(self) -> None:
         assert self._source.directory is not None
@@ -96,13 +91,9 @@ class _Files:
     def install(self, info: CollectionInfo) -> None:  # noqa: ARG002 - files know no names
         self._files.replace(self._staged, self._final)
 
-    def keep(self) -> None:
-        self._kept = True
-
     def discard(self) -> None:
-        if not self._kept:
-            for place in (self._staged, self._final):
-                self._files.remove_tree(place)
+        for place in (self._staged, self._final):
+            self._files.remove_tree(place)
 
 
 def copy_collection(source: Database, directory: Path, place: Path, files: Files, *, purpose: str) -> None:

@@ -97,18 +97,20 @@ def fork(opened: OpenCollections, files: Files, request: r.Fork) -> r.Collection
         tenant, database, _ = _entry(tx, request.collection)
         _check_free(tx, tenant, database, request.name)
     id = uuid4()
-    with opened.using(request.collection) as live, staged(opened, live, id, files) as copy:
-        with opened.catalog.write() as tx:
-            tenant, database, source = _entry(tx, request.collection)
-            _check_free(tx, tenant, database, request.name)
-            lineage = source.configuration.lineage or source.id
-            configuration = source.configuration.model_copy(update={"lineage": lineage})
-            entry = Entry(id, request.name, source.metadata, configuration)
-            info = info_of(entry, r.Namespace(tenant, database))
-            copy.install(info)
-            catalog.insert(tx, _database(tx, tenant, database), entry)
-            files.step("fork: before commit")
-        copy.keep()
+    with (
+        opened.using(request.collection) as live,
+        staged(opened, live, id, files) as copy,
+        opened.catalog.write() as tx,
+    ):
+        tenant, database, source = _entry(tx, request.collection)
+        _check_free(tx, tenant, database, request.name)
+        lineage = source.configuration.lineage or source.id
+        configuration = source.configuration.model_copy(update={"lineage": lineage})
+        entry = Entry(id, request.name, source.metadata, configuration)
+        info = info_of(entry, r.Namespace(tenant, database))
+        copy.install(info)
+        catalog.insert(tx, _database(tx, tenant, database), entry)
+        files.step("fork: before commit")
     files.step("fork: committed")
     return info
 

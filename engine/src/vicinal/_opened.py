@@ -107,6 +107,14 @@ class OpenCollections:
         tenant, database, entry = found
         return info_of(entry, Namespace(tenant, database))
 
+    def knows(self, id: UUID) -> bool:
+        """Whether the catalog has a collection."""
+        try:
+            self.entry(id)
+        except NotFoundError:
+            return False
+        return True
+
     def forget(self, id: UUID) -> None:
         """Close a collection, so that the next use opens it anew."""
         live = self._pop(id)
