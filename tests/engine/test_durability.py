@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import random
 import resource
@@ -24,8 +25,10 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal import _live
 from vicinal._index import planner
 from vicinal._storage.files import OpenFile
+from vicinal._upkeep import Upkeep
 from vicinal.errors import NotFoundError, StorageError
 from vicinal.testing import FaultyFiles, check, nearest, open_with, wait_for_index
 
@@ -490,6 +493,26 @@ def test_a_write_that_failed_does_not_fix_the_dimension(tmp_path: Path) -> None:
         things.add(ids=["a", "b"], embeddings=[[1, 2], [3, 4]])
         assert things.get(include=["embeddings"])["embeddings"].tolist() == [[1, 2], [3, 4]]
         assert check(client) == []
+
+
+@pytest.mark.parametrize("missing", ["memory", "addresses"])
+def test_a_write_is_acknowledged_when_there_is_no_room_for_what_follows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """The commit was true before: only the next reading may have to say that there is none."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise MemoryError if missing == "memory" else OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        with monkeypatch.context() as patched:
+            patched.setattr(Upkeep, "__call__", lambda *_: None)  # which logs what it meets
+            patched.setattr(*(_live, "advance") if missing == "memory" else (mmap, "mmap"), refuse)
+            assert things.add("a", [1, 2]).added == 1
+            with pytest.raises(MemoryError if missing == "memory" else StorageError):
+                things.get()
+        assert (things.get()["ids"], check(client)) == (["a"], [])
 
 
 def test_a_removal_that_fails_changes_nothing(tmp_path: Path) -> None:

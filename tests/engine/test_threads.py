@@ -532,7 +532,7 @@ def test_a_client_that_is_collected_in_the_background_thread_ends_it_quietly() -
     assert (thread.is_alive(), work.ran) == (False, False)
 
 
-def test_a_write_is_acknowledged_when_no_thread_can_be_started(
+def test_a_write_is_acknowledged_and_found_when_no_thread_can_be_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As at the end of the interpreter, or when the system allows no more: the background does it later."""
@@ -545,6 +545,7 @@ def test_a_write_is_acknowledged_when_no_thread_can_be_started(
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
             assert things.add("a", [1, 2]).added == 1
+            assert things.query([[1, 2]] * 32, n_results=1)["ids"] == [["a"]] * 32
             things.optimize()
         waiting = threading.Thread(target=things.optimize, daemon=True)
         waiting.start()

@@ -167,22 +167,26 @@ class LiveCollection:
         return Snapshot(self, tx, view, begun=True) if view.change == state.change else None
 
     def committed(self, before: State, after: State, delta: Delta, rows: Rows, positions: Rows) -> None:
-        """See a change of this process's own, which took `before` to `after`, without reading it again."""
-        with self._catching_up, suppress(VectorsMissingError, StorageError):
-            view = self._view
-            if (view.change, view.generation) == (before.change, before.generation):
-                self._view = advance(
-                    view,
-                    change=after.change,
-                    generation=after.generation,
-                    rows=after.rows,
-                    removed=delta.removed,
-                    live=(rows, positions),
-                    vectors=self.committed_vectors(after),
-                )
-        held = self.codes
-        if held is not None and held.rows == before.rows and after.rows <= held.room:
-            self.encode(after.rows)  # else every query would have to measure the new rows
+        """See a change of this process's own, which took `before` to `after`, without reading it again.
+
+        It is true already: where there is no memory for what is derived from it, the next reading makes that.
+        """
+        with suppress(VectorsMissingError, StorageError, MemoryError):
+            with self._catching_up:
+                view = self._view
+                if (view.change, view.generation) == (before.change, before.generation):
+                    self._view = advance(
+                        view,
+                        change=after.change,
+                        generation=after.generation,
+                        rows=after.rows,
+                        removed=delta.removed,
+                        live=(rows, positions),
+                        vectors=self.committed_vectors(after),
+                    )
+            held = self.codes
+            if held is not None and held.rows == before.rows and after.rows <= held.room:
+                self.encode(after.rows)  # else every query would have to measure the new rows
 
     def vectors(self, dimension: int, generation: int) -> VectorStore:
         """Where a generation's vectors are written, made if need be; for the holder of the lock."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,12 +136,13 @@ def search(
 
 def _for_each(answer: Callable[[Any], Any], asked: list[Any], *, at_once: bool) -> list[Any]:
     """One after the other; or on all cores, for the kernels let go of the GIL."""
-    if not at_once:
-        return [answer(one) for one in asked]
-    from concurrent.futures import ThreadPoolExecutor  # not needed for one question
+    if at_once:
+        from concurrent.futures import ThreadPoolExecutor  # not needed for one question
 
-    with ThreadPoolExecutor(os.cpu_count() or 1, "vicinal-batch") as threads:
-        return list(threads.map(answer, asked))
+        # No thread can be had when there are too many, or when the interpreter is going down.
+        with suppress(RuntimeError), ThreadPoolExecutor(os.cpu_count() or 1, "vicinal-batch") as threads:
+            return list(threads.map(answer, asked))
+    return [answer(one) for one in asked]
 
 
 def _scan(

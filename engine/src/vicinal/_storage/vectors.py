@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vicinal._storage.files import Files, meanwhile
+from vicinal._storage.files import Files, meanwhile, translated
 from vicinal.errors import CorruptionError
 from vicinal.types import Vectors
 
@@ -77,7 +77,8 @@ class VectorFile:
                 path=str(self._file.path),
                 problem=f"holds {size // stride} vectors, but {rows} rows are committed",
             )
-        mapping = mmap.mmap(self._file.fd, size, access=mmap.ACCESS_READ)
+        with translated(self._file.path):
+            mapping = mmap.mmap(self._file.fd, size, access=mmap.ACCESS_READ)
         count = size // stride
         return np.frombuffer(mapping, dtype="<f4", count=count * self.dimension).reshape(count, -1)
 
