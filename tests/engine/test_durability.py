@@ -495,6 +495,52 @@ def test_a_write_that_failed_does_not_fix_the_dimension(tmp_path: Path) -> None:
         assert check(client) == []
 
 
+ENDING = """
+import itertools, sys, threading, time
+import numpy as np
+import vicinal
+
+path, ready = sys.argv[1], threading.Event()
+client = vicinal.PersistentClient(path)
+things = client.create_collection("things", embedding_function=None)
+
+
+def write(writer):
+    for number in itertools.count():
+        try:
+            ids = [f"{writer} {number} {i}" for i in range(400)]
+            things.add(ids=ids, embeddings=np.full((400, 256), number))
+        except vicinal.errors.ClosedError:
+            return
+        print(f"{writer} {number}\\n", end="", flush=True)
+        if number == 3:
+            ready.set()
+
+
+def read():
+    while True:  # opens and closes files all the time
+        with vicinal.PersistentClient(path) as other:
+            other.get_collection("things", embedding_function=None).get(limit=1)
+
+
+for work in [*(lambda writer=writer: write(writer) for writer in range(3)), read, read, read]:
+    threading.Thread(target=work, daemon=True).start()
+ready.wait()
+"""
+
+
+def test_daemon_threads_that_write_when_the_interpreter_ends_lose_nothing(tmp_path: Path) -> None:
+    """Their files stay theirs: a descriptor that is closed under them is the next file's that is opened."""
+    program = [sys.executable, "-c", ENDING, str(tmp_path)]
+    ended = subprocess.run(program, check=True, capture_output=True, text=True)
+    assert [error for error in ("StorageError", "CorruptionError", "OSError") if error in ended.stderr] == []
+    said = [line.split() for line in ended.stdout.splitlines() if line]
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things", embedding_function=None)
+        assert check(client) == []
+        assert {f"{writer} {number} 399" for writer, number in said} <= {*things.get()["ids"]}
+
+
 @pytest.mark.parametrize("missing", ["memory", "addresses"])
 def test_a_write_is_acknowledged_when_there_is_no_room_for_what_follows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str

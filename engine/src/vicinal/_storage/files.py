@@ -25,12 +25,13 @@ class OpenFile:
     """A file descriptor, and the path that errors name.
 
     Closed with its last reference: a descriptor closed under another thread's hands could by then
-    belong to another file.
+    belong to another file. So the interpreter's end does not close it, for daemon threads go on writing.
     """
 
     def __init__(self, fd: int, path: Path) -> None:
         self.fd, self.path = fd, path
         self.close = weakref.finalize(self, os.close, fd)
+        self.close.atexit = False
 
     @property
     def size(self) -> int:
