@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -825,6 +826,23 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_name_that_no_file_system_takes_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="too long"):
         vicinal.PersistentClient(tmp_path / ("x" * 300))
+
+
+def test_a_directory_that_cannot_be_listed_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when too many files are open."""
+
+    def refuse(_: Path) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with vicinal.PersistentClient(tmp_path) as client:
+        client.create_collection("things", embedding_function=None).add("a", [1, 2])
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    for read_only in (False, True):
+        with pytest.raises(StorageError) as error:
+            vicinal.PersistentClient(tmp_path, read_only=read_only)
+        assert error.value.errno == errno.EMFILE
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")

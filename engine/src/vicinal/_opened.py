@@ -244,7 +244,7 @@ class OpenCollections:
     def _directories(self) -> list[Path]:
         if self.path is None or not (self.path / "collections").is_dir():
             return []
-        return [entry for entry in (self.path / "collections").iterdir() if entry.is_dir()]
+        return [entry for entry in self.files.find(self.path / "collections", "*") if entry.is_dir()]
 
     def _tidy(self) -> None:
         """Remove what deleted collections have left behind."""
