@@ -14,6 +14,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ import pytest
 
 import vicinal
 from vicinal import _upkeep
+from vicinal._compact import compact
 from vicinal._index import planner
 from vicinal._request import Status
+from vicinal._storage.database import Database
 from vicinal._storage.files import Files
 from vicinal.errors import StorageError
 from vicinal.testing import FaultyFiles, check, dump, open_with, wait_for_index
@@ -481,6 +485,29 @@ def main(path: str, step: str) -> None:
 
     with open_with(Path(path), FaultyFiles(die)) as client:
         client.get_collection("things").compact()
+
+
+def test_a_compaction_interrupted_in_its_commit_loses_nothing(
+    client: vicinal.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a signal raises in the middle of a COMMIT comes when rows have their new numbers."""
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids=["a", "b", "c"], embeddings=[[1, 2], [3, 4], [5, 6]])
+    things.delete(ids=["a"])
+    before, write = dump(things), Database.write
+
+    @contextmanager
+    def interrupted(database: Database) -> Iterator[Any]:
+        with write(database) as tx:
+            yield tx
+        raise KeyboardInterrupt
+
+    with client._backend._opened.using(things.id) as live:
+        monkeypatch.setattr(Database, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compact(live)
+        monkeypatch.undo()
+    assert (dump(things), check(client)) == (before, [])
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ def _drop_dead_rows(live: LiveCollection) -> int:
                     live.discard_vectors(state.generation + 1)
                 raise
     except BaseException:
-        if before is not None:
+        # What interrupts a COMMIT is raised when it is done: in memory, `before` is nobody's truth then.
+        if before is not None and live.generation() == before.generation:
             live.adopt(before)
         raise
     # COMMIT has returned: the old generation is nobody's truth any more.

@@ -158,6 +158,11 @@ class LiveCollection:
         with self._explained(), self.database.read() as tx:
             yield self.state(tx)
 
+    def generation(self) -> int:
+        """How often the rows have been numbered anew."""
+        with self.read_state() as state:
+            return state.generation
+
     def snapshot(self, tx: Transaction) -> Snapshot | None:
         """The view at the transaction's change; None when newer views have replaced it."""
         state = self.state(tx)
@@ -220,8 +225,7 @@ class LiveCollection:
     def discard_outdated_checkpoints(self) -> None:
         """Remove those of rows as they were numbered before a compaction."""
         if self.checkpoints is not None:
-            with self.read_state() as state:
-                generation = state.generation
+            generation = self.generation()
             kept = {name: checkpoint.covers(self.checkpoints, name) for name in _CHECKPOINTS}
             self._discard_checkpoints(
                 n for n, covers in kept.items() if covers.get("generation") != generation
