@@ -1,6 +1,7 @@
 """A sparse vector is what its numbers say, and BM25's are those that Chroma makes."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -154,7 +155,8 @@ def test_the_stop_words_may_be_others(bm25):
 def test_bm25_is_rebuilt_from_its_configuration(bm25):
     function = ChromaBm25EmbeddingFunction(k=2, stopwords=["x"], token_max_length=9)
     again = build_sparse({"type": "known", "name": "chroma_bm25", "config": function.get_config()})
-    assert (function.get_config(), function(TEXTS)) == (again.get_config(), again(TEXTS))
+    for other in (again, pickle.loads(pickle.dumps(function))):
+        assert (function.get_config(), function(TEXTS)) == (other.get_config(), other(TEXTS))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -240,6 +240,25 @@ def test_the_change_log_is_kept_short(tmp_path: Path, monkeypatch: pytest.Monkey
         assert db.execute("SELECT count(*) FROM changes").fetchone() == (5,)
 
 
+def test_the_change_log_keeps_fewer_large_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "ROWS_KEPT", 100)
+    ids = list(map(str, range(40)))
+    with vicinal.PersistentClient(tmp_path) as writer, vicinal.PersistentClient(tmp_path) as reader:
+        things = make(writer)
+        things.add(ids=ids, embeddings=[[n, 1] for n in range(40)])
+        behind = reader.get_collection("things")
+        for number in range(20):
+            things.update(ids=ids, metadatas=[{"n": number}] * 40)
+            if number % 7 == 0:
+                assert behind.count(where={"n": number}) == 40
+        things.delete(ids=ids[:1])
+        assert behind.count(where={"n": 19}) == 39
+        assert check(writer) == []
+    [directory] = (tmp_path / "collections").iterdir()
+    with closing(sqlite3.connect(directory / "records.sqlite3")) as db:
+        assert db.execute("SELECT count(*) FROM changes").fetchone() == (3,)
+
+
 @pytest.mark.parametrize("kept", [1, 5, 10_000])
 def test_a_reader_agrees_however_far_it_fell_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int

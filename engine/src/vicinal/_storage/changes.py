@@ -2,8 +2,8 @@
 
 Every committed batch is one numbered change: the row count after it, the rows that it took out, and
 the rows whose metadata or document it altered in place. Whatever is derived from the records
-remembers the change it covers and catches up from here. The log keeps the last `KEPT` changes; what
-fell behind further is rebuilt.
+remembers the change it covers and catches up from here. The log keeps the last `KEPT` changes, and fewer
+where each names many rows; what fell behind further is rebuilt.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vicinal._storage.database import Transaction
 from vicinal.errors import CorruptionError
 
 KEPT = 10_000
+ROWS_KEPT = 1 << 22  # of changes of one size; 32 MB
 
 Rows = NDArray[np.int64]
 _NO_ROWS = np.empty(0, dtype=np.int64)
@@ -76,7 +77,8 @@ def log(tx: Transaction, after: State, delta: Delta) -> None:
         "INSERT INTO changes (change, rows, removed, altered, checksum) VALUES (?, ?, ?, ?, ?)",
         (*entry, checksums.of(entry)),
     )
-    tx.execute("DELETE FROM changes WHERE change <= ?", (after.change - KEPT,))
+    kept = min(KEPT, max(ROWS_KEPT // max(len(delta.removed) + len(delta.altered), 1), 1))
+    tx.execute("DELETE FROM changes WHERE change <= ?", (after.change - kept,))
     tx.execute(
         "UPDATE state SET change = ?, rows = ?, records = ?, positions = ?, dimension = ?, generation = ?",
         (after.change, after.rows, after.records, after.positions, after.dimension, after.generation),

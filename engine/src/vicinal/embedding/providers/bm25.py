@@ -86,6 +86,10 @@ class ChromaBm25EmbeddingFunction(SparseEmbeddingFunction):
                 if stem:
                     yield stem
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickling, which words' kept stems would not survive."""
+        return self.build_from_config, (self.get_config(),)
+
     @staticmethod
     def name() -> str:
         return "chroma_bm25"
