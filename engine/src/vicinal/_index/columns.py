@@ -30,9 +30,7 @@ from vicinal._index.view import Rows, View, appended
 _EMPTY = Operands(((Kind.STRING, ("",)), (Kind.LIST, ("[]",))))
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _UNSORTED_MAX = 256  # strings that are asked one by one rather than sorted anew
-_WASTE_MIN = (
-    1024  # replaced strings, or items of lists, that are kept before it is worth doing away with them
-)
+_WASTE_MIN = 1024  # strings, or items of lists, that may have been replaced before they are done away with
 _INT64 = (-(2**63), 2**63 - 1)
 _BIG = 255  # the kind of integers beyond 64 bits; they live in `Column.big`
 
