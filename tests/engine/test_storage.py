@@ -25,7 +25,7 @@ from vicinal._derived import NAMES
 from vicinal._index import exact, planner
 from vicinal._index.view import View
 from vicinal._request import Status
-from vicinal._storage import changes, database
+from vicinal._storage import changes, checkpoint, database
 from vicinal._storage.files import Files, meanwhile
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory
@@ -481,6 +481,24 @@ def test_a_checkpoint_of_an_older_state_catches_up(tmp_path: Path) -> None:
     shutil.move(older, checkpoints)
     assert answers(tmp_path)[0] == before[0]
     assert before[0]["ids"][0][0] == "500"
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_a_checkpoint_that_the_log_has_left_behind_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that change in place add no rows: nothing else would ever have it written again."""
+    monkeypatch.setattr(changes, "KEPT", 5)
+    checkpoints = with_graph(tmp_path)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        assert things.count(where={"n": {"$lt": 40}}) == 40
+        for number in range(7):
+            things.update(ids=["1"], metadatas=[{"n": -number}])
+        things.optimize()
+        [change] = {checkpoint.covers(checkpoints, name)["change"] for name in ("rows", "columns")}
+        with client._backend._opened.using(things.id) as live, live.database.read() as tx:
+            assert changes.since(tx, change) is not None or changes.state(tx).change == change
 
 
 @pytest.mark.usefixtures("small_graphs")

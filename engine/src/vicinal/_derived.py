@@ -35,11 +35,13 @@ NAMES = ("graph", "rows", "codes", "columns")
 BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError)
 
 
-def is_behind(directory: Path, name: str, view: View) -> bool:
-    """Whether a checkpoint covers much less than a view, or another generation."""
+def is_behind(directory: Path, name: str, view: View, oldest: int = 0) -> bool:
+    """Whether a checkpoint covers much less than a view, or another generation, or a change so old that the
+    log cannot lead on from there."""
     covers = checkpoint.covers(directory, name)
     try:
-        return bool(covers["generation"] != view.generation or view.rows >= GROWTH * covers["rows"])
+        known = covers["generation"] == view.generation and covers.get("change", oldest) >= oldest
+        return not known or bool(view.rows >= GROWTH * covers["rows"])
     except (KeyError, TypeError):
         return True
 

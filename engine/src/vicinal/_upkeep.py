@@ -22,7 +22,7 @@ from vicinal._index import planner
 from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
-from vicinal._storage import checkpoint
+from vicinal._storage import changes, checkpoint
 from vicinal._turns import anybody_reads, give_way
 from vicinal.errors import ClosedError, NotFoundError
 
@@ -118,14 +118,20 @@ class Upkeep:
         directory, files = self.live.checkpoints, self.live.files
         if directory is None:
             return
-        if _is_due(self.live, "rows", view):
+        with self.live.read() as snapshot:
+            oldest = changes.oldest(snapshot.tx)
+
+        def is_due(name: str) -> bool:
+            return _is_due(self.live, name, view, oldest)
+
+        if is_due("rows"):
             _derived.save_rows(directory, view, files)
         held = self.live.codes_of(view)
         if held is not None and _is_due(self.live, "codes", view):
             _derived.save_codes(directory, held, view, files)
-        if _is_due(self.live, "columns", view):
+        if is_due("columns"):
             self.live.columns.save(directory, view, files)
-        self.live.words.save(directory, view, files, lambda name: _is_due(self.live, name, view))
+        self.live.words.save(directory, view, files, is_due)
 
     def _index(self, view: View) -> float | None:
         """One slice of building; 0 while there is more."""
@@ -218,10 +224,10 @@ def _save(live: LiveCollection, graph: Graph, view: View) -> None:
     checkpoint.save(directory, "graph", covers, graph.save, live.files)
 
 
-def _is_due(live: LiveCollection, name: str, view: View) -> bool:
+def _is_due(live: LiveCollection, name: str, view: View, oldest: int = 0) -> bool:
     """Whether a checkpoint is to be written: it is far behind, or was found damaged after opening."""
     assert live.checkpoints is not None
-    if _derived.is_behind(live.checkpoints, name, view):
+    if _derived.is_behind(live.checkpoints, name, view, oldest):
         return True
     if name in live.verified:
         return False

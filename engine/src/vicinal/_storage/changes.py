@@ -77,7 +77,8 @@ def log(tx: Transaction, after: State, delta: Delta) -> None:
         "INSERT INTO changes (change, rows, removed, altered, checksum) VALUES (?, ?, ?, ?, ?)",
         (*entry, checksums.of(entry)),
     )
-    kept = min(KEPT, max(ROWS_KEPT // max(len(delta.removed) + len(delta.altered), 1), 1))
+    named = len(delta.removed) + len(delta.altered)
+    kept = min(KEPT, max(ROWS_KEPT // max(named, 1), 1))
     tx.execute("DELETE FROM changes WHERE change <= ?", (after.change - kept,))
     tx.execute(
         "UPDATE state SET change = ?, rows = ?, records = ?, positions = ?, dimension = ?, generation = ?",
@@ -98,6 +99,12 @@ def since(tx: Transaction, change: int) -> Delta | None:
     if not entries or entries[0][0] != change + 1:
         return None
     return Delta(_rows(b"".join(e[1] for e in entries)), _rows(b"".join(e[2] for e in entries)))
+
+
+def oldest(tx: Transaction) -> int:
+    """The change since which the log tells what happened."""
+    [(first,)] = tx.execute("SELECT min(change) FROM changes")
+    return int(first) - 1 if first is not None else 0
 
 
 def taken_out(tx: Transaction) -> tuple[Rows, bool]:
