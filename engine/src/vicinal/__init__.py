@@ -28,6 +28,7 @@ from vicinal._schema import (
     VectorIndexConfig,
 )
 from vicinal._text.analysis import register_analysis
+from vicinal._version import __version__
 from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
 from vicinal.config import Analysis, Settings
@@ -60,8 +61,6 @@ from vicinal.types import (
     Where,
     WhereDocument,
 )
-
-__version__ = "0.1.0"
 
 # Chroma's names for the same things.
 ClientAPI = Client

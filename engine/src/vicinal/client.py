@@ -21,6 +21,7 @@ from vicinal._backend import Backend
 from vicinal._inputs import Loader
 from vicinal._schema import Schema
 from vicinal._settings import Settings, directory_of, settings_of
+from vicinal._version import __version__
 from vicinal.collection import Collection
 from vicinal.config import check_schema_against, parse_configuration
 from vicinal.embedding import DefaultEmbeddingFunction, registry
@@ -263,8 +264,6 @@ class Client(Tenancy):
 
     def get_version(self) -> str:
         """Vicinal's version."""
-        from vicinal import __version__  # the package imports this module first
-
         return __version__
 
     def get_settings(self) -> Settings:

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 
-from vicinal import __version__
 from vicinal._admin import AdminClient
+from vicinal._version import __version__
 from vicinal.cli import moving
 from vicinal.client import PersistentClient
 from vicinal.collection import Collection
