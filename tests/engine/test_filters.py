@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 import vicinal
 from vicinal import _fields
+from vicinal._filter import parse_where
+from vicinal._index.columns import Covered
 from vicinal._index.indexer import Indexer
 from vicinal._upkeep import Upkeep
 from vicinal.testing import check, matches
@@ -493,6 +495,25 @@ def test_filters_may_nest_deep(values, depth):
 def test_a_filter_may_be_wide(values):
     where = {"$or": [{"v": i} for i in range(2000)]}
     assert ids("int0 int1 int2 float1") == set(values.get(where=where)["ids"])
+
+
+def test_masks_are_kept_within_bounds_and_the_latest_longest(monkeypatch):
+    def wide(first):
+        return parse_where({"n": {"$in": list(range(first, first + 50))}})
+
+    masks, covered, mask = _fields._Masks(), Covered(1, 0, 1000), np.zeros(1000, dtype=np.bool_)
+    monkeypatch.setattr(_fields, "_MASKS_BYTES_MAX", 3 * (1000 + 50 * _fields._VALUE_BYTES))
+    for first in (0, 1, 2, 2):
+        masks.put(wide(first), covered, mask)
+    assert masks.get(wide(0)) == (covered, mask)
+    masks.put(wide(3), covered, mask)
+    assert [masks.get(wide(first))[0] for first in range(4)] == [covered, None, covered, covered]
+    masks.put(wide(4), covered, np.zeros(10**6, dtype=np.bool_))
+    assert [masks.get(wide(first))[0] for first in range(5)] == [None] * 4 + [covered]
+    monkeypatch.setattr(_fields, "_MASKS_MAX", 2)
+    for first in range(9):
+        masks.put(parse_where({"n": first}), covered, mask)
+    assert sum(masks.get(parse_where({"n": first}))[0] == covered for first in range(9)) == 2
 
 
 def test_any_of_many_values_takes_no_mask_for_each(collection):

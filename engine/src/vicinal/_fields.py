@@ -7,15 +7,16 @@ that even the first filter on a key finds it ready. Masks are kept, because filt
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from vicinal import _derived
-from vicinal._filter import Node
+from vicinal._filter import Node, values_in
 from vicinal._filter.masks import Fields, Mask, evaluate
 from vicinal._filter.values import is_missing, lookup
 from vicinal._index import columns
@@ -28,6 +29,8 @@ from vicinal._storage.metadata import decode_all
 from vicinal._turns import Lock, give_way, in_batches
 
 _MASKS_MAX = 64
+_MASKS_BYTES_MAX = 64 << 20
+_VALUE_BYTES = 100  # of a filter that is kept with its mask, about
 _SLICE_ROWS = 1_000  # of the background, while no filter can be prepared: some 8 ms
 _DECODED_ROWS = 128  # at once
 _SAMPLE_ROWS = 500
@@ -52,24 +55,21 @@ class LiveColumns:
         self._directory = directory
         self._changing = Lock()
         self._held: dict[str, tuple[Covered, Column]] = {}
-        self._masks: OrderedDict[Node, tuple[Covered, Mask]] = OrderedDict()
+        self._masks = _Masks()
         self._unread = directory is not None  # whether the checkpoint may hold something
         self._sampled = 0
 
     def known_mask(self, view: View, node: Node) -> Mask | None:
         """A boolean per row of a view, if the same was asked before."""
         with self._changing:
-            covered, mask = self._masks.get(node, (None, None))
-            if covered != Covered.all_of(view):
-                return None
-            self._masks.move_to_end(node)
-            return mask
+            covered, mask = self._masks.get(node)
+            return mask if covered == Covered.all_of(view) else None
 
     def mask(self, tx: Transaction, view: View, node: Node, fields: Whole) -> Mask:
         """The same, extended from an older view's or made; the caller has prepared the columns."""
         now = Covered.all_of(view)
         with self._changing:
-            covered, mask = self._masks.get(node, (None, None))
+            covered, mask = self._masks.get(node)
         stale = None if covered is None else _stale_rows(tx, covered, view)
         if mask is None or stale is None:
             mask = evaluate(node, fields)
@@ -81,10 +81,7 @@ class LiveColumns:
         mask.flags.writeable = False
         with self._changing:
             if covered is None or covered.change <= now.change:  # a reader of an older view keeps its own
-                self._masks[node] = now, mask
-                self._masks.move_to_end(node)
-            while len(self._masks) > _MASKS_MAX:
-                self._masks.popitem(last=False)
+                self._masks.put(node, now, mask)
         return mask
 
     def prepare(self, tx: Transaction, view: View, keys: Sequence[str]) -> dict[str, Column]:
@@ -111,7 +108,7 @@ class LiveColumns:
         with self._changing:
             self._unread = False
             self._held = dict.fromkeys(self._held, _NOTHING)
-            self._masks.clear()
+            self._masks = _Masks()
 
     def save(self, directory: Path, view: View, files: Files) -> None:
         """Keep the columns that are at the view's change."""
@@ -163,6 +160,43 @@ class LiveColumns:
             now = Covered(view.change, view.generation, stop)
             self._held.update({key: (now, column) for key, column in extended.items()})
         return extended
+
+
+@dataclass
+class _Kept:
+    """A filter's mask, what it covers, about how many bytes both take, and when it was asked for last."""
+
+    covered: Covered
+    mask: Mask
+    size: int
+    asked: int
+
+
+class _Masks:
+    """The masks that were asked for last; so many, and so many bytes, but the newest always."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Node, _Kept] = {}
+        self._asked = 0
+
+    def get(self, node: Node) -> tuple[Covered | None, Mask | None]:
+        """What a mask covers, and the mask. Looks the filter up once: it may name thousands of values."""
+        kept = self._kept.get(node)
+        if kept is None:
+            return None, None
+        self._asked = kept.asked = self._asked + 1
+        return kept.covered, kept.mask
+
+    def put(self, node: Node, covered: Covered, mask: Mask) -> None:
+        """Keep a mask, instead of an older one for the same filter."""
+        self._asked += 1
+        self._kept[node] = _Kept(covered, mask, mask.nbytes + values_in(node) * _VALUE_BYTES, self._asked)
+        left = sorted(self._kept.items(), key=lambda item: -item[1].asked)
+        size = sum(kept.size for _, kept in left)
+        while len(left) > 1 and (len(left) > _MASKS_MAX or size > _MASKS_BYTES_MAX):
+            oldest, kept = left.pop()
+            size -= kept.size
+            del self._kept[oldest]
 
 
 def _stale_rows(tx: Transaction, covered: Covered, view: View) -> Rows | None:

@@ -5,7 +5,7 @@ meaning is written down), and is then evaluated by one file per target: `masks.p
 rows. Nothing outside `parse.py` walks filter dictionaries.
 """
 
-from vicinal._filter.ast import Node, keys_of
+from vicinal._filter.ast import Node, keys_of, values_in
 from vicinal._filter.parse import parse_where, parse_where_document
 
-__all__ = ["Node", "keys_of", "parse_where", "parse_where_document"]
+__all__ = ["Node", "keys_of", "parse_where", "parse_where_document", "values_in"]

@@ -61,6 +61,9 @@ class Operands:
     def __iter__(self) -> Iterator[Operand]:
         return (Operand(kind, value) for kind, values in self.groups for value in values)
 
+    def __len__(self) -> int:
+        return sum(len(values) for _, values in self.groups)
+
 
 @dataclass(frozen=True)
 class And:
@@ -142,15 +145,26 @@ class Document:
     text: str
 
 
-Node = Union[And, Or, Not, Among, Compare, Holds, Exists, Empty, Like, Regex, Document]
+Leaf = Union[Among, Compare, Holds, Exists, Empty, Like, Regex, Document]
+Node = Union[And, Or, Not, Leaf]
+
+
+def leaves(node: Node) -> Iterator[Leaf]:
+    """The statements that a filter is made of, in order of appearance."""
+    if isinstance(node, (And, Or)):
+        for child in node.children:
+            yield from leaves(child)
+    elif isinstance(node, Not):
+        yield from leaves(node.child)
+    else:
+        yield node
 
 
 def keys_of(node: Node) -> Iterator[str]:
     """The metadata keys that a filter reads, in order of appearance, repeats included."""
-    if isinstance(node, (And, Or)):
-        for child in node.children:
-            yield from keys_of(child)
-    elif isinstance(node, Not):
-        yield from keys_of(node.child)
-    elif not isinstance(node, Document):
-        yield node.key
+    return (leaf.key for leaf in leaves(node) if not isinstance(leaf, Document))
+
+
+def values_in(node: Node) -> int:
+    """How many values a filter names."""
+    return sum(len(leaf.operands) if isinstance(leaf, (Among, Holds)) else 1 for leaf in leaves(node))
