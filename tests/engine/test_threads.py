@@ -384,6 +384,19 @@ def test_a_long_mixture_stays_sound(client: vicinal.Client, seed: int) -> None:
     assert check(client) == []
 
 
+def test_who_gives_way_does_not_wake_another_who_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_turns, "_WAITED_S", 60)
+    workers = [threading.Thread(target=_turns.give_way, daemon=True) for _ in range(2)]
+    with _turns.reading():
+        for worker in workers:
+            worker.start()
+            worker.join(0.2)
+        assert [worker.is_alive() for worker in workers] == [True, True]
+    for worker in workers:
+        worker.join(30)
+        assert not worker.is_alive()
+
+
 def test_long_work_gives_way_to_the_reads_of_others_until_one_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_turns, "_WAITED_S", 60)  # else the wait would end by itself
     order: list[str] = []

@@ -66,7 +66,8 @@ class _Everybody:
         inner = me in self._idle
         try:
             self._idle.add(me)
-            self._tell()
+            if not inner and me in list(self._reads.values()):  # else those who wait do not wait for this
+                self._tell()
             yield
         finally:
             if not inner:
