@@ -24,12 +24,11 @@ from vicinal._storage import arrays, checkpoint
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
-from vicinal._turns import give_way
+from vicinal._turns import in_turns
 
 DOCUMENT = "#document"
 
 _SLICE_ROWS = 2_000  # of the background, while no question can be prepared: some 70 ms
-_TURN = 128  # rows between two moments at which queries may go first; read one by one, for texts may be long
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _NEVER = Covered(0, 0, 0)
 
@@ -174,9 +173,7 @@ def _is_behind(view: View, covered: Covered) -> bool:
 def _values(tx: Transaction, field: str, first: int, stop: int, altered: Rows) -> Iterator[tuple[int, Any]]:
     """(row, value) of a field for rows from `first` to `stop`, and for those altered before."""
     column = "document" if field == DOCUMENT else "metadata"
-    for number, (row, text) in enumerate(_derived.stored(tx, column, first, stop, altered)):
-        if not number % _TURN:
-            give_way()
+    for row, text in in_turns(_derived.stored(tx, column, first, stop, altered)):
         if text is not None:
             yield row, text if field == DOCUMENT else lookup(decode(text) or {}, field)
 

@@ -24,7 +24,7 @@ from vicinal._schema import sparse_keys
 from vicinal._snapshot import Snapshot
 from vicinal._text import bm25, sparse
 from vicinal._words import Words
-from vicinal.types import Space, SparseVector, Vector, Vectors
+from vicinal.types import Space, SparseVector, Vector
 
 Contributions = NDArray[np.float64]
 _Judged = tuple[Scores, Scores | None]
@@ -136,7 +136,7 @@ def _mixed(
     else:
         vectors, rows = snapshot.view.vectors, np.union1d(near[0], said[0])
         nearness = fusion.completed(near, rows, lambda rows: -exact.measure(vectors, space, query, rows))
-        distances = _from_zero(space, query, vectors, rows, -nearness)
+        distances = _from_zero(space, query, snapshot.view.norms[rows], -nearness)
         fused = fusion.complementary(rows, distances, *judge(rows), ranking.alpha)
     strategy = f"{plan.strategy} + {_name(ranking)}"
     found = Ranked(fused.rows, fused.scores, fused.contributions, strategy, plan.matches)
@@ -147,10 +147,9 @@ def _mixed(
     return found.at(np.flatnonzero(distances <= request.max_distance))
 
 
-def _from_zero(space: Space, query: Vector, vectors: Vectors, rows: Rows, distances: Scores) -> Scores:
+def _from_zero(space: Space, query: Vector, lengths: Scores, distances: Scores) -> Scores:
     """Distances from 0 up. An inner product counts from the largest that these rows' lengths allow."""
     if space == "ip":
-        lengths = np.linalg.norm(vectors[rows].astype(np.float64), axis=1)
         most = lengths.max(initial=0.0) * np.linalg.norm(query.astype(np.float64))
         distances = distances + (most - 1.0)
     return np.maximum(distances, 0.0)

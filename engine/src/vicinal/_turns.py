@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
@@ -168,8 +168,11 @@ def in_texts(texts: Iterable[tuple[int, str]], size: int, chars: int) -> Iterato
 
 
 def in_turns(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, giving way every hundred."""
-    return chain.from_iterable(in_batches(items, _TURN))
+    """The same items one by one, for texts may be long; giving way every hundred."""
+    for number, item in enumerate(items):
+        if not number % _TURN:
+            give_way()
+        yield item
 
 
 def pause(seconds: float) -> None:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._index import kernel
+from vicinal._index import kernel, view
 from vicinal._index.view import Mask, Rows
 from vicinal.types import Space, Vector, Vectors
 
@@ -245,8 +245,8 @@ def _encode(vectors: Vectors, space: Space) -> tuple[NDArray[np.int8], Floats, F
         scales = largest / np.float32(127)
         rounded = np.rint(vectors / np.where(scales > 0, scales, 1)[:, np.newaxis])
         left = vectors - rounded * scales[:, np.newaxis]
-        spreads = _lengths(left) * np.float32(1 + 1e-5)
-        lengths = _lengths(vectors)
+        spreads = view.lengths(left).astype(np.float32) * np.float32(1 + 1e-5)
+        lengths = view.lengths(vectors).astype(np.float32)
         strange = ~((lengths >= _LENGTH_MIN) & (lengths <= _LENGTH_MAX)) & ~(largest == 0)
         codes = np.where(strange[:, np.newaxis], 0, rounded).astype(np.int8)
         # What float32 lost in computing the length of what is left is little beside the length.
@@ -256,15 +256,6 @@ def _encode(vectors: Vectors, space: Space) -> tuple[NDArray[np.int8], Floats, F
             scales, spreads = scales / divisor, spreads / divisor
         scales[strange], lengths[strange], spreads[strange] = 0, 0, np.inf
     return codes, scales, spreads, lengths
-
-
-def _lengths(vectors: Vectors) -> Floats:
-    """Added up in float64: a float32 sum over thousands of components is wrong by more than the bound allows.
-
-    `view.lengths` would widen whole blocks first, whose memory takes ten times as long to come by.
-    """
-    lengths: Floats = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
-    return lengths
 
 
 def is_strange(query: Vector) -> bool:

@@ -171,7 +171,9 @@ class Graph:
         if self._configuration.space != "cosine":
             return vectors
         sizes = lengths(vectors)
-        return (vectors / np.where(sizes > 0, sizes, 1)[:, np.newaxis]).astype(np.float32)
+        units: Vectors = np.empty_like(vectors)
+        np.divide(vectors, np.where(sizes > 0, sizes, 1)[:, np.newaxis], out=units, casting="same_kind")
+        return units
 
     def hide(self, alive: Mask) -> None:
         """Never return rows that hold no record any more."""

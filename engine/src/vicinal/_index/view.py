@@ -20,7 +20,6 @@ Mask = NDArray[np.bool_]
 
 Item = TypeVar("Item", bound=np.generic)
 
-_BLOCK_ROWS = 4096
 _ROOM_MIN = 1024
 
 
@@ -118,11 +117,10 @@ def _positions(old: View, rows: int, live_rows: Rows, positions: Rows) -> Rows |
 
 
 def lengths(vectors: Vectors) -> NDArray[np.float64]:
-    """Euclidean length of each vector, in float64, where no square of a float32 overflows."""
-    norms = np.empty(len(vectors), dtype=np.float64)
+    """Euclidean length of each vector, added up in float64: a float32 sum over thousands of components is
+    wrong by more than bounds allow, and squares may be more than it holds. 0 where there is no such number.
+    """
     with np.errstate(invalid="ignore"):  # a dead row may hold anything
-        for start in range(0, len(vectors), _BLOCK_ROWS):
-            block = vectors[start : start + _BLOCK_ROWS].astype(np.float64)
-            np.sqrt(np.einsum("ij,ij->i", block, block), out=norms[start : start + len(block)])
+        norms: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     norms[~np.isfinite(norms)] = 0.0  # or the largest of all, which bounds errors, would be no number
     return norms
