@@ -36,7 +36,7 @@ from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._summary import summarize
 from vicinal._turns import give_way, reading
-from vicinal._write import Decision, decide, encode_metadatas, update_of
+from vicinal._write import Decision, decide, encode_metadatas, known_columns, update_of
 from vicinal.errors import NotFoundError, StorageError
 
 Found = TypeVar("Found")
@@ -64,7 +64,7 @@ class LocalBackend:
             give_way()
             with live.write() as (tx, state):
                 dimension = self._dimension(live, request, state)
-                existing = records.by_id(tx, request.ids, "position, document, metadata, uri")
+                existing = records.by_id(tx, request.ids, known_columns(request.mode))
                 expired = expired_ids(
                     live.info.configuration.expiry, ((id, before[3]) for id, before in existing.items())
                 )

@@ -29,6 +29,11 @@ Before = tuple[int, int, "str | None", "str | None", "str | None"]
 """(row, position, document, metadata as text, uri)"""
 
 
+def known_columns(mode: r.Mode) -> str:
+    """The columns of a `Before`. `add` keeps what exists as it is, so texts, often long, are not read."""
+    return "position, NULL, metadata, NULL" if mode == "add" else "position, document, metadata, uri"
+
+
 @dataclass
 class Decision:
     """The effect of one batch, ready to be written."""
