@@ -65,11 +65,10 @@ class LocalBackend:
             with live.write() as (tx, state):
                 dimension = self._dimension(live, request, state)
                 existing = records.by_id(tx, request.ids, known_columns(request.mode))
-                expired = expired_ids(
-                    live.info.configuration.expiry, ((id, before[3]) for id, before in existing.items())
-                )
+                metadatas = ((id, before[3]) for id, before in existing.items())
+                over = expired_ids(live.info.configuration.expiry, metadatas)
                 stored = live.committed_vectors(state)
-                decision = decide(request, texts, state, existing, expired, stored, live.info.name)
+                decision = decide(request, texts, state, existing, over, stored, live.info.name)
                 if decision.changes_nothing:
                     return decision.info()
                 after = decision.state(state, dimension)
