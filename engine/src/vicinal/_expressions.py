@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from vicinal import _request as r
 from vicinal._by_field import DOCUMENT
 from vicinal._expiry import allowed
-from vicinal._index import planner
 from vicinal._index.view import Mask, Rows
 from vicinal._order import columns_of, ranks_of
 from vicinal._ranking import sparse_part, text_part
@@ -54,13 +53,10 @@ def ranked(snapshot: Snapshot, search: r.Ranked) -> r.Records:
     """The records that one search asks for, best first."""
     mask = allowed(snapshot, None, search.where)
     if search.rank is None:
-        alive = snapshot.view.alive
-        rows = snapshot.view.order(np.flatnonzero(alive if mask is None else alive & mask))
-        return fetch(snapshot, rows[search.offset :][: search.limit], search.fields)
+        rows = snapshot.listed(mask)[search.offset :][: search.limit]
+        return fetch(snapshot, rows, search.fields)
     value = evaluate(snapshot, search.rank, mask)
-    positions = snapshot.view.positions
-    age = value.rows if positions is None else positions[value.rows]
-    order = np.lexsort((age, value.scores))
+    order = np.lexsort((snapshot.view.positions_of(value.rows), value.scores))
     rows, scores = value.rows[order], value.scores[order]
     if search.group.aggregate is not None:
         kept = _kept(snapshot, search.group, rows, scores)
@@ -173,9 +169,7 @@ def _found(snapshot: Snapshot, knn: Knn, mask: Mask | None) -> tuple[Rows, Score
         rows, likeness = sparse_part(snapshot, knn.key, knn.query, knn.limit, mask)
         return rows, 1.0 - likeness
     check_dimension(live.info.name, view.vectors.shape[1], len(knn.query), item=None)
-    [(rows, distances)], _ = planner.search(
-        view, live.graph_of(view), live.codes_of(view), live.hnsw, knn.query[np.newaxis], knn.limit, mask
-    )
+    [(rows, distances)], _ = snapshot.nearest(knn.query[np.newaxis], knn.limit, mask)
     return rows, distances
 
 

@@ -8,10 +8,10 @@ the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, fi
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -23,7 +23,7 @@ from vicinal._compact import compact
 from vicinal._expiry import allowed, expired, expired_ids, stamped
 from vicinal._expressions import ranked
 from vicinal._index import planner
-from vicinal._index.view import Mask, Rows
+from vicinal._index.view import Rows
 from vicinal._live import LiveCollection
 from vicinal._opened import OpenCollections
 from vicinal._order import ordered
@@ -84,7 +84,8 @@ class LocalBackend:
     def alter(self, request: r.Alter) -> r.WriteInfo:
         with self._opened.using(request.collection) as live:
             with live.write() as (tx, state):
-                rows = self._rows(self._newest(live, tx), request.ids, request.where).tolist()
+                snapshot = self._newest(live, tx)
+                rows = snapshot.listed(allowed(snapshot, request.ids, request.where)).tolist()
                 found = records.fetch(tx, rows, "id, position, document, metadata, uri")
                 existing = {found[row][1]: (row, *found[row][2:]) for row in rows}
                 write = update_of(request, tuple(existing))
@@ -106,7 +107,7 @@ class LocalBackend:
             if request.expired:
                 rows = self._expired_rows(snapshot)
             else:
-                rows = self._rows(snapshot, request.ids, request.where)[: request.limit]
+                rows = snapshot.listed(allowed(snapshot, request.ids, request.where))[: request.limit]
             if not len(rows):
                 return 0
             records.delete(tx, snapshot.view.positions_of(rows).tolist())
@@ -121,7 +122,7 @@ class LocalBackend:
 
     def select(self, request: r.Select) -> r.Records:
         def question(snapshot: Snapshot) -> r.Records:
-            rows = self._rows(snapshot, request.ids, request.where)
+            rows = snapshot.listed(allowed(snapshot, request.ids, request.where))
             if request.order:
                 rows = ordered(snapshot, rows, request.order)
             return fetch(snapshot, rows[request.offset :][: request.limit], request.fields)
@@ -130,10 +131,10 @@ class LocalBackend:
 
     def summarize(self, request: r.Summarize) -> r.Summary:
         def question(snapshot: Snapshot) -> r.Summary:
-            selected = self._selected(snapshot, request.ids, request.where)
+            mask = allowed(snapshot, request.ids, request.where)
             if request.key is None:
-                return r.Summary(int(np.count_nonzero(selected)))
-            return summarize(snapshot, snapshot.view.order(np.flatnonzero(selected)), request)
+                return r.Summary(int(np.count_nonzero(snapshot.living(mask))))
+            return summarize(snapshot, snapshot.listed(mask), request)
 
         return self._ask(request.collection, question)
 
@@ -233,26 +234,12 @@ class LocalBackend:
         return given
 
     @staticmethod
-    def _selected(snapshot: Snapshot, ids: Sequence[str] | None, where: Any) -> Mask:
-        """The live rows that ids and filter allow and that have not expired."""
-        mask = allowed(snapshot, ids, where)
-        alive = snapshot.view.alive
-        return alive if mask is None else alive & mask
-
-    @classmethod
-    def _rows(cls, snapshot: Snapshot, ids: Sequence[str] | None, where: Any) -> Rows:
-        """The same as numbers, in the order of `get`."""
-        return snapshot.view.order(np.flatnonzero(cls._selected(snapshot, ids, where)))
-
-    @staticmethod
     def _expired_rows(snapshot: Snapshot) -> Rows:
         """The live rows whose time has come."""
         expiry = snapshot.live.info.configuration.expiry
         if expiry is None:
             return _NO_ROWS
-        mask = snapshot.select(None, expired(expiry))
-        assert mask is not None
-        return np.flatnonzero(snapshot.view.alive & mask)
+        return snapshot.listed(snapshot.select(None, expired(expiry)))
 
     @staticmethod
     def _newest(live: LiveCollection, tx: Transaction) -> Snapshot:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal import _request as r
-from vicinal._index import exact, planner
+from vicinal._index import exact
 from vicinal._index.view import Mask, Rows
 from vicinal._rank import fusion, mmr
 from vicinal._rank.fusion import Part, Scores
@@ -63,7 +63,7 @@ def ranked(
         said = sparse_part(snapshot, ranking.field, query, deep, mask)
         judge = partial(_judged_sparse, snapshot, ranking.field, query)
     if ranking.mode != "hybrid":
-        matches = snapshot.view.records if mask is None else int(np.count_nonzero(snapshot.view.alive & mask))
+        matches = int(np.count_nonzero(snapshot.living(mask)))
         found = Ranked(*said, said[1][:, np.newaxis], _name(ranking), matches)
     else:
         found = _mixed(snapshot, request, ranking, request.embeddings[number], said, judge, mask)
@@ -111,15 +111,6 @@ def _has_idf(snapshot: Snapshot, key: str) -> bool:
     return bool(config.get("bm25"))
 
 
-def dense_part(snapshot: Snapshot, query: Vector, k: int, mask: Mask | None) -> tuple[Part, planner.Plan]:
-    """The k nearest rows. Their scores are similarities: distances with the sign reversed."""
-    live, view = snapshot.live, snapshot.view
-    [(rows, distances)], plan = planner.search(
-        view, live.graph_of(view), live.codes_of(view), live.hnsw, query[np.newaxis], k, mask
-    )
-    return (rows, -distances), plan
-
-
 def _mixed(
     snapshot: Snapshot,
     request: r.Search,
@@ -130,7 +121,8 @@ def _mixed(
     mask: Mask | None,
 ) -> Ranked:
     space = snapshot.live.hnsw.space
-    near, plan = dense_part(snapshot, query, max(request.k, ranking.fetch_k), mask)
+    [(nearest, distances)], plan = snapshot.nearest(query[np.newaxis], max(request.k, ranking.fetch_k), mask)
+    near = nearest, -distances  # as scores: the larger, the nearer
     if ranking.fusion == "rrf":
         fused = fusion.reciprocal([near, said], (ranking.alpha, 1.0 - ranking.alpha))
     else:

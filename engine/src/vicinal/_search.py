@@ -86,21 +86,18 @@ def _snippets(
 
 def _nearest(snapshot: Snapshot, request: r.Search, mask: Any) -> tuple[list[tuple[Rows, Any]], planner.Plan]:
     """For each query the k nearest allowed rows within `max_distance`, or MMR's choice of the nearest."""
-    live, view = snapshot.live, snapshot.view
     wanted = request.k if request.mmr is None else request.mmr.fetch_k
-    found, plan = planner.search(
-        view, live.graph_of(view), live.codes_of(view), live.hnsw, request.embeddings, wanted, mask
-    )
+    found, plan = snapshot.nearest(request.embeddings, wanted, mask)
     if request.max_distance is None and request.mmr is None:
         return found, plan
-    chosen = []
+    space, chosen = snapshot.live.hnsw.space, []
     for rows, distances in found:
         if request.max_distance is not None:
             near = distances <= request.max_distance
             rows, distances = rows[near], distances[near]  # noqa: PLW2901
         if request.mmr is not None:
-            vectors = view.vectors[rows]
-            picked = mmr.select(live.hnsw.space, distances, vectors, request.k, request.mmr.lambda_mult)
+            vectors = snapshot.view.vectors[rows]
+            picked = mmr.select(space, distances, vectors, request.k, request.mmr.lambda_mult)
             rows, distances = rows[picked], distances[picked]  # noqa: PLW2901
         chosen.append((rows, distances))
     return chosen, plan

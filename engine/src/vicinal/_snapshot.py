@@ -16,11 +16,14 @@ from vicinal._filter import Node, keys_of
 from vicinal._filter.ast import Document
 from vicinal._filter.masks import Fields, Mask, evaluate
 from vicinal._filter.patterns import Predicate
+from vicinal._index import planner
 from vicinal._index.columns import Column
+from vicinal._index.exact import Distances
 from vicinal._index.view import Rows, View
 from vicinal._storage import changes, records
 from vicinal._storage.database import Transaction
 from vicinal._text import literals
+from vicinal.types import Vectors
 
 if TYPE_CHECKING:
     from vicinal._live import LiveCollection
@@ -81,6 +84,23 @@ class Snapshot:
         if mask is None:
             return self.live.columns.mask(self.tx, self.view, where, self)
         return mask & evaluate(where, self, mask)
+
+    def living(self, mask: Mask | None) -> Mask:
+        """The rows that a mask allows and that hold a record."""
+        return self.view.alive if mask is None else self.view.alive & mask
+
+    def listed(self, mask: Mask | None) -> Rows:
+        """Their numbers, in the order of `get`."""
+        return self.view.order(np.flatnonzero(self.living(mask)))
+
+    def nearest(
+        self, queries: Vectors, k: int, mask: Mask | None
+    ) -> tuple[list[tuple[Rows, Distances]], planner.Plan]:
+        """For each query the k nearest living rows that a mask allows, with their distances."""
+        live, view = self.live, self.view
+        return planner.search(view, live.graph_of(view), live.codes_of(view), live.hnsw, queries, k, mask)
+
+    # --- what a filter asks ----------------------------------------------------------------------
 
     def values(self, key: str) -> Column:
         """The column of a key; `select` has prepared it."""
