@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vicinal._filter import patterns
 from vicinal._storage import arrays
-from vicinal._text import trigrams
+from vicinal._text import literals, trigrams
 
 TEXTS = st.lists(st.text("abcABC ſsKkİıiΣσςé٣\u00a0(.|{}[]\\東京", max_size=12), min_size=1, max_size=12)
 ATOMS = [
@@ -74,14 +74,7 @@ def test_no_match_is_ever_lost(texts, pattern, ignore_case):
         predicate = patterns.regex(pattern)
     except ValueError:
         return
-    assert lost(texts, trigrams.of_regex(pattern), predicate) == []
-
-
-@settings(max_examples=200, deadline=None)
-@given(TEXTS, st.text("abAB sſkKiİıΣσς%_\\é", max_size=6), st.booleans())
-def test_like_loses_nothing_either(texts, pattern, ignore_case):
-    requirement = trigrams.of_like(pattern, ignore_case)
-    assert lost(texts, requirement, patterns.like(pattern, ignore_case)) == []
+    assert lost(texts, literals.of_regex(pattern), predicate) == []
 
 
 @given(st.data(), TEXTS)
@@ -89,7 +82,7 @@ def test_a_part_of_a_text_leads_to_it(data, texts):
     text = data.draw(st.sampled_from(texts))
     start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
     part = text[start:end]
-    assert lost(texts, trigrams.of_substring(part), patterns.containing(part)) == []
+    assert lost(texts, literals.of_substring(part), patterns.containing(part)) == []
 
 
 @pytest.mark.parametrize(
@@ -106,35 +99,35 @@ def test_a_part_of_a_text_leads_to_it(data, texts):
     ],
 )
 def test_what_a_pattern_requires(pattern, strings):
-    assert trigrams.of_regex(pattern).strings == strings
+    assert literals.of_regex(pattern).strings == strings
 
 
 def test_alternatives_require_one_of_them():
     texts = ["see copyfile", "see copytree", "see move"]
-    mask = trigrams.candidates(covering(texts), trigrams.of_regex("copy(file|tree)"), 3)
+    mask = trigrams.candidates(covering(texts), literals.of_regex("copy(file|tree)"), 3)
     assert mask.tolist() == [True, True, False]
 
 
 def test_few_are_candidates():
     texts = [f"record number {n} says hello" for n in range(1000)]
-    mask = trigrams.candidates(covering(texts), trigrams.of_substring("number 777"), 1000)
+    mask = trigrams.candidates(covering(texts), literals.of_substring("number 777"), 1000)
     assert mask[777]
     assert np.count_nonzero(mask) < 30
 
 
 def test_rows_that_are_not_covered_are_candidates():
-    mask = trigrams.candidates(covering(["abc", "xyz"]), trigrams.of_substring("abc"), 4)
+    mask = trigrams.candidates(covering(["abc", "xyz"]), literals.of_substring("abc"), 4)
     assert mask.tolist() == [True, False, True, True]
 
 
 def test_short_patterns_exclude_nothing():
-    assert trigrams.candidates(covering(["abc"]), trigrams.of_substring("ab"), 1) is None
+    assert trigrams.candidates(covering(["abc"]), literals.of_substring("ab"), 1) is None
 
 
 def test_an_altered_row_forgets_what_it_had():
     old = covering([f"text {n}" for n in range(20)])
     new = trigrams.extend(old, 20, [(3, "something else"), (17, "text 3")])
-    wanted = trigrams.of_substring("text 3")
+    wanted = literals.of_substring("text 3")
     assert np.flatnonzero(trigrams.candidates(old, wanted, 20)).tolist() == [3]
     assert np.flatnonzero(trigrams.candidates(new, wanted, 20)).tolist() == [17]
 
@@ -143,4 +136,4 @@ def test_saved_signatures_give_the_same_candidates(tmp_path):
     index = covering(["abc", "xyz"])
     arrays.write(tmp_path / "signatures", trigrams.pack(index))
     loaded = trigrams.unpack(arrays.read(tmp_path / "signatures"))
-    assert trigrams.candidates(loaded, trigrams.of_substring("xyz"), 2).tolist() == [False, True]
+    assert trigrams.candidates(loaded, literals.of_substring("xyz"), 2).tolist() == [False, True]

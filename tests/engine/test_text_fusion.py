@@ -52,7 +52,7 @@ def test_equal_totals_stand_in_order_of_rows():
 def test_nothing_fused_is_nothing():
     none = np.empty(0)
     assert fusion.reciprocal([]).rows.tolist() == []
-    assert fusion.reciprocal([part(), part()]).first(3).rows.tolist() == []
+    assert fusion.reciprocal([part(), part()]).rows.tolist() == []
     assert fusion.complementary(none.astype(int), none, none, none, 0.5).rows.tolist() == []
 
 

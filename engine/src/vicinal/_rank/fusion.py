@@ -38,10 +38,6 @@ class Fused:
     contributions: NDArray[np.float64]
     """What each part gave to each row, shape (rows, parts); their sum is the score."""
 
-    def first(self, k: int) -> Fused:
-        """The best k."""
-        return Fused(self.rows[:k], self.scores[:k], self.contributions[:k])
-
 
 def reciprocal(parts: Sequence[Part], weights: Sequence[float] | None = None, k: float = K) -> Fused:
     """Σ weight / (k + rank), ranks from 1. Weights are 1 unless given."""

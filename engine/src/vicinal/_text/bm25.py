@@ -140,10 +140,9 @@ class Statistics:
     """By row, k1 · (1 − b + b · |d| / avg)."""
     least: float
     """The smallest damping of a live row that has terms."""
-    k1: float
 
 
-def statistics(index: TextIndex, alive: Mask, k1: float = K1, b: float = B) -> Statistics:
+def statistics(index: TextIndex, alive: Mask) -> Statistics:
     """Of the live rows; `alive` may be longer than the index, whose further rows have no terms.
 
     One pass over the rows: 0.4 ms for 70,000. The index that is asked must be this one.
@@ -155,10 +154,10 @@ def statistics(index: TextIndex, alive: Mask, k1: float = K1, b: float = B) -> S
     counted = present & living
     records = int(np.count_nonzero(counted))
     average = float(index.lengths[counted].mean(dtype=np.float64)) if records else 1.0
-    damping = k1 * (1 - b + b * index.lengths.astype(np.float64) / average)
+    damping = K1 * (1 - B + B * index.lengths.astype(np.float64) / average)
     least = float(damping.min(where=counted, initial=np.inf)) if records else 0.0
     everyone = records == int(np.count_nonzero(present))
-    return Statistics(None if everyone else living, records, damping, least, k1)
+    return Statistics(None if everyone else living, records, damping, least)
 
 
 # --- search -----------------------------------------------------------------------------------------------
@@ -229,7 +228,7 @@ def _wanted(index: TextIndex, terms: Counter[str], stats: Statistics) -> Iterato
             living = stats.alive[rows]
             rows, counts = rows[living], counts[living]
         if len(rows):
-            weight = times * (stats.k1 + 1) * _idf(len(rows), stats.records)
+            weight = times * (K1 + 1) * _idf(len(rows), stats.records)
             most = float(counts.max())
             yield _Term(rows, counts, times, weight, weight * most / (most + stats.least))
 
@@ -273,13 +272,9 @@ def _finish(
     return rows[places], ranked
 
 
-def score(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics) -> Scores:
-    """The scores of given live rows, 0 where none of the terms occurs; the same as `search` gives them."""
-    return judged(index, terms, rows, stats)[0]
-
-
 def judged(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics) -> tuple[Scores, Scores]:
-    """The scores of given live rows, and how completely each says the question.
+    """The scores of given live rows, as `search` gives them, 0 without any of the terms; and how completely
+    each says the question.
 
         completeness = s / (1 + n · (1 − s))
 
@@ -320,18 +315,6 @@ def _fit(mask: Mask, rows: int) -> Mask:
     if len(mask) >= rows:
         return mask[:rows]
     return np.concatenate([mask, np.zeros(rows - len(mask), dtype=np.bool_)])
-
-
-def explain(index: TextIndex, terms: Iterable[str], row: int, stats: Statistics) -> dict[str, float]:
-    """Each term's share of a row's score; terms that it lacks are not named."""
-    shares: dict[str, float] = {}
-    for name, times in Counter(terms).items():
-        for term in _wanted(index, Counter({name: times}), stats):
-            at = np.flatnonzero(term.rows == row)
-            if len(at):
-                one = np.array([row], dtype=np.int64)
-                shares[name] = float(_shares(term, one, term.counts[at], stats)[0])
-    return shares
 
 
 # --- files ------------------------------------------------------------------------------------------------

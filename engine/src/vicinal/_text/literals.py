@@ -1,9 +1,8 @@
 """What must a text contain to match this pattern?
 
-A conservative reading of `$contains`, `$startswith`, `$like` and RE2 patterns: a requirement is a set of
-strings all of which occur in every matching text, and alternatives of which one holds. What this file does
-not understand requires nothing; it never requires what a matching text may lack
-(test_no_match_is_ever_lost).
+A conservative reading of what `$contains` and `$regex` are given: a requirement is a set of strings all of
+which occur in every matching text, and alternatives of which one holds. What this file does not understand
+requires nothing; it never requires what a matching text may lack (test_no_match_is_ever_lost).
 
 Source of the idea: Cox, Regular Expression Matching with a Trigram Index (2012).
 """
@@ -29,19 +28,8 @@ NOTHING = Requirement()
 
 
 def of_substring(text: str) -> Requirement:
-    """For a text that contains, or begins with, this one."""
+    """For a text that contains this one."""
     return Requirement((text,)) if text else NOTHING
-
-
-def of_like(pattern: str, ignore_case: bool = False) -> Requirement:
-    """For SQL's LIKE: the pieces between the wildcards % and _; a backslash escapes."""
-    pieces, chars = [""], iter(pattern)
-    for char in chars:
-        if char in "%_":
-            pieces.append("")
-        else:
-            pieces[-1] += next(chars, "\\") if char == "\\" else char
-    return _requiring(pieces, ignore_case)
 
 
 def of_regex(pattern: str) -> Requirement:

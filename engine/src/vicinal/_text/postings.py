@@ -100,12 +100,6 @@ class Postings:
         """The index covers rows below this one."""
         return len(self.home)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory held, in bytes."""
-        arrays = [array for s in self.segments for array in (s.codes, s.starts, s.rows, s.weights)]
-        return int(self.home.nbytes + sum(array.nbytes for array in arrays))
-
 
 EMPTY = Postings((), np.empty(0, dtype=np.int32), frozenset(), 0)
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._text import literals
 from vicinal._text.literals import Requirement
 from vicinal._text.postings import Mask, Rows
 from vicinal._turns import in_texts
@@ -45,11 +44,6 @@ class Signatures:
 
     blocks: tuple[Stripes, ...]
     rows: int
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held, in bytes."""
-        return sum(block.nbytes for block in self.blocks)
 
 
 EMPTY = Signatures((), 0)
@@ -136,7 +130,7 @@ def _put(block: Stripes, places: Rows, bits: NDArray[np.uint8]) -> None:
 def candidates(index: Signatures, requirement: Requirement, rows: int) -> Mask | None:
     """By row, for `rows` rows, whether it may match; None when nothing can be excluded.
 
-    The requirement comes from `of_substring`, `of_like` or `of_regex`. A covered row without text is none.
+    The requirement comes from `literals`. A covered row without text is none.
     """
     if not index.rows:
         return None
@@ -166,11 +160,6 @@ def _required(block: Stripes, requirement: Requirement) -> Stripes | None:
 def _stripes(text: str) -> list[int]:
     data = np.frombuffer(_folded(text), dtype=np.uint8)
     return [int(bit) for bit in _hashes(data)] if len(data) >= 3 else []
-
-
-of_substring = literals.of_substring
-of_like = literals.of_like
-of_regex = literals.of_regex
 
 
 # --- files ------------------------------------------------------------------------------------------------
