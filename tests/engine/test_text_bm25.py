@@ -21,7 +21,7 @@ STEPS = st.lists(
         st.tuples(st.just("add"), st.lists(WORDS, min_size=1, max_size=4)),
         st.tuples(st.just("alter"), st.integers(0, 30), st.none() | WORDS),
         st.tuples(st.just("remove"), st.integers(0, 30)),
-        st.tuples(st.just("merge"), st.booleans()),
+        st.tuples(st.just("merge")),
     ),
     max_size=12,
 )
@@ -66,7 +66,7 @@ def test_any_history_ranks_as_the_formula_over_the_live_records(steps, terms, k,
             alive += [True] * len(new)
             index = bm25.extend(index, PLAIN, len(alive), new.items())
         elif kind == "merge":
-            index = bm25.merged(index, np.array(alive, dtype=bool), everything=step[0])
+            index = bm25.merged(index, np.array(alive, dtype=bool))
         elif alive and kind == "remove":
             alive[step[0] % len(alive)] = False
         elif alive and alive[step[0] % len(alive)]:
@@ -165,8 +165,8 @@ def test_merging_keeps_segments_few_and_leaves_the_dead_behind():
         index = bm25.merged(bm25.extend(index, PLAIN, row + 1, [(row, "ant bee")]))
     assert len(index.postings.segments) <= 6
     assert not postings.is_due(index.postings)
-    alive = np.arange(200) % 2 == 0
-    assert len(bm25.merged(index, alive, everything=True).postings.segments[0]) == 200
+    index = bm25.extend(index, PLAIN, 400, [(row, "ant bee") for row in range(200, 400)])
+    assert len(bm25.merged(index, np.arange(400) % 2 == 0).postings.segments[0]) == 400
 
 
 def test_merging_keeps_the_rows_that_the_mask_does_not_know():

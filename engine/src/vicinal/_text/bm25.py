@@ -88,9 +88,9 @@ def extend(
     return TextIndex(old.vocabulary, postings.extend(old.postings, rows, changed, *entries), lengths)
 
 
-def merged(old: TextIndex, alive: Mask | None = None, *, everything: bool = False) -> TextIndex:
+def merged(old: TextIndex, alive: Mask | None = None) -> TextIndex:
     """The same in fewer segments; see `postings.merged`."""
-    return replace(old, postings=postings.merged(old.postings, alive, everything=everything))
+    return replace(old, postings=postings.merged(old.postings, alive))
 
 
 class _Numbered(dict[str, int]):

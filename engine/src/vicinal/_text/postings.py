@@ -134,23 +134,16 @@ def extend(
     return Postings(segments, home, stale, old.numbered + bool(len(codes)))
 
 
-def merged(old: Postings, alive: Mask | None = None, *, everything: bool = False) -> Postings:
+def merged(old: Postings, alive: Mask | None = None) -> Postings:
     """The same entries in fewer segments: each is then several times as large as the next.
 
     Entries that no longer count, and those of rows that are not `alive`, are left behind where segments are
-    joined; rows beyond that mask stay. A version that needs no joining is returned as it is; `everything`
-    makes one segment.
+    joined; rows beyond that mask stay. A version that needs no joining is returned as it is.
     """
-    sizes = [len(segment) for segment in old.segments]
-    first = 0 if everything else len(sizes)
-    total = 0
-    for at in range(len(sizes) - 1, 0, -1):
-        total += sizes[at]
-        if not everything and sizes[at - 1] < _GROWTH * total:
-            first = at - 1
-    if first >= len(sizes) or (first == len(sizes) - 1 and old.segments[first].number not in old.stale):
-        return old
+    first = _joined_from(old)
     joined = old.segments[first:]
+    if not joined:
+        return old
     parts = [_current(old, segment, alive) for segment in joined]
     rows, codes, weights = (np.concatenate(column) for column in zip(*parts))
     home = old.home.copy()
@@ -165,8 +158,18 @@ def merged(old: Postings, alive: Mask | None = None, *, everything: bool = False
 
 def is_due(postings: Postings) -> bool:
     """Whether `merged` would join segments, without doing it."""
+    return _joined_from(postings) < len(postings.segments)
+
+
+def _joined_from(postings: Postings) -> int:
+    """The first segment to be joined with those that follow it; their number when there is none."""
     sizes = [len(segment) for segment in postings.segments]
-    return any(sizes[at - 1] < _GROWTH * sum(sizes[at:]) for at in range(1, len(sizes)))
+    first, total = len(sizes), 0
+    for at in range(len(sizes) - 1, 0, -1):
+        total += sizes[at]
+        if sizes[at - 1] < _GROWTH * total:
+            first = at - 1
+    return first
 
 
 def _segment(
