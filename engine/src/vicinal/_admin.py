@@ -45,7 +45,7 @@ class Tenancy:
             UniqueConstraintError: The name is taken.
             InvalidArgumentError: The name has fewer than 3 characters.
         """
-        self._backend.organize(r.Organize("create", "tenant", name=_space_name(name, "name")))
+        self._backend.organize(r.Organize("create", "tenant", name=_space_name(name)))
 
     def get_tenant(self, name: str) -> dict[str, Any]:
         """`{"name": name}` of an existing tenant, or `NotFoundError`."""
@@ -71,7 +71,7 @@ class Tenancy:
             UniqueConstraintError: The tenant has a database of that name.
             InvalidArgumentError: The name has fewer than 3 characters.
         """
-        name = _space_name(name, "name")
+        name = _space_name(name)
         self._backend.organize(r.Organize("create", "database", self._tenant(tenant), name))
 
     def get_database(self, name: str, tenant: str | None = None) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _text(name: Any, argument: str) -> str:
     return check.unicode(name, argument)
 
 
-def _space_name(name: Any, argument: str) -> str:
-    if len(_text(name, argument)) < _NAME_MIN:
-        raise InvalidArgumentError(f"{argument}: Expected at least {_NAME_MIN} characters, got {name!r}")
+def _space_name(name: Any) -> str:
+    if len(_text(name, "name")) < _NAME_MIN:
+        raise InvalidArgumentError(f"name: Expected at least {_NAME_MIN} characters, got {name!r}")
     return str(name)

@@ -22,8 +22,8 @@ _BLOCK_ROWS = 4096
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
 
-def compact(live: LiveCollection, *, thoroughly: bool = False) -> int:
-    """Drop the rows of deleted and replaced records; returns how many there were.
+def compact(live: LiveCollection, *, thoroughly: bool = False) -> None:
+    """Drop the rows of deleted and replaced records.
 
     Thoroughly: also what was replaced in its row, whose bytes stay on pages and in what was derived.
     """
@@ -34,17 +34,16 @@ def compact(live: LiveCollection, *, thoroughly: bool = False) -> int:
         live.forget_texts()
     if dead or thoroughly:
         live.database.shrink()
-    return dead
 
 
-def _drop_dead_rows(live: LiveCollection) -> int:
+def _drop_dead_rows(live: LiveCollection) -> bool:
+    """Write the live rows anew; False, and nothing is done, when no row is dead."""
     before = None
     try:
         with live.write() as (tx, state):
             rows, positions = records.live_rows(tx)
-            dead = state.rows - len(rows)
-            if not dead or state.dimension is None:
-                return 0
+            if len(rows) == state.rows or state.dimension is None:
+                return False
             order = rows[np.argsort(positions, kind="stable")]
             try:
                 store = _copied(live, state, order)
@@ -68,7 +67,7 @@ def _drop_dead_rows(live: LiveCollection) -> int:
     # COMMIT has returned: the old generation is nobody's truth any more.
     live.files.step("compact: committed")
     live.discard_vectors(state.generation)
-    return dead
+    return True
 
 
 def _copied(live: LiveCollection, state: State, order: Rows) -> VectorStore:

@@ -46,14 +46,14 @@ DEPTH_MAX = 100
 _SCALARS = (str, int, float, bool, datetime, date, Decimal, UUID, bytes)
 
 
-def parse_where(where: Any, path: str = "where") -> Node:
+def parse_where(where: Any) -> Node:
     """Parse a metadata filter. Raises `InvalidFilterError` naming the offending part."""
-    return _where(where, path, 0)
+    return _where(where, "where", 0)
 
 
-def parse_where_document(where: Any, path: str = "where_document") -> Node:
+def parse_where_document(where: Any) -> Node:
     """Parse a filter on document text. Raises `InvalidFilterError` naming the offending part."""
-    return _document(where, path, 0)
+    return _document(where, "where_document", 0)
 
 
 # --- metadata --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ One class for each of Chroma's index configurations. A setting that there is not
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -200,14 +200,3 @@ class SparseVectorIndexConfig(Embedding):
     @staticmethod
     def _build(description: dict[str, Any] | None) -> Any:
         return build_sparse(description)
-
-
-IndexConfig = Union[
-    FtsIndexConfig,
-    VectorIndexConfig,
-    SparseVectorIndexConfig,
-    StringInvertedIndexConfig,
-    IntInvertedIndexConfig,
-    FloatInvertedIndexConfig,
-    BoolInvertedIndexConfig,
-]
