@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from vicinal import _derived, _words
-from vicinal._live import LiveCollection
+from vicinal._live import CHECKPOINTS, LiveCollection
 from vicinal._opened import OpenCollections
 from vicinal._request import CollectionInfo
 from vicinal._storage import changes, checkpoint
@@ -40,7 +39,7 @@ def staged(opened: OpenCollections, source: LiveCollection, id: UUID, files: Fil
 
     Whether it has, the catalog alone knows: what interrupts a COMMIT is raised when it is done.
     """
-    made = _Memory(opened, source, id) if opened.path is None else _Files(opened.path, source, id, files)
+    made = _InMemory(opened, source, id) if opened.path is None else _OnDisk(opened.path, source, id, files)
     try:
         made.fill()
         yield made
@@ -49,7 +48,7 @@ def staged(opened: OpenCollections, source: LiveCollection, id: UUID, files: Fil
             made.discard()
 
 
-class _Memory:
+class _InMemory:
     def __init__(self, opened: OpenCollections, source: LiveCollection, id: UUID) -> None:
         self._opened, self._source, self._id = opened, source, id
         self._copy = opened.unnamed(source.info)
@@ -70,7 +69,7 @@ class _Memory:
         self._copy.close()
 
 
-class _Files:
+class _OnDisk:
     def __init__(self, root: Path, source: LiveCollection, id: UUID, files: Files) -> None:
         self._source, self._files = source, files
         self._staged = root / f"forking-{id}"
@@ -79,9 +78,10 @@ class _Files:
     def fill(self) -> None:
         assert self._source.directory is not None
         self._files.make_directory(self._staged)
-        # Before the records: what the graph hides must be dead in them, too, and what others cover be past.
+        # Before the records, which then are as new or newer: a row that the graph hides is dead in them, too,
+        # and no checkpoint covers a change that they have not seen.
         places = (self._source.directory / "checkpoints", self._staged / "checkpoints")
-        for name in (*_derived.NAMES, *_words.NAMES):
+        for name in CHECKPOINTS:
             with suppress(StorageError, OSError):  # replaced or removed just now; it can be rebuilt
                 checkpoint.copy(*places, name, self._files)
         copy_collection(

@@ -36,8 +36,9 @@ from vicinal._words import LiveWords
 from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError, VicinalError
 from vicinal.types import Vectors
 
+CHECKPOINTS = (*_derived.NAMES, *_words.NAMES)
+"""The derived files that are kept beside a collection's records."""
 _VECTOR_FILES = "vectors-*.f32"
-_CHECKPOINTS = (*_derived.NAMES, *_words.NAMES)
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
@@ -226,7 +227,7 @@ class LiveCollection:
         """Remove those of rows as they were numbered before a compaction."""
         if self.checkpoints is not None:
             generation = self.generation()
-            kept = {name: checkpoint.covers(self.checkpoints, name) for name in _CHECKPOINTS}
+            kept = {name: checkpoint.covers(self.checkpoints, name) for name in CHECKPOINTS}
             self._discard_checkpoints(
                 n for n, covers in kept.items() if covers.get("generation") != generation
             )
@@ -280,7 +281,7 @@ class LiveCollection:
         except (StorageError, *_NOT_OURS) as error:
             findings.append(f"reading ended early: {error}")
         if self.checkpoints is not None:
-            for name in _CHECKPOINTS:
+            for name in CHECKPOINTS:
                 findings += checkpoint.check(self.checkpoints, name)
         return findings
 
