@@ -132,11 +132,7 @@ class ByField(Generic[Index]):
         kind = self._kind
         known = checkpoint.covers(directory, kind.name).get("fields", ())
         if indexes and (due(kind.name) or not set(indexes) <= set(known)):
-            kept = {
-                f"{number}.{part}": array
-                for number, index in enumerate(indexes.values())
-                for part, array in kind.pack(index).items()
-            }
+            kept = arrays.joined(map(kind.pack, indexes.values()))
             covers = {**_derived.covers_of(view), **kind.how, "fields": list(indexes)}
             checkpoint.save(directory, kind.name, covers, lambda path: arrays.write(path, kept), files)
 
@@ -187,9 +183,7 @@ def _loaded(kind: Kind[Index], directory: Path, view: View) -> dict[str, Held[In
             return {}
         loaded = {}
         for number, name in enumerate(covers["fields"]):
-            prefix = f"{number}."
-            parts = {part[len(prefix) :]: a for part, a in found.items() if part.startswith(prefix)}
-            index = kind.unpack(parts)
+            index = kind.unpack(arrays.group(found, number))
             if index.rows != covered.rows:
                 return {}
             loaded[str(name)] = Held(index, covered)

@@ -93,10 +93,7 @@ def load_codes(directory: Path, space: Space, dimension: int, view: View) -> Cod
 
 def save_columns(directory: Path, view: View, packed: dict[str, dict[str, Any]], files: Files) -> None:
     """Keep columns, each packed, that are all at the view's change."""
-    kept: dict[str, Any] = {}
-    for number, parts in enumerate(packed.values()):
-        kept.update({f"{number}.{name}": array for name, array in parts.items()})
-    covers = {**covers_of(view), "keys": list(packed)}
+    kept, covers = arrays.joined(packed.values()), {**covers_of(view), "keys": list(packed)}
     checkpoint.save(directory, "columns", covers, lambda path: arrays.write(path, kept), files)
 
 
@@ -107,9 +104,7 @@ def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column
         covered = covered_by(covers, view)
         held: dict[str, tuple[Covered, Column]] = {}
         for number, key in enumerate(covers["keys"]):
-            prefix = f"{number}."
-            parts = {name[len(prefix) :]: a for name, a in found.items() if name.startswith(prefix)}
-            held[str(key)] = covered, columns.unpack(parts, covered.rows)
+            held[str(key)] = covered, columns.unpack(arrays.group(found, number), covered.rows)
     except BROKEN:
         return {}
     return held

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,14 @@ def read(path: Path) -> dict[str, Array]:
         ).reshape(entry["shape"])
         for name, entry in entries.items()
     }
+
+
+def joined(groups: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
+    """Several groups of arrays for one file: those of the n-th are named `n.…`."""
+    return {f"{n}.{name}": array for n, group in enumerate(groups) for name, array in group.items()}
+
+
+def group(arrays: Mapping[str, Array], number: int) -> dict[str, Array]:
+    """One of the groups that `joined` joined, under its own names."""
+    prefix = f"{number}."
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
