@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._filter.ast import Kind
-from vicinal._index.columns import Column
+from vicinal._index.columns import BIG, Column
 from vicinal._index.view import Rows
 from vicinal._request import OrderBy
 from vicinal._snapshot import Snapshot
 
 Ranks = NDArray[np.int64]
 _EXACT_AS_FLOAT = 2**53
-_BIG = 255  # how a column marks integers beyond 64 bits
 _LAST = np.iinfo(np.int64).max
 
 
@@ -67,7 +66,7 @@ def ranks_of(column: Column, rows: Rows) -> Ranks:
 _GROUPS: tuple[tuple[int, ...], ...] = (
     (Kind.NULL,),
     (Kind.BOOL,),
-    (Kind.INT, Kind.FLOAT, _BIG),
+    (Kind.INT, Kind.FLOAT, BIG),
     (Kind.TIME,),
     (Kind.STRING,),
     (Kind.LIST,),
@@ -106,6 +105,6 @@ def _rank_numbers(column: Column, rows: Rows, kinds: NDArray[np.uint8], values: 
 
 
 def _number(column: Column, row: Any, kind: int, value: Any) -> int | float:
-    if kind == _BIG:
+    if kind == BIG:
         return column.big[int(row)]
     return int(value) if kind == Kind.INT else float(np.int64(value).view(np.float64))

@@ -27,12 +27,13 @@ from vicinal._filter.patterns import Predicate
 from vicinal._filter.values import classify
 from vicinal._index.view import Rows, View, appended
 
+BIG = 255
+"""The kind of integers beyond 64 bits, which live in `Column.big`."""
 _EMPTY = Operands(((Kind.STRING, ("",)), (Kind.LIST, ("[]",))))
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _UNSORTED_MAX = 256  # strings that are asked one by one rather than sorted anew
 _WASTE_MIN = 1024  # strings, or items of lists, that may have been replaced before they are done away with
 _INT64 = (-(2**63), 2**63 - 1)
-_BIG = 255  # the kind of integers beyond 64 bits; they live in `Column.big`
 
 
 class Covered(NamedTuple):
@@ -429,7 +430,7 @@ class _Gathered:
                 self.item_rows.extend([row] * len(value))
                 self.items.extend(value)
         elif kind == Kind.INT and not _INT64[0] <= comparable <= _INT64[1]:
-            kind, stored = _BIG, 0
+            kind, stored = BIG, 0
             self.big[row] = comparable
         else:
             stored = int(comparable or 0)
