@@ -15,7 +15,7 @@ from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._filter import Node
 from vicinal._inputs import Inputs
-from vicinal._questions import Words, sparse_queries
+from vicinal._questions import HowToRank, sparse_queries
 from vicinal._questions import ranking as ranking_of
 from vicinal._schema import check_filter
 from vicinal._turns import give_way
@@ -129,7 +129,7 @@ def search(
     fields: frozenset[str],
     *,
     near: tuple[Any, Any, Any],
-    words: Words,
+    how: HowToRank,
     reranks: bool,
 ) -> tuple[r.Search, tuple[str, ...]]:
     """A query, and its texts when it has any.
@@ -140,7 +140,7 @@ def search(
     k = check.n_results(n_results)
     most = None if max_distance is None else check.distance(max_distance, "max_distance")
     texts = None if given[1] is None else check.texts(given[1], "query_texts")
-    ranking = ranking_of(info, inputs, words, texts, fetch_k, k)
+    ranking = ranking_of(info, inputs, how, texts, fetch_k, k)
     mmr = check.mmr(lambda_mult, None if ranking is not None or reranks else fetch_k, k)
     if reranks:
         if texts is None:
@@ -157,7 +157,7 @@ def search(
     else:
         vectors = inputs.of_query(given[0], texts, *given[2:])
         _check_lengths(vectors, texts, ranking, reranks=reranks)
-    shown = _shown(words.snippets, ranking)
+    shown = _shown(how.snippets, ranking)
     return r.Search(info.id, vectors, k, *selected, fields, mmr, most, ranking, shown), texts or ()
 
 

@@ -23,7 +23,7 @@ _MODES = ("dense", "text", "sparse", "hybrid")
 
 
 @dataclass(frozen=True)
-class Words:
+class HowToRank:
     """The arguments of `query` that say how to rank; nothing is checked yet."""
 
     mode: Any
@@ -36,51 +36,54 @@ class Words:
 
 
 def ranking(
-    info: r.CollectionInfo, inputs: Inputs, words: Words, texts: tuple[str, ...] | None, fetch_k: Any, k: int
+    info: r.CollectionInfo,
+    inputs: Inputs,
+    how: HowToRank,
+    texts: tuple[str, ...] | None,
+    fetch_k: Any,
+    k: int,
 ) -> r.Ranking | None:
     """What the mode asks for; None when that is distance alone."""
-    if words.mode not in _MODES:
-        raise InvalidArgumentError(
-            f'mode: expected "dense", "text", "sparse" or "hybrid", got {words.mode!r}'
-        )
-    if words.fusion not in ("relative", "rrf"):
-        raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {words.fusion!r}')
-    weight = 0.5 if words.alpha is None else check.fraction(words.alpha, "alpha")
-    if words.mode != "hybrid" and words.alpha is not None:
-        raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{words.mode}"')
-    is_sparse = _is_sparse(words)
-    if words.mode == "dense":
+    if how.mode not in _MODES:
+        raise InvalidArgumentError(f'mode: expected "dense", "text", "sparse" or "hybrid", got {how.mode!r}')
+    if how.fusion not in ("relative", "rrf"):
+        raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {how.fusion!r}')
+    weight = 0.5 if how.alpha is None else check.fraction(how.alpha, "alpha")
+    if how.mode != "hybrid" and how.alpha is not None:
+        raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{how.mode}"')
+    is_sparse = _is_sparse(how)
+    if how.mode == "dense":
         return None
     deep = max(100, k) if fetch_k is None else max(k, check.count(fetch_k, "fetch_k", 1))
     if is_sparse:
-        field = _sparse_key(info, words)
-        vectors = _sparse_vectors(info, inputs, field, words, texts)
-        return r.Ranking(words.mode, texts or (), field, weight, words.fusion, deep, vectors)
+        field = _sparse_key(info, how)
+        vectors = _sparse_vectors(info, inputs, field, how, texts)
+        return r.Ranking(how.mode, texts or (), field, weight, how.fusion, deep, vectors)
     if texts is None:
-        raise InvalidArgumentError(f'mode="{words.mode}" searches words: give query_texts')
-    field = DOCUMENT if words.text_key is None else _key(words.text_key, "text_key")
-    return r.Ranking(words.mode, texts, field, weight, words.fusion, deep)
+        raise InvalidArgumentError(f'mode="{how.mode}" searches words: give query_texts')
+    field = DOCUMENT if how.text_key is None else _key(how.text_key, "text_key")
+    return r.Ranking(how.mode, texts, field, weight, how.fusion, deep)
 
 
-def _is_sparse(words: Words) -> bool:
+def _is_sparse(how: HowToRank) -> bool:
     """Whether sparse vectors are searched; each key and vector must belong to the mode."""
-    given = {"sparse_key": words.sparse_key, "query_sparse": words.query_sparse}
+    given = {"sparse_key": how.sparse_key, "query_sparse": how.query_sparse}
     named = [name for name, value in given.items() if value is not None]
-    if words.mode in ("dense", "text") and named:
+    if how.mode in ("dense", "text") and named:
         raise InvalidArgumentError(f'{named[0]} belongs to mode="sparse" or "hybrid"')
-    if words.mode in ("dense", "sparse") and words.text_key is not None:
+    if how.mode in ("dense", "sparse") and how.text_key is not None:
         raise InvalidArgumentError('text_key belongs to mode="text" or "hybrid"')
-    if named and words.text_key is not None:
+    if named and how.text_key is not None:
         raise InvalidArgumentError(
             f"text_key and {named[0]} both say what is mixed with distance: give one of them"
         )
-    return words.mode == "sparse" or bool(named)
+    return how.mode == "sparse" or bool(named)
 
 
-def _sparse_key(info: r.CollectionInfo, words: Words) -> str:
+def _sparse_key(info: r.CollectionInfo, how: HowToRank) -> str:
     """The metadata key that was named, or the only one that the schema names."""
-    if words.sparse_key is not None:
-        return _key(words.sparse_key, "sparse_key")
+    if how.sparse_key is not None:
+        return _key(how.sparse_key, "sparse_key")
     known = sorted(sparse_keys(info.configuration.index_schema))
     if len(known) == 1:
         return known[0]
@@ -98,17 +101,17 @@ def _key(value: Any, argument: str) -> str:
 
 
 def _sparse_vectors(
-    info: r.CollectionInfo, inputs: Inputs, key: str, words: Words, texts: tuple[str, ...] | None
+    info: r.CollectionInfo, inputs: Inputs, key: str, how: HowToRank, texts: tuple[str, ...] | None
 ) -> tuple[SparseVector, ...]:
     """One per query: those given, or what the texts become."""
-    if words.query_sparse is None:
+    if how.query_sparse is None:
         if texts is None:
             raise InvalidArgumentError(
-                f'mode="{words.mode}" searches sparse vectors: give query_sparse, or query_texts for the '
+                f'mode="{how.mode}" searches sparse vectors: give query_sparse, or query_texts for the '
                 f"function of key {key!r}"
             )
         return tuple(sparse_queries(info, inputs, key, texts))
-    given = [words.query_sparse] if isinstance(words.query_sparse, SparseVector) else words.query_sparse
+    given = [how.query_sparse] if isinstance(how.query_sparse, SparseVector) else how.query_sparse
     listed = check.one_or_many(given, "query_sparse")
     vectors = tuple(_sparse_vector(one, f"query_sparse[{i}]") for i, one in enumerate(listed))
     if texts is not None and len(texts) != len(vectors):

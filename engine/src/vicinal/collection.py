@@ -16,7 +16,7 @@ from vicinal import _validate as check
 from vicinal._described import Described
 from vicinal._html import facts_table
 from vicinal._progress import Progress, shown
-from vicinal._questions import Words
+from vicinal._questions import HowToRank
 from vicinal._rerank import rerank_answer, reranker_of
 from vicinal.embedding import registry
 from vicinal.errors import InvalidArgumentError
@@ -333,7 +333,7 @@ class Collection(Described):
             n_results,
             frozenset(fields),
             near=(max_distance, lambda_mult, fetch_k),
-            words=Words(mode, alpha, fusion, text_key, sparse_key, query_sparse, snippets),
+            how=HowToRank(mode, alpha, fusion, text_key, sparse_key, query_sparse, snippets),
             reranks=judge is not None,
         )
         answer = self._backend.search(request)
