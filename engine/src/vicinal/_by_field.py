@@ -52,7 +52,8 @@ class Kind(Generic[Index]):
     """Of the checkpoint."""
     empty: Callable[[], Index]
     more: Callable[[Index, int, Values, Rows], Index]
-    """The next version, so many rows long: (row, value) of new and altered rows, and the altered."""
+    """(index, rows, values, altered) → the next version, so many rows long, with the (row, value) of the new
+    and the altered rows; of altered rows what they had is forgotten."""
     tidied: Callable[[Index, Mask], Index | None]
     """The same in fewer pieces, for these live rows; None when it need not be."""
     pack: Callable[[Index], Arrays]
@@ -161,6 +162,7 @@ class ByField(Generic[Index]):
 
 
 def _is_behind(view: View, covered: Covered) -> bool:
+    """Whether the background has something to do; not where a question about a newer view was faster."""
     return covered != Covered.all_of(view) and (
         covered.generation != view.generation or covered.change <= view.change
     )

@@ -60,7 +60,8 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
                     live.discard_vectors(state.generation + 1)
                 raise
     except BaseException:
-        # What interrupts a COMMIT is raised when it is done: in memory, `before` is nobody's truth then.
+        # The COMMIT failed, or a signal came during it, which is raised when it is done. The generation
+        # tells whether rows are still numbered as in `before`.
         if before is not None and live.generation() == before.generation:
             live.adopt(before)
         raise

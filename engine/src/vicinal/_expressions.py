@@ -2,7 +2,7 @@
 
 The expressions of `vicinal.search`, over one snapshot. Each node becomes the rows that it knows, their
 scores, and the score of all other rows, if it has one: a number has only that, a `Knn` has it by `default`.
-An operator knows the rows that all of its operands can score, and of those only such as one has found.
+An operator knows a row when every operand has a score for it and at least one operand knows it.
 Undefined scores (the logarithm of a negative number) are NaN and rank last; equal ones rank by age.
 """
 

@@ -31,6 +31,7 @@ class Inputs:
     function: Callable[[], Embedder | None]
     """Asked only when there is something to embed: finding the function may fail."""
     was_stored: bool
+    """Whether the catalog says that the collection has a function, if only one without a name."""
     loader: Loader | None
     sparse: dict[str, SparseEmbeddingFunction] = field(default_factory=dict)
     """The functions of sparse keys, once they were built."""

@@ -73,7 +73,7 @@ class OpenCollections:
                     self._live.move_to_end(id)
                     live.users += 1
                     return live
-            # Opened without the lock, which somebody may want who has the catalog, or holds up a fork.
+            # Without the lock: opening waits for the catalog, and whoever has that may want the lock.
             opened = self._open(id)
             with self._lock:
                 if not self._closed and id not in self._live and forgotten == self._forgotten:
@@ -255,7 +255,7 @@ class OpenCollections:
         with self.catalog.read() as tx:
             if not self._unknown(tx, left):
                 return
-        with self.catalog.write() as tx:  # whoever forks moves the directory and enters it in one of these
+        with self.catalog.write() as tx:  # a fork moves its directory and enters it within one transaction
             unknown = self._unknown(tx, self._directories())
             if unknown and (catalog.damaged(tx) or any(fsck.integrity(tx))):
                 return  # a damaged catalog may have forgotten a collection that is all there
@@ -268,7 +268,7 @@ class OpenCollections:
         return [directory for directory in directories if directory.name not in known]
 
     def _discard_forks(self) -> None:
-        """Remove unfinished copies; those that another process is writing are younger than that."""
+        """Remove copies that nobody finishes any more: who is writing one has touched it within the hour."""
         assert self.path is not None
         oldest = time.time() - _ABANDONED_S
         for staged in self.files.find(self.path, "forking-*"):

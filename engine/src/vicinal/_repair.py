@@ -224,8 +224,9 @@ def _living(
 ) -> tuple[set[int], bool]:
     """The rows that live, where `positions` (by ascending row) could be read; and whether that is certain.
 
-    A row that is listed under another position than it soundly holds is not meant, nor one that the log says
-    was taken out. Where the list is damaged, the newest version of a record lives that was not.
+    The list is not believed where a sound row says that its position is another, or the log that the row was
+    taken out. A position that is missing from a damaged list is taken to live, in the newest of its rows that
+    the log does not say was taken out.
     """
     removed, remembered = _had(database, lambda: changes.taken_out(tx), (_NO_ROWS, False))
     gone = set(removed.tolist())

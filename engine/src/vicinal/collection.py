@@ -433,8 +433,8 @@ class Collection(Described):
         """Return when every row is indexed; compacts where it is due.
 
         Nothing needs it: all that was written is found at once. Afterwards queries are as fast as they get.
-        Of 16 MiB of vectors and more, what was derived is then on disk, up to the last rows by which it has
-        grown by less than 10 %; whoever opens the collection next makes the rest again.
+        From 16 MiB of vectors on, what was derived is then on disk, too, but for the newest rows while they
+        are fewer than a tenth of the others: whoever opens the collection next derives those again.
 
         Args:
             progress: True for a bar on the terminal (needs `vicinal[progress]`), or a function that is

@@ -145,7 +145,7 @@ class CollectionConfiguration(BaseModel):
     text: Analysis | None = None
     """How documents become words; None: the defaults, and no index of words before the first question."""
     lineage: UUID | None = None
-    """For a fork: the collection that it and all its relatives were forked from, first and last."""
+    """For a fork: the first of its family, from which it was forked, directly or by way of other forks."""
 
     def changed(self, changes: ConfigurationChanges) -> CollectionConfiguration:
         """This configuration with those changes."""

@@ -1,8 +1,8 @@
 """Which records does this condition select?
 
 A filter arrives as a dictionary, is parsed once into the small tree of `ast.py` (which is where its
-meaning is written down), and is then evaluated by one file per target: `masks.py` over arrays of
-rows. Nothing outside `parse.py` walks filter dictionaries.
+meaning is written down), and is then evaluated by `masks.py` to one boolean per row. Nothing outside
+`parse.py` walks filter dictionaries.
 """
 
 from vicinal._filter.ast import Node, keys_of, values_in

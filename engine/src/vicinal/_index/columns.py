@@ -299,7 +299,8 @@ def empty(rows: int = 0) -> Column:
 def extend(old: Column, rows: int, altered: Rows, at: Sequence[int], found: Sequence[Any]) -> Column:
     """The next version: `rows` long, with the values found at some rows; altered rows forget theirs first.
 
-    A version is extended once: the next one's new rows may stand behind its own in memory.
+    Extend each version at most once: the next one's rows are put behind its own, into the same memory, where
+    there is room (`appended`).
     """
     if len(altered):
         old = _tidied(old)

@@ -159,7 +159,7 @@ def _scan(
 
 
 def _scan_in_order(span: range, codes: Codes, query: Vector, k: int, mask: Mask) -> Rows:
-    """The same of a span that reaches to the last match, all of it in order."""
+    """The matches in a span that have to be measured; it is read in order, and reaches to the last match."""
     rows = codes.candidates(query, k, span, None if mask[span.start : span.stop].all() else mask)
     return _with_uncoded(rows, codes, mask)
 

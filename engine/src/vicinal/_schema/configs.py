@@ -1,6 +1,6 @@
 """Which indexes can be asked for, and with which settings?
 
-One class for each of Chroma's index configurations. A setting that there is not is an error of ours.
+One class for each of Chroma's index configurations. An unknown setting is an error of ours, not pydantic's.
 """
 
 from __future__ import annotations

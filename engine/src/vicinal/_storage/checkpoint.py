@@ -61,7 +61,7 @@ def discard(directory: Path, name: str, files: Files) -> None:
 
 
 def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:
-    """Remove what crashes have left; a file that another process is writing is younger than that."""
+    """Remove what crashes have left: a file that another process is writing was touched within the hour."""
     oldest = time.time() - _ABANDONED_S
     for leftover in files.find(directory, f"{name}-*"):
         with suppress(OSError):

@@ -123,7 +123,7 @@ class ReadOnlyDatabase(Database):
                 raise UnsettledError(self.path, "was changed while it was being read")
 
     def _borrow(self) -> Transaction:
-        resting = self._idle_on  # as it is now, for another thread may find another
+        resting = self._idle_on  # before connecting: meanwhile another thread may set it anew
         connection = super()._borrow()
         self._lent[id(connection)] = resting
         return connection

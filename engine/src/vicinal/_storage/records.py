@@ -27,7 +27,8 @@ Replacement = tuple["str | None", "str | None", "str | None", int, int]
 
 
 def insert(tx: Transaction, records: Sequence[NewRecord], position: int) -> None:
-    """Enter records at new rows; those of a lower position than this had other rows before."""
+    """Enter records at new rows. From `position` on they are new; those below it are moved from other rows,
+    and their ids stay."""
     if not records:
         return
     tx.executemany(
@@ -108,8 +109,8 @@ def walk(tx: Transaction, rows: Sequence[int], columns: str) -> Iterator[tuple[A
 def fetch_at(
     connection: Transaction, change: int, rows: Sequence[int], columns: str
 ) -> dict[int, tuple[Any, ...]] | None:
-    """The same of at most `FETCHED_MAX` rows that are alive at a change, in one statement outside a
-    transaction; None when the change is not the newest any more."""
+    """What `fetch` finds, of at most `FETCHED_MAX` rows that are alive at a change: in one statement, so that
+    no transaction is needed. None when the change is not the newest any more."""
     nothing = ", NULL" * columns.count(",")
     marks = ", ".join("?" * len(rows))
     found = connection.execute(
