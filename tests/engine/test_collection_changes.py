@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 import vicinal
 from vicinal import WriteInfo
+from vicinal._index import planner
 from vicinal.errors import (
     ArgumentTypeError,
     InvalidArgumentError,
     InvalidFilterError,
     UniqueConstraintError,
 )
-from vicinal.testing import dump
+from vicinal.testing import dump, wait_for_index
 
 
 @pytest.fixture
@@ -249,6 +250,14 @@ def test_a_fork_needs_a_free_and_good_name(made):
 def test_a_small_collection_is_indexed_by_definition(made, collection_of_nothing):
     assert made.get_indexing_status() == (4, 0, 4, 1.0)
     assert collection_of_nothing.get_indexing_status() == (0, 0, 0, 1.0)
+
+
+def test_a_line_of_many_numbers_waits_for_no_graph(client, monkeypatch):
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 8)
+    line = client.create_collection("line", embedding_function=None)
+    line.add(ids=["a", "b", "c"], embeddings=[[1], [2], [3]])
+    wait_for_index(line)
+    assert line.get_indexing_status() == (3, 0, 3, 1.0)
 
 
 @pytest.fixture

@@ -149,8 +149,8 @@ class LocalBackend:
     def status(self, request: r.Status) -> r.StatusInfo:
         with self._opened.using(request.collection) as live, live.read_state() as state:
             indexed = live.graph.rows if live.graph is not None else 0
-            large = state.records * 4 * (state.dimension or 0) > planner.GRAPH_BYTES_MIN
-            waiting = max(state.rows - indexed, 0) if large else 0
+            wanted = planner.graph_pays(state.records, state.dimension or 0)
+            waiting = max(state.rows - indexed, 0) if wanted else 0
             return r.StatusInfo(state.records, state.rows, indexed, state.dimension, waiting)
 
     def maintain(self, request: r.Maintain) -> Findings:

@@ -60,12 +60,16 @@ class Plan:
 
 def wants_graph(view: View) -> bool:
     """Whether a collection is large enough for a graph to pay."""
-    dimension = int(view.vectors.shape[1])
-    return dimension > 1 and view.records * 4 * dimension > GRAPH_BYTES_MIN  # a line needs no graph
+    return graph_pays(view.records, int(view.vectors.shape[1]))
+
+
+def graph_pays(records: int, dimension: int) -> bool:
+    """The same, asked with so many vectors of a dimension."""
+    return dimension > 1 and records * 4 * dimension > GRAPH_BYTES_MIN  # a line needs no graph
 
 
 def wants_codes(view: View) -> bool:
-    """Whether a collection is large enough for codes to pay."""
+    """Whether a collection is large enough for codes to pay; one that has a graph has codes, too."""
     return view.records * 4 * int(view.vectors.shape[1]) > min(CODES_BYTES_MIN, GRAPH_BYTES_MIN)
 
 
