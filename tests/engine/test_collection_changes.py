@@ -1,8 +1,10 @@
 """Records are changed and deleted by what is true of them, in one step, and nothing else is touched."""
 
+import time
 from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -258,6 +260,26 @@ def test_a_line_of_many_numbers_waits_for_no_graph(client, monkeypatch):
     line.add(ids=["a", "b", "c"], embeddings=[[1], [2], [3]])
     wait_for_index(line)
     assert line.get_indexing_status() == (3, 0, 3, 1.0)
+
+
+def test_rows_that_another_client_has_numbered_anew_are_indexed_when_somebody_waits_for_that(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 1 << 10)
+    ids, vectors = [f"{i}" for i in range(300)], np.random.default_rng(1).normal(size=(300, 4))
+    with vicinal.PersistentClient(tmp_path) as one, vicinal.PersistentClient(tmp_path) as other:
+        things = one.create_collection("things", embedding_function=None)
+        things.add(ids, vectors)
+        seen = other.get_collection("things")
+        seen.optimize()
+        things.delete(ids[:100])
+        things.compact()
+        end = time.monotonic() + 30
+        while seen.get_indexing_status().num_unindexed_ops:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        with other._backend._opened.using(seen.id) as live:
+            assert live.graph.generation == live.generation()
 
 
 @pytest.fixture

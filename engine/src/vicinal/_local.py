@@ -148,9 +148,12 @@ class LocalBackend:
 
     def status(self, request: r.Status) -> r.StatusInfo:
         with self._opened.using(request.collection) as live, live.read_state() as state:
-            indexed = live.graph.rows if live.graph is not None else 0
+            graph = live.graph
+            indexed = graph.rows if graph is not None and graph.generation == state.generation else 0
             wanted = planner.graph_pays(state.records, state.dimension or 0)
             waiting = max(state.rows - indexed, 0) if wanted else 0
+            if waiting and graph is not None:
+                self._opened.attend(live)  # another process's rows: the background here has not heard of them
             return r.StatusInfo(state.records, state.rows, indexed, state.dimension, waiting)
 
     def maintain(self, request: r.Maintain) -> Findings:

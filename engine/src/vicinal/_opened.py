@@ -167,6 +167,11 @@ class OpenCollections:
         self._wake(live)
         self.indexer.wait(Upkeep(live))
 
+    def attend(self, live: LiveCollection) -> None:
+        """Let the background look at a collection, unless it will anyhow."""
+        if not self.indexer.is_busy(Upkeep(live)):
+            self._wake(live)
+
     # --- how -----------------------------------------------------------------------------------
 
     def _start(self) -> None:
