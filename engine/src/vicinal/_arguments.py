@@ -136,10 +136,11 @@ def search(
 
     `given` are embeddings, texts, images and URIs; `near` is max_distance, lambda_mult and fetch_k.
     """
+    query_embeddings, query_texts, query_images, query_uris = given
     max_distance, lambda_mult, fetch_k = near
     k = check.n_results(n_results)
     most = None if max_distance is None else check.distance(max_distance, "max_distance")
-    texts = None if given[1] is None else check.texts(given[1], "query_texts")
+    texts = None if query_texts is None else check.texts(query_texts, "query_texts")
     ranking = ranking_of(info, inputs, how, texts, fetch_k, k)
     mmr = check.mmr(lambda_mult, None if ranking is not None or reranks else fetch_k, k)
     if reranks:
@@ -155,7 +156,7 @@ def search(
         vectors = np.empty((len(ranking.questions), 0), dtype=np.float32)
         fields = fields - {"distances"}
     else:
-        vectors = inputs.of_query(given[0], texts, *given[2:])
+        vectors = inputs.of_query(query_embeddings, texts, query_images, query_uris)
         _check_lengths(vectors, texts, ranking, reranks=reranks)
     shown = _shown(how.snippets, ranking)
     return r.Search(info.id, vectors, k, *selected, fields, mmr, most, ranking, shown), texts or ()
