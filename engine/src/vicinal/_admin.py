@@ -56,7 +56,7 @@ class Tenancy:
 
     def list_tenants(self, limit: int | None = None, offset: int | None = None) -> list[dict[str, Any]]:
         """`{"name"}` of every tenant, in order of name."""
-        found = self._backend.organize(r.Organize("list", "tenant", **_bounds(limit, offset)))
+        found = self._backend.organize(r.Organize("list", "tenant", **check.bounds(limit, offset)))
         return [{"name": space.tenant} for space in found]
 
     def delete_tenant(self, name: str) -> None:
@@ -87,7 +87,7 @@ class Tenancy:
         self, limit: int | None = None, offset: int | None = None, tenant: str | None = None
     ) -> list[dict[str, Any]]:
         """`{"id", "name", "tenant"}` of a tenant's databases, in order of name."""
-        request = r.Organize("list", "database", self._tenant(tenant), **_bounds(limit, offset))
+        request = r.Organize("list", "database", self._tenant(tenant), **check.bounds(limit, offset))
         return [_database(space) for space in self._backend.organize(request)]
 
     def delete_database(self, name: str, tenant: str | None = None) -> None:
@@ -191,13 +191,6 @@ def backend_at(place: Path | None, *, must_exist: bool = False, read_only: bool 
 
 def _database(space: r.NamespaceInfo) -> dict[str, Any]:
     return {"id": space.id, "name": space.database, "tenant": space.tenant}
-
-
-def _bounds(limit: Any, offset: Any) -> dict[str, Any]:
-    return {
-        "limit": None if limit is None else check.count(limit, "limit", 0),
-        "offset": 0 if offset is None else check.count(offset, "offset", 0),
-    }
 
 
 def _text(name: Any, argument: str) -> str:

@@ -402,6 +402,14 @@ def count(value: Any, argument: str, minimum: int) -> int:
     return int(value)
 
 
+def bounds(limit: Any, offset: Any) -> dict[str, Any]:
+    """`limit` and `offset` of a request: at most so many, None for all, after skipping so many."""
+    return {
+        "limit": None if limit is None else count(limit, "limit", 0),
+        "offset": 0 if offset is None else count(offset, "offset", 0),
+    }
+
+
 def n_results(value: Any) -> int:
     """How many results are wanted, at least one; for less Chroma, too, raises a `TypeError`."""
     if not isinstance(value, bool) and isinstance(value, (int, np.integer)) and value < 1:

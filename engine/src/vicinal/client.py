@@ -228,11 +228,7 @@ class Client(Tenancy):
 
     def list_collections(self, limit: int | None = None, offset: int | None = None) -> Sequence[Collection]:
         """The collections of the client's database, in order of name."""
-        request = r.List(
-            self._namespace,
-            limit=None if limit is None else check.count(limit, "limit", 0),
-            offset=0 if offset is None else check.count(offset, "offset", 0),
-        )
+        request = r.List(self._namespace, **check.bounds(limit, offset))
         return [self._open(info, _DEFAULT) for info in self._backend.list(request)]
 
     def count_collections(self) -> int:

@@ -239,8 +239,7 @@ class Collection(Described):
         request = r.Select(
             self.id,
             *self._selection(ids, where, where_document),
-            limit=None if limit is None else check.count(limit, "limit", 0),
-            offset=0 if offset is None else check.count(offset, "offset", 0),
+            **check.bounds(limit, offset),
             fields=frozenset(fields),
             order=check.order(order_by),
         )
