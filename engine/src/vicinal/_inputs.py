@@ -110,15 +110,21 @@ class Inputs:
             )
             items = [i for i, text in enumerate(texts) if text is not None and key not in (given[i] or {})]
             if items:
-                function = self.sparse.get(key) or build_sparse(description)
+                function = self.sparse_function(key, description)
                 assert function is not None  # a source needs a function
-                self.sparse[key] = function
                 vectors = checked_sparse(function, function([str(texts[i]) for i in items]), len(items))
                 filled = list(given)
                 for i, vector in zip(items, vectors):
                     filled[i] = {**(given[i] or {}), key: vector}
                 metadatas = tuple(filled)
         return metadatas
+
+    def sparse_function(self, key: str, description: dict[str, Any] | None) -> SparseEmbeddingFunction | None:
+        """A sparse key's function, as the schema describes it, built once; None when it has none."""
+        function = self.sparse.get(key) or build_sparse(description)
+        if function is not None:
+            self.sparse[key] = function
+        return function
 
     def _embed(self, items: Sequence[Any], *, query: bool) -> Vectors:
         if not items:

@@ -15,7 +15,6 @@ from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._inputs import Inputs, checked_sparse
 from vicinal._schema import DOCUMENT, sparse_keys
-from vicinal.embedding.sparse import build_sparse
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.types import SparseVector
 
@@ -135,12 +134,11 @@ def sparse_queries(
 ) -> list[SparseVector]:
     """Texts, by the function that the schema has for a key."""
     config = sparse_keys(info.configuration.index_schema).get(key) or {}
-    function = inputs.sparse.get(key) or build_sparse(config.get("embedding_function"))
+    function = inputs.sparse_function(key, config.get("embedding_function"))
     if function is None:
         raise InvalidArgumentError(
             f"Cannot embed string query for key '{key}': the collection's schema has no sparse embedding "
             "function for it. Give a SparseVector, or create the collection with "
             "SparseVectorIndexConfig(embedding_function=…) on this key"
         )
-    inputs.sparse[key] = function
     return checked_sparse(function, function.embed_query(list(texts)), len(texts)) if texts else []
