@@ -1,6 +1,6 @@
-"""What does one question see?
+"""What can one question ask, and of which state?
 
-The records, columns and words of a collection as one change left them. Most questions need a single
+The view, records, columns and words of a collection, as one change left them. Most questions need a single
 statement of SQL at their end, to fetch what was found; so a transaction begins when somebody asks for it,
 and the statement itself tells whether it saw the state that was searched.
 """
