@@ -1,4 +1,12 @@
-"""What all tests share: a failure says in which order they ran, so that it can be repeated."""
+"""What all tests share: what a call costs, without a clock, and how a failure can be repeated.
+
+A failure says in which order the tests ran. Costs are calls and bytes, the same on every machine; seconds are
+measured in `bench/`.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,3 +16,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     seed = config.getoption("randomly_seed", None)
     if seed is not None and terminalreporter.stats.keys() & {"failed", "error"}:
         terminalreporter.write_line(f"The same order again: ARGS='--randomly-seed={seed}'")
+
+
+@pytest.fixture
+def calls_of() -> Callable[[Callable[[], Any]], tuple[Any, int]]:
+    """`calls_of(act)`: what it gives, and how many calls, of Python and of C, this thread made for it."""
+
+    def counted(act: Callable[[], Any]) -> tuple[Any, int]:
+        calls, before = 0, sys.getprofile()
+
+        def count(_frame: Any, event: str, _argument: Any) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            return act(), calls
+        finally:
+            sys.setprofile(before)
+
+    return counted

@@ -6,7 +6,6 @@ filters, records and writes.
 """
 
 import tempfile
-import time
 import tracemalloc
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
@@ -529,22 +528,21 @@ def test_any_of_many_values_takes_no_mask_for_each(collection):
     assert peak < 2_000_000
 
 
-def test_many_integers_beyond_64_bits_are_found_among_many(collection):
+def test_many_integers_beyond_64_bits_are_found_among_many(collection, calls_of):
     values = [2**63 + number for number in range(3_000)]
     ids = list(map(str, range(3_000)))
     collection.add(ids=ids, embeddings=[[0, 0]] * 3_000, metadatas=[{"hash": value} for value in values])
     assert collection.count(where={"hash": float(2**63)}) == 1
-    start = time.process_time()
-    assert collection.count(where={"hash": {"$in": [-1, *values[1:]]}}) == 2_999
-    assert time.process_time() - start < 1.0
+    found, calls = calls_of(lambda: collection.count(where={"hash": {"$in": [-1, *values[1:]]}}))
+    assert found == 2_999
+    assert calls < 10 * len(values)  # each compared with each would take millions
 
 
 @pytest.mark.parametrize("operator", ["$like", "$ilike"])
-def test_a_pattern_of_many_runs_answers_at_once(collection, operator):
+def test_a_pattern_of_many_runs_is_answered(collection, operator):
+    """Whoever tries all combinations of where the runs may end is never done."""
     collection.add(ids="x", embeddings=[1], metadatas={"v": "a" * 150})
-    start = time.process_time()
-    assert collection.get(where={"v": {operator: "%a%a%a%a_b"}})["ids"] == []
-    assert time.process_time() - start < 0.2
+    assert collection.get(where={"v": {operator: "%a" * 30 + "_b"}})["ids"] == []
 
 
 def test_a_filter_is_not_changed(values):
