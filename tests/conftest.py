@@ -5,6 +5,7 @@ measured in `bench/`.
 """
 
 import sys
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -36,3 +37,17 @@ def calls_of() -> Callable[[Callable[[], Any]], tuple[Any, int]]:
             sys.setprofile(before)
 
     return counted
+
+
+@pytest.fixture
+def peak_of() -> Callable[[Callable[[], Any]], tuple[Any, int]]:
+    """`peak_of(act)`: what it gives, and how many bytes Python held for it at the most, in all threads."""
+
+    def measured(act: Callable[[], Any]) -> tuple[Any, int]:
+        tracemalloc.start()
+        try:
+            return act(), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return measured

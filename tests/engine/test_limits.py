@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +36,6 @@ def one(collection: vicinal.Collection, id: str = "a", **columns: Any) -> dict[s
     return {name: got[name][0] for name in ("ids", "documents", "metadatas", "uris")}
 
 
-def peak_of(act: Callable[[], Any]) -> tuple[Any, int]:
-    """What it gives, and how many bytes Python held for it at the most."""
-    tracemalloc.start()
-    try:
-        return act(), tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 # --- texts -----------------------------------------------------------------------------------------
 
 
@@ -66,7 +55,7 @@ def test_a_document_of_ten_megabytes_is_stored_and_searched(collection: vicinal.
 
 @pytest.mark.parametrize("where", [None, {"n": {"$lt": 7}}])
 def test_documents_are_looked_through_one_after_the_other(
-    tmp_path: Path, where: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, where: Any, monkeypatch: pytest.MonkeyPatch, peak_of: Any
 ) -> None:
     monkeypatch.setattr(LiveCollection, "wake", lambda *_: None)  # the background would be measured, too
     with vicinal.PersistentClient(tmp_path) as client:
@@ -83,7 +72,7 @@ def test_documents_are_looked_through_one_after_the_other(
 
 
 @pytest.mark.parametrize("index", ["words", "signatures"])
-def test_long_documents_are_indexed_a_few_at_a_time(index: str) -> None:
+def test_long_documents_are_indexed_a_few_at_a_time(index: str, peak_of: Any) -> None:
     texts = ((row, "many words " * 30_000) for row in range(16))
     make = {
         "words": lambda: bm25.extend(bm25.empty(), Analyser(), 16, texts),
@@ -96,7 +85,7 @@ def test_long_documents_are_indexed_a_few_at_a_time(index: str) -> None:
 
 @pytest.mark.parametrize("altered", [False, True])
 def test_an_index_reads_one_document_after_the_other(
-    tmp_path: Path, altered: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, altered: bool, monkeypatch: pytest.MonkeyPatch, peak_of: Any
 ) -> None:
     monkeypatch.setattr(LiveCollection, "wake", lambda *_: None)
     with vicinal.PersistentClient(tmp_path) as client:
