@@ -4,7 +4,7 @@ Measured by a task that wakes every millisecond. Python lets threads take turns 
 garbage collection stops them all; so turns are made shorter here and collection waits: what is left
 are the steps of ours that let nobody else run. A stall of ours is there in every round, one of the
 machine's is not: the best round counts, and a machine so busy that a thread which only counts makes
-turns late too excuses as much.
+turns late too excuses as much. It needs a clock: no count tells how long a step in C lets nobody run.
 """
 
 import asyncio
