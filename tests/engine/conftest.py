@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import hypothesis
 import pytest
 
 import vicinal
+from vicinal._storage.database import Database, Transaction
 from vicinal.testing import check
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
@@ -101,6 +103,27 @@ def on_alarm() -> Iterator[Callable[[Callable[..., None]], None]]:
     yield lambda ring: signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database], AbstractContextManager[None]]:
+    """`with interrupted(database):` a signal in the middle of its COMMITs is raised when they are done."""
+    write = Database.write
+
+    @contextmanager
+    def within(wanted: Database) -> Iterator[None]:
+        @contextmanager
+        def interrupted_write(database: Database) -> Iterator[Transaction]:
+            with write(database) as tx:
+                yield tx
+            if database is wanted:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "write", interrupted_write)
+            yield
+
+    return within
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 
 import vicinal
 from vicinal._index import planner
-from vicinal._storage.database import Database
 from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
 from vicinal.testing import FaultyFiles, HashEmbeddingFunction, check, dump, open_with
 
@@ -166,22 +164,11 @@ def test_a_fork_cut_short_is_whole_or_is_not_there(tmp_path, step):
     assert list(tmp_path.glob("forking-*")) == []
 
 
-def test_a_fork_interrupted_in_its_commit_is_whole(store, monkeypatch):
+def test_a_fork_interrupted_in_its_commit_is_whole(store, interrupted):
     """What a signal raises in the middle of a COMMIT comes when the name has been entered."""
     things = fill(store.client)
-    write, catalog = Database.write, store.client._backend._opened.catalog
-
-    @contextmanager
-    def interrupted(database):
-        with write(database) as tx:
-            yield tx
-        if database is catalog:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Database, "write", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(store.client._backend._opened.catalog), pytest.raises(KeyboardInterrupt):
         things.fork("copied")
-    monkeypatch.undo()
     forked = store.reopen(store.client.get_collection("copied"))
     assert dump(forked) == dump(store.client.get_collection("things"))
 

@@ -14,8 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,6 @@ from vicinal import _upkeep
 from vicinal._compact import compact
 from vicinal._index import planner
 from vicinal._request import Status
-from vicinal._storage.database import Database
 from vicinal._storage.files import Files
 from vicinal.errors import StorageError
 from vicinal.testing import FaultyFiles, check, dump, open_with, wait_for_index
@@ -473,6 +470,19 @@ def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.Monk
             assert (answers(things), check(client)) == (before, [])
 
 
+def test_a_compaction_interrupted_in_its_commit_loses_nothing(
+    client: vicinal.Client, interrupted: Any
+) -> None:
+    """What a signal raises in the middle of a COMMIT comes when rows have their new numbers."""
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids=["a", "b", "c"], embeddings=[[1, 2], [3, 4], [5, 6]])
+    things.delete(ids=["a"])
+    before, live = dump(things), opened(client, things)
+    with interrupted(live.database), pytest.raises(KeyboardInterrupt):
+        compact(live)
+    assert (dump(things), check(client)) == (before, [])
+
+
 def opened(client: vicinal.Client, things: vicinal.Collection) -> Any:
     with client._backend._opened.using(things.id) as live:
         return live
@@ -485,29 +495,6 @@ def main(path: str, step: str) -> None:
 
     with open_with(Path(path), FaultyFiles(die)) as client:
         client.get_collection("things").compact()
-
-
-def test_a_compaction_interrupted_in_its_commit_loses_nothing(
-    client: vicinal.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a signal raises in the middle of a COMMIT comes when rows have their new numbers."""
-    things = client.create_collection("things", embedding_function=None)
-    things.add(ids=["a", "b", "c"], embeddings=[[1, 2], [3, 4], [5, 6]])
-    things.delete(ids=["a"])
-    before, write = dump(things), Database.write
-
-    @contextmanager
-    def interrupted(database: Database) -> Iterator[Any]:
-        with write(database) as tx:
-            yield tx
-        raise KeyboardInterrupt
-
-    with client._backend._opened.using(things.id) as live:
-        monkeypatch.setattr(Database, "write", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            compact(live)
-        monkeypatch.undo()
-    assert (dump(things), check(client)) == (before, [])
 
 
 if __name__ == "__main__":
