@@ -140,7 +140,10 @@ def places(file: Path, count: int, seed: int = 0) -> list[tuple[int, int]]:
 
 
 def in_files(sound: Path, pattern: str) -> list[Path]:
-    return sorted(path for path in sound.rglob(pattern) if path.suffix != ".lock")
+    """The files of a name, of which there is one at least."""
+    found = sorted(path for path in sound.rglob(pattern) if path.suffix != ".lock")
+    assert found
+    return found
 
 
 # --- the tests -----------------------------------------------------------------------------------
@@ -216,8 +219,10 @@ def test_a_changed_text_is_reported_under_the_id_of_its_record(
 def test_opening_with_a_damaged_catalog_removes_no_collection(sound: Path, damaged: Any) -> None:
     file = sound / "catalog.sqlite3"
     known = sorted(entry.name for entry in (sound / "collections").iterdir())
-    for match in re.finditer("|".join(known).encode(), file.read_bytes()):
-        path = damaged(file, match.start(), 1)
+    written = [match.start() for match in re.finditer("|".join(known).encode(), file.read_bytes())]
+    assert len(written) >= len(known)
+    for place in written:
+        path = damaged(file, place, 1)
         with vicinal.PersistentClient(path) as client:
             assert client.check() != []
         assert sorted(entry.name for entry in (path / "collections").iterdir()) == known

@@ -33,7 +33,8 @@ CASES = {
 def test_metadata_comes_back_equal_and_of_the_same_types(store, metadata):
     document = Document("text", id="1", metadata=metadata)
     store.add_documents([document])
-    for found in (*store.get_by_ids(["1"]), *store.similarity_search("text")):
+    [got], [near] = store.get_by_ids(["1"]), store.similarity_search("text")
+    for found in (got, near):
         assert found == document
         assert {key: type(value) for key, value in found.metadata.items()} == {
             key: type(value) for key, value in metadata.items()

@@ -194,6 +194,7 @@ async def test_relevance_lies_between_0_and_1_and_follows_the_table(store, name)
     hits = store.similarity_search_with_relevance_scores(QUERY, **MODES[name])
     scores = store.similarity_search_with_score(QUERY, **MODES[name])
     assert [r for _, r in hits] == pytest.approx([RELEVANCE[name](score) for _, score in scores])
+    assert hits
     assert all(0 <= relevance <= 1 for _, relevance in hits)
     assert hits == await store.asimilarity_search_with_relevance_scores(QUERY, **MODES[name])
 
@@ -399,4 +400,5 @@ def test_a_retriever_with_an_unknown_type_is_not_made(store):
 def test_scores_of_words_are_finite(store):
     store.add_texts(["ship " * 1000], embeddings=[VECTOR], ids=["many"])
     hits = store.similarity_search_with_relevance_scores("ship", mode="text")
+    assert "many" in {document.id for document, _ in hits}
     assert all(math.isfinite(relevance) and relevance < 1 for _, relevance in hits)

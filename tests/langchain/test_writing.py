@@ -332,6 +332,7 @@ def test_vectors_may_be_lists_arrays_or_numpy_floats(filled, embedding):
         [np.float32(x) for x in vector],
     ]
     found = [[doc.id for doc in filled.similarity_search_by_vector(form)] for form in forms]
+    assert found[0]
     assert all(ids == found[0] for ids in found)
 
 

@@ -267,7 +267,7 @@ def test_llama_indexes_own_reader_understands_a_record(kind):
     store = VicinalVectorStore()
     store.add([each.model_copy(update={"embedding": [1.0]}) for each in nodes])
     record = store.collection.get()
-    for each, metadata, text in zip(nodes, record["metadatas"], record["documents"]):
+    for each, metadata, text in zip(nodes, record["metadatas"], record["documents"], strict=True):
         found = metadata_dict_to_node(metadata, text=text if text or kind is not Node else None)
         assert bare(found) == bare(each)
 
