@@ -7,7 +7,9 @@ opens further ones. Whatever was handed out is checked and closed at the end.
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -124,6 +126,38 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database], Abstrac
             yield
 
     return within
+
+
+@contextmanager
+def _sealed(path: Path) -> Iterator[None]:
+    if os.name != "posix":
+        pytest.skip("modes and mounts are POSIX's")
+    if os.geteuid():
+        places = [path, *path.rglob("*")]
+        for place in places:
+            place.chmod(0o555 if place.is_dir() else 0o444)
+        try:
+            yield
+        finally:
+            for place in places:
+                place.chmod(0o755 if place.is_dir() else 0o644)
+        return
+    mounted = shutil.which("mount") and not subprocess.call(
+        ["mount", "--bind", str(path), str(path)], stderr=subprocess.DEVNULL
+    )
+    if not mounted:
+        pytest.skip("root may write everywhere, and may not mount here")
+    try:
+        subprocess.check_call(["mount", "-o", "remount,ro,bind", str(path)])
+        yield
+    finally:
+        subprocess.check_call(["umount", str(path)])
+
+
+@pytest.fixture
+def sealed() -> Callable[[Path], AbstractContextManager[None]]:
+    """`with sealed(path):` the operating system lets nobody write there: by mode, or, as root, by a mount."""
+    return _sealed
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ stands in the table, its text in snapshots/errors.json (rewritten with UPDATE_SN
 
 import copy
 import hashlib
-import os
 import pickle
 import sqlite3
 import uuid
@@ -737,13 +736,9 @@ def test_a_path_inside_a_file_is_refused(tmp_path):
     assert_refused(tmp_path / "file" / "data", "StorageError", "file", tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_is_not_writable_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
+def test_a_directory_that_is_not_writable_is_refused(tmp_path, sealed):
+    with sealed(tmp_path):
         assert_refused(tmp_path, "StorageError", "not writable", tmp_path)
-    finally:
-        tmp_path.chmod(0o700)
 
 
 @pytest.fixture

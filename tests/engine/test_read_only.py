@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -431,34 +430,7 @@ def test_every_answer_is_one_committed_state_as_a_writer_comes_and_goes(path):
 # --- places that cannot be written -------------------------------------------------------------
 
 
-@contextmanager
-def sealed(path: Path) -> Iterator[None]:
-    """A place that the operating system lets nobody write to: by mode, or, as root, by a mount."""
-    if os.name != "posix":
-        pytest.skip("modes and mounts are POSIX's")
-    if os.geteuid():
-        places = [path, *path.rglob("*")]
-        for place in places:
-            place.chmod(0o555 if place.is_dir() else 0o444)
-        try:
-            yield
-        finally:
-            for place in places:
-                place.chmod(0o755 if place.is_dir() else 0o644)
-        return
-    mounted = shutil.which("mount") and not subprocess.call(
-        ["mount", "--bind", str(path), str(path)], stderr=subprocess.DEVNULL
-    )
-    if not mounted:
-        pytest.skip("root may write everywhere, and may not mount here")
-    try:
-        subprocess.check_call(["mount", "-o", "remount,ro,bind", str(path)])
-        yield
-    finally:
-        subprocess.check_call(["umount", str(path)])
-
-
-def test_a_place_that_cannot_be_written_is_read(path, tmp_path):
+def test_a_place_that_cannot_be_written_is_read(path, tmp_path, sealed):
     with sealed(path):
         with pytest.raises(errors.StorageError, match="read_only=True"):
             vicinal.PersistentClient(path)
@@ -469,7 +441,7 @@ def test_a_place_that_cannot_be_written_is_read(path, tmp_path):
             client.backup(tmp_path / "copy")
 
 
-def test_a_place_that_cannot_be_written_is_read_with_what_a_killed_writer_has_left(path, writer):
+def test_a_place_that_cannot_be_written_is_read_with_what_a_killed_writer_has_left(path, writer, sealed):
     other = writer(path)
     other("new")
     other("die")
@@ -478,7 +450,7 @@ def test_a_place_that_cannot_be_written_is_read_with_what_a_killed_writer_has_le
         assert client.check() == []
 
 
-def test_the_command_line_reads_a_place_that_cannot_be_written(path):
+def test_the_command_line_reads_a_place_that_cannot_be_written(path, sealed):
     def command(*arguments: str) -> str:
         return subprocess.check_output([sys.executable, "-m", "vicinal", *arguments, str(path)], text=True)
 

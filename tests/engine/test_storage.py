@@ -882,13 +882,6 @@ def test_a_directory_that_cannot_be_listed_is_a_storage_error(
         assert error.value.errno == errno.EMFILE
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(StorageError, match="not writable"):
-        vicinal.PersistentClient(tmp_path)
-
-
 class Recorded(Files):
     """Remembers which directories were made and which were synced."""
 
