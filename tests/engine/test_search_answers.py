@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engine.formulas import bm25
 
 import vicinal
 from vicinal import GroupBy, K, Knn, MaxK, MinK, Rrf, Search, SparseVector, Val
@@ -34,6 +35,7 @@ RECORDS: list[dict[str, Any]] = [
     }
     for i in range(24)
 ]
+DOCUMENTS = {r["id"]: " ".join(r["words"]) for r in RECORDS}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def records():
         made.add(
             ids=[r["id"] for r in RECORDS],
             embeddings=[r["vector"] for r in RECORDS],
-            documents=[" ".join(r["words"]) for r in RECORDS],
+            documents=list(DOCUMENTS.values()),
             metadatas=[{"year": r["year"], "sparse": r["sparse"]} for r in RECORDS],
         )
         yield made
@@ -52,24 +54,9 @@ def records():
 # --- by hand -------------------------------------------------------------------------------------
 
 
-def bm25(text: str) -> dict[str, float]:
-    having = {r["id"]: Counter(r["words"]) for r in RECORDS if r["words"]}
-    average = sum(c.total() for c in having.values()) / len(having)
-    scores: dict[str, float] = {}
-    for term in text.split():
-        df = sum(term in counts for counts in having.values())
-        for id, counts in having.items():
-            if term in counts:
-                damping = 1.2 * (1 - 0.75 + 0.75 * counts.total() / average)
-                share = counts[term] * 2.2 / (counts[term] + damping)
-                idf = math.log(1 + (len(having) - df + 0.5) / (df + 0.5))
-                scores[id] = scores.get(id, 0.0) + idf * share
-    return scores
-
-
 def nearest(knn: Knn, allowed: set[str]) -> list[tuple[str, float]]:
     if isinstance(knn.query, str):
-        scores = {id: 1 - score for id, score in bm25(knn.query).items()}
+        scores = {id: 1 - score for id, score in bm25(DOCUMENTS, knn.query).items()}
     elif isinstance(knn.query, SparseVector):
         query = dict(zip(knn.query.indices, knn.query.values))
         scores = {}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engine import formulas
 
 from vicinal._storage import arrays
 from vicinal._text import bm25, postings, sparse, vocabulary
@@ -27,23 +25,12 @@ STEPS = st.lists(
 )
 
 
-def reference(texts, alive, terms, k, allowed=None, k1=bm25.K1, b=bm25.B):
-    """BM25 as its formula is written."""
-    counts = {row: Counter(text.split()) for row, text in texts.items() if alive[row] and text.split()}
-    if not counts:
-        return []
-    average = sum(c.total() for c in counts.values()) / len(counts)
-    scored = []
-    for row, having in counts.items():
-        score = 0.0
-        for term in terms:
-            df = sum(term in other for other in counts.values())
-            idf = math.log(1 + (len(counts) - df + 0.5) / (df + 0.5))
-            damping = k1 * (1 - b + b * having.total() / average)
-            score += idf * having[term] * (k1 + 1) / (having[term] + damping)
-        if score > 0 and (allowed is None or allowed[row]):
-            scored.append((-score, row))
-    return [(row, -score) for score, row in sorted(scored)[:k]]
+def reference(texts, alive, terms, k, allowed=None):
+    """The best rows among those that are alive and allowed, and their scores."""
+    living = {row: text for row, text in texts.items() if alive[row]}
+    scores = formulas.bm25(living, " ".join(terms))
+    ranked = sorted((-score, row) for row, score in scores.items() if allowed is None or allowed[row])
+    return [(row, -score) for score, row in ranked[:k]]
 
 
 def made(texts, analyser=PLAIN):

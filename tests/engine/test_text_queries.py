@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import subprocess
 import sys
 import tempfile
 import zlib
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engine.formulas import bm25
 
 import vicinal
 from vicinal import K, Knn, Search, SparseVector, _by_field
@@ -47,21 +46,6 @@ STEPS = st.lists(
     min_size=2,
     max_size=10,
 ).map(lambda steps: [*FIRST, *steps])
-
-
-def bm25(texts: dict[str, str], question: str) -> dict[str, float]:
-    """The formula, over all of these texts."""
-    having = {id: Counter(text.split()) for id, text in texts.items() if text.split()}
-    scores: dict[str, float] = {}
-    for term in question.split():
-        df = sum(term in counts for counts in having.values())
-        idf = math.log(1 + (len(having) - df + 0.5) / (df + 0.5))
-        for id, counts in having.items():
-            average = sum(c.total() for c in having.values()) / len(having)
-            damping = 1.2 * (1 - 0.75 + 0.75 * counts.total() / average)
-            if counts[term]:
-                scores[id] = scores.get(id, 0.0) + idf * counts[term] * 2.2 / (counts[term] + damping)
-    return scores
 
 
 class History:
