@@ -146,12 +146,17 @@ def test_a_newer_catalog_is_refused_and_unchanged(piece: Any) -> None:
     assert files_of(path) == before
 
 
+def newer_collection(path: Path) -> Path:
+    """The directory of the collection "odd", whose format is of the future now."""
+    with vicinal.PersistentClient(path) as client:
+        directory = path / "collections" / str(client.get_collection("odd").id)
+    raise_version(directory / "records.sqlite3", 7)
+    return directory
+
+
 def test_a_newer_collection_is_refused_and_unchanged_and_the_others_work(piece: Any) -> None:
     path, expected = piece
-    with vicinal.PersistentClient(path) as client:
-        newer = client.get_collection("odd").id
-    directory = path / "collections" / str(newer)
-    raise_version(directory / "records.sqlite3", 7)
+    directory = newer_collection(path)
     before = files_of(directory)
     with vicinal.PersistentClient(path) as client:
         with pytest.raises(FormatVersionError):
@@ -165,10 +170,7 @@ def test_a_newer_collection_is_refused_and_unchanged_and_the_others_work(piece: 
 
 def test_repair_leaves_a_newer_collection_where_it_is(piece: Any) -> None:
     path, _ = piece
-    with vicinal.PersistentClient(path) as client:
-        newer = client.get_collection("odd").id
-    directory = path / "collections" / str(newer)
-    raise_version(directory / "records.sqlite3", 7)
+    directory = newer_collection(path)
     before = files_of(directory)
     with vicinal.PersistentClient(path) as client:
         client.repair()
