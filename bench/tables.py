@@ -64,6 +64,9 @@ _TEXT: list[Column] = [
     ("first ms", "text", "first_ms", ".1f"),
     ("hybrid p50 ms", "hybrid", "p50_ms", ".2f"),
     ("p95 ms", "hybrid", "p95_ms", ".2f"),
+    ("sparse p50 ms", "sparse", "p50_ms", ".2f"),
+    ("p95 ms", "sparse", "p95_ms", ".2f"),
+    ("first ms", "sparse", "first_ms", ".1f"),
 ]
 
 
@@ -120,13 +123,17 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> s
 
 
 def _by_engine(figures: Figures, title: str, columns: Sequence[Column]) -> Iterator[str]:
-    """A row an engine; the last column compares the figure that is marked with ours, or the first."""
+    """A row an engine; the last column compares the figure that is marked with ours, or the first.
+
+    What no engine has been measured in is no column: older results lack newer workloads.
+    """
     marked = next((column for column in columns if column[0].startswith("*")), columns[0])
     _, workload, name, _ = marked
-    rows = []
-    for engine in figures.run["engines"]:
+    engines, rows = figures.run["engines"], []
+    columns = [c for c in columns if any(figures.has(engine, c[1], "", c[2]) for engine in engines)]
+    for engine in engines:
         cells = [_cell(figures, engine, kind, "", figure, form) for _, kind, figure, form in columns]
-        if set(cells) != {NOTHING}:
+        if set(cells) - {NOTHING}:
             ratio = figures.ratio((engine, workload, "", name), (OURS, workload, "", name))
             rows.append([engine, *cells, NOTHING if math.isnan(ratio) else _short(ratio)])
     if rows:

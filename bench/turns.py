@@ -26,7 +26,7 @@ from bench.worker import Worker
 from bench.workloads import BATCH_ROWS, Found
 
 WORKLOADS = ("query", "filter", "compound", "count", "document", "scan", "batch", "threads", "mmr")
-WORKLOADS += ("text", "hybrid", "langchain", "llama_index", "reopen", "write", "append", "busy")
+WORKLOADS += ("text", "hybrid", "sparse", "langchain", "llama_index", "reopen", "write", "append", "busy")
 """What can be chosen; `ingest` comes before them always."""
 
 _READ_BYTES = 1 << 24
@@ -119,7 +119,7 @@ def _asking(options: Options, truth: Truth, round: int) -> Iterator[Step]:
     rest: dict[str, tuple[str, tuple[Any, ...]]] = {
         name: (name, (k, seconds)) for name in ("batch", "threads")
     }
-    rest |= {name: (name, (k, plain, seconds)) for name in ("mmr", "text", "hybrid")}
+    rest |= {name: (name, (k, plain, seconds)) for name in ("mmr", "text", "hybrid", "sparse")}
     rest |= {name: ("adapter", (k, name, plain, seconds)) for name in ("langchain", "llama_index")}
     for name, (function, arguments) in rest.items():
         if name in wanted:

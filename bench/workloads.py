@@ -12,6 +12,8 @@ import itertools
 import re
 import threading
 import time
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bench.corpus import Corpus
-from bench.engines.base import Batch, Engine, NotOfferedError
+from bench.engines.base import Batch, Engine, NotOfferedError, Sparse
 from bench.filters import Condition
 from bench.memory import resident
 
@@ -44,7 +46,7 @@ def ingest(engine: Engine, corpus: Corpus, directory: Path) -> Found:
     """Fill an empty directory, batch by batch, and wait until all of it is indexed."""
     rows = len(corpus.ids)
     engine.open(directory, corpus.vectors.shape)
-    batches = [_rows(corpus, slice(i, i + BATCH_ROWS)) for i in range(0, rows, BATCH_ROWS)]
+    batches = list(_batches(corpus))
     began = time.perf_counter()
     for batch in batches:
         engine.add(batch)
@@ -114,6 +116,12 @@ def hybrid(engine: Engine, corpus: Corpus, k: int, asked: Asked, seconds: float)
     """The best by their words and vectors together."""
     vectors = corpus.questions
     return _warm([lambda n=n: engine.hybrid(corpus.asked[n], vectors[n], k) for n, _ in asked], seconds)
+
+
+def sparse(engine: Engine, corpus: Corpus, k: int, asked: Asked, seconds: float) -> Found:
+    """The best by sparse vectors of their words, which are made and stored beforehand."""
+    batches = ({**batch, "sparse": map(_hashed, batch["documents"])} for batch in _batches(corpus))
+    return _warm(engine.sparse(batches, [_hashed(corpus.asked[n]) for n, _ in asked], k), seconds)
 
 
 def scan(engine: Engine, corpus: Corpus, asked: Asked) -> Found:  # noqa: ARG001 - the engine holds the text
@@ -222,6 +230,18 @@ def _rows(corpus: Corpus, chosen: Any) -> Batch:
         "documents": [corpus.documents[row] for row in rows],
         "metadatas": [corpus.metadatas[row] for row in rows],
     }
+
+
+def _batches(corpus: Corpus) -> Iterator[Batch]:
+    """All of the corpus."""
+    return (_rows(corpus, slice(i, i + BATCH_ROWS)) for i in range(0, len(corpus.ids), BATCH_ROWS))
+
+
+def _hashed(text: str) -> Sparse:
+    """A text's words by their hashes; their weights are BM25's in a text of usual length, without the idf."""
+    counts = Counter(zlib.crc32(word.encode()) for word in re.findall(r"\w+", text.lower()))
+    indices = sorted(counts)
+    return indices, [2.2 * counts[index] / (counts[index] + 1.2) for index in indices]
 
 
 def _fresh(corpus: Corpus, rows: int, round: int = 0) -> Iterator[Batch]:

@@ -11,7 +11,7 @@ and stays empty in the tables: nothing is built around it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +25,9 @@ Answer = tuple[list[str], list[str], list[dict[str, Any]]]
 """(ids, documents, metadatas), nearest first."""
 Batch = dict[str, Any]
 """Records to be added: ids, embeddings, documents and metadatas."""
+
+Sparse = tuple[list[int], list[float]]
+"""A sparse vector: ascending indices, and as many values."""
 
 
 def ef_search(rows: int) -> int:
@@ -82,6 +85,10 @@ class Engine:
 
     def hybrid(self, question: str, vector: Any, k: int) -> Answer:
         """The k best by words and vector together."""
+        raise NotOfferedError
+
+    def sparse(self, batches: Iterable[Batch], vectors: Sequence[Sparse], k: int) -> list[Callable[[], Any]]:
+        """A call a vector, for the k best by the batches' column `sparse`, in a collection of its own."""
         raise NotOfferedError
 
     def count(self, condition: Condition) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine, NotOfferedError, ef_search
+from bench.engines.base import HNSW, THREADS, Answer, Batch, Engine, NotOfferedError, Sparse, ef_search
 from bench.filters import ANY, Condition
 
 _WANTED = ["documents", "metadatas"]
@@ -83,6 +83,18 @@ class Vicinal(ChromaApi):
 
     def hybrid(self, question: str, vector: Any, k: int) -> Answer:
         return self._by_mode("hybrid", query_texts=[question], query_embeddings=[vector], n_results=k)
+
+    def sparse(self, batches: Iterable[Batch], vectors: Sequence[Sparse], k: int) -> list[Callable[[], Any]]:
+        vicinal = importlib.import_module("vicinal")
+        schema = vicinal.Schema().create_index(vicinal.SparseVectorIndexConfig(), key="sparse")
+        held = self._aside().create_collection("sparse", schema=schema, embedding_function=None)
+        for batch in batches:
+            metadatas = [{"sparse": vicinal.SparseVector(*parts)} for parts in batch["sparse"]]
+            held.add(batch["ids"], [[1.0]] * len(metadatas), metadatas, batch["documents"])
+        ranks = [vicinal.Knn(vicinal.SparseVector(*parts), "sparse", limit=k) for parts in vectors]
+        wanted = [vicinal.K.DOCUMENT, vicinal.K.METADATA]
+        asked = [vicinal.Search(rank=rank, limit=k, select=wanted) for rank in ranks]
+        return [lambda search=search: held.search(search) for search in asked]
 
     def count(self, condition: Condition) -> int:
         return int(self.collection.count(**_filters(condition)))

@@ -41,7 +41,7 @@ def run(cache: Path, output: Path, *more: str) -> Any:
 def output(cache: Path) -> Path:
     """The results of a small run, with their page and plots beside them."""
     output = cache / "results.json"
-    run(cache, output, "--workloads=query,filter,compound,document,scan,reopen,write,append")
+    run(cache, output, "--workloads=query,filter,compound,document,scan,sparse,reopen,write,append")
     return output
 
 
@@ -54,6 +54,7 @@ def test_a_small_run_writes_results_a_page_and_plots(
     assert [(turn["recall"], turn["full"]) for turn in judged] == [(1.0, 1.0)] * (1 + len(CASES))
     page = output.with_suffix(".md").read_text()
     assert "## Method" in page and "| far 11% |" in page and "results.png" in page
+    assert "sparse p50 ms" in page and "hybrid p50 ms" not in page  # which was not measured
     assert "| memory | ÷ (1.5 × vectors + links) ≤ 1 |" in page
     for plot in ("results.png", "results-overview.png"):
         assert output.with_name(plot).stat().st_size > 10_000
