@@ -263,6 +263,7 @@ def test_a_vector_is_synced_before_its_commit_and_a_name_after_its_content(tmp_p
         wait_for_index(things)
     order = [step for step in files.reached if not step.startswith("create")]
     commits = [i for i, step in enumerate(order) if step == "write: before commit"]
+    assert len(commits) == 6
     for start, commit in zip([0, *commits], commits):
         assert "file: sync" in order[start:commit]
     assert order.index("file: sync") < order.index("checkpoint: manifest replaced")
