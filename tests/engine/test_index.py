@@ -278,7 +278,7 @@ def test_a_review_that_was_stopped_is_finished() -> None:
         assert set(range(stop)) <= set(looked_for)
 
 
-def test_a_view_that_is_older_than_the_graph_finds_its_own_rows() -> None:
+def test_a_view_that_is_older_than_the_graph_finds_its_own_rows(walking: None) -> None:
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((600, 16)).astype(np.float32)
     vectors[300:] *= 0.001  # newer rows, all nearer to the origin
@@ -291,7 +291,10 @@ def test_a_view_that_is_older_than_the_graph_finds_its_own_rows() -> None:
     assert graph.nearest(origin, 10, 50, older, older.alive, least=10) == ([None], 300)
     found = graph.nearest(origin, 10, 500, older, older.alive, least=10)
     assert found is not None and found[0][0] is not None
-    assert set(nearest(origin[0], vectors[:300], 10, "l2")[0]) <= set(found[0][0].tolist())
+    expected = nearest(origin[0], vectors[:300], 10, "l2")[0]
+    assert set(expected) <= set(found[0][0].tolist())
+    [(rows, _)], plan = planner.search(older, graph, None, HnswConfiguration(), origin, 10, None)
+    assert (rows.tolist(), plan.strategy) == (list(expected), "scan after graph")
 
 
 @pytest.mark.parametrize("space", SPACES)
