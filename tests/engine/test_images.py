@@ -19,7 +19,7 @@ from vicinal.embedding.color_shape import COLOURS, SHAPES
 from vicinal.embedding.images import data_uri, rgb
 from vicinal.embedding.protocol import embed
 from vicinal.embedding.registry import build, describe
-from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError, MissingDependencyError
+from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
 from vicinal.utils import data_loaders
 
 Image = pytest.importorskip("PIL.Image")
@@ -134,12 +134,6 @@ def test_the_loader_needs_a_worker():
 def test_the_loader_is_where_chroma_has_it():
     assert data_loaders.ImageLoader is ImageLoader
     assert isinstance(ImageLoader(), DataLoader)
-
-
-def test_without_pillow_a_file_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "vicinal\[images\]"'):
-        ImageLoader()(["a.png"])
 
 
 # --- pictures as arguments --------------------------------------------------------------------

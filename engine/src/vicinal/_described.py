@@ -16,7 +16,7 @@ from vicinal._inputs import Inputs, Loader
 from vicinal._schema import Schema, schema_of
 from vicinal.embedding import registry
 from vicinal.embedding.protocol import Embedder
-from vicinal.errors import EmbeddingFunctionError, MissingDependencyError
+from vicinal.errors import EmbeddingFunctionError
 
 
 class Described:
@@ -74,7 +74,7 @@ class Described:
     def schema(self) -> Schema:
         """Which indexes the collection's keys have; a copy, without functions that cannot be made here."""
         configuration, function = self._info.configuration, None
-        with suppress(EmbeddingFunctionError, MissingDependencyError):
+        with suppress(EmbeddingFunctionError, ImportError):
             function = self.embedding_function
         return schema_of(configuration.index_schema, configuration.hnsw.model_dump(), function)
 

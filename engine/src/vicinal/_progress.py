@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Union
 
-from vicinal.errors import ArgumentTypeError, MissingDependencyError
+from vicinal._optional import package
+from vicinal.errors import ArgumentTypeError
 
 Report = Callable[[int, int], object]
 """Told how much is done, and of how much."""
@@ -51,10 +52,7 @@ def _called(report: Report) -> Iterator[Report]:
 
 @contextmanager
 def _bar() -> Iterator[Report]:
-    try:
-        from rich.progress import Progress as Bar
-    except ImportError as error:
-        raise MissingDependencyError(feature="progress=True", package="rich", extra="progress") from error
-    with Bar() as bar:
+    rich = package("rich.progress", name="rich", extra="progress", feature="progress=True")
+    with rich.Progress() as bar:
         task = bar.add_task("Indexing", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

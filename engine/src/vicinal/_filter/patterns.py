@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from vicinal._filter.unicode_classes import for_re2
-from vicinal.errors import InvalidFilterError, MissingDependencyError
+from vicinal._optional import package
+from vicinal.errors import InvalidFilterError
 
 Predicate = Callable[[str], bool]
 
@@ -67,10 +68,7 @@ def _pieces(pattern: str) -> list[list[str]]:
 @lru_cache(maxsize=128)
 def regex(pattern: str) -> Predicate:
     """A pattern of RE2 with Unicode's classes, found anywhere in the text."""
-    try:
-        import re2
-    except ImportError:
-        raise MissingDependencyError(feature="A $regex filter", package="google-re2", extra="regex") from None
+    re2 = package("re2", name="google-re2", extra="regex", feature="A $regex filter")
     options = re2.Options()
     options.log_errors = False
     try:

@@ -15,7 +15,6 @@ from vicinal.errors import (
     ArgumentTypeError,
     EmbeddingFunctionError,
     InvalidArgumentError,
-    MissingDependencyError,
 )
 from vicinal.types import Space
 
@@ -146,7 +145,7 @@ class Embedding(Config):
         """What `to_json` described; a function that cannot be made here becomes None."""
         try:
             function = cls._build(json.get("embedding_function"))
-        except (EmbeddingFunctionError, MissingDependencyError):
+        except (EmbeddingFunctionError, ImportError):
             function = None
         return cls(**{**json, "embedding_function": function})
 

@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from vicinal._optional import package
 from vicinal._text.stop_words import ENGLISH
 from vicinal.config import Analysis
-from vicinal.errors import InvalidArgumentError, MissingDependencyError
+from vicinal.errors import InvalidArgumentError
 
 Stemmer = Callable[[str], str]
 Words = Callable[[str], Iterable[str]]
@@ -234,12 +235,9 @@ def _stemmer(analysis: Analysis) -> Stemmer:
                 "stemmer='snowball' (pip install 'vicinal[text]') or stemmer=None"
             )
         return s_stem
-    try:
-        import snowballstemmer
-    except ImportError:
-        raise MissingDependencyError(
-            feature="A Snowball stemmer", package="snowballstemmer", extra="text"
-        ) from None
+    snowballstemmer = package(
+        "snowballstemmer", name="snowballstemmer", extra="text", feature="A Snowball stemmer"
+    )
     known = snowballstemmer.algorithms()
     if analysis.language not in known:
         raise InvalidArgumentError(

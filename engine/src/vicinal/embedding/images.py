@@ -16,7 +16,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal.errors import InvalidArgumentError, MissingDependencyError
+from vicinal._optional import package
+from vicinal.errors import InvalidArgumentError
 from vicinal.types import Image
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?=//)|(data):", re.ASCII)  # C:\ is a drive
@@ -157,10 +158,4 @@ def _path(uri: str, argument: str) -> str:
 
 def pillow_image() -> Any:
     """The module `PIL.Image`."""
-    try:
-        import PIL.Image
-    except ImportError:
-        raise MissingDependencyError(
-            feature="Reading pictures from files", package="pillow", extra="images"
-        ) from None
-    return PIL.Image
+    return package("PIL.Image", name="pillow", extra="images", feature="Reading pictures from files")

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from vicinal._optional import package
 from vicinal.embedding.protocol import EmbeddingFunction
 from vicinal.embedding.registry import DEFAULT, register_embedding_function
-from vicinal.errors import MissingDependencyError
 from vicinal.types import Space, Vector
 
 
@@ -80,14 +80,13 @@ def _model() -> Any:
     root, quiet = logging.getLogger(), logging.NullHandler()
     root.addHandler(quiet)  # importing wordllama calls basicConfig, which leaves a root with handlers alone
     try:
-        import wordllama
-    except ImportError:
-        raise MissingDependencyError(
+        wordllama = package(
+            "wordllama",
+            name="wordllama",
+            extra="wordllama",
             feature="Embedding text with the default function (pass embeddings, or another "
             "embedding_function, to do without)",
-            package="wordllama",
-            extra="wordllama",
-        ) from None
+        )
     finally:
         root.removeHandler(quiet)
     # Its 0.4 looks for the bundled tokenizer in the wrong folder unless it is told where it lies.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vicinal.errors import MissingDependencyError
+from vicinal._optional import package
 
 
 def get_result_to_df(get_result: Mapping[str, Any]) -> Any:
@@ -23,10 +23,7 @@ def query_result_to_dfs(query_result: Mapping[str, Any]) -> list[Any]:
 
 
 def _frame(ids: list[str], columns: dict[str, Any]) -> Any:
-    try:
-        import pandas as pd
-    except ImportError:
-        raise MissingDependencyError(feature="A data frame", package="pandas", extra="pandas") from None
+    pd = package("pandas", name="pandas", extra="pandas", feature="A data frame")
     # Columns are named in the singular; a column holds one value a record, also where that is an array.
     values = {name.rstrip("s"): list(column) for name, column in columns.items() if column is not None}
     return pd.DataFrame({"id": ids, **values}).set_index("id")

@@ -7,7 +7,6 @@ the provider's package, and kept nowhere else: what is stored is the variable's 
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vicinal.embedding.protocol import EmbeddingFunction, Input
-from vicinal.errors import EmbeddingFunctionError, MissingDependencyError
+from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Space, Vector
 
 _Item = TypeVar("_Item")
@@ -56,17 +55,6 @@ class Provider(EmbeddingFunction[Input]):
 
     def default_space(self) -> Space:
         return "cosine"
-
-
-def package(module: str, *, name: str, extra: str, feature: str) -> Any:
-    """Import a provider's package, or raise `MissingDependencyError` with the command that installs it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        # A package that is there and lacks one of its own would be told to be installed again.
-        if error.name is not None and error.name.partition(".")[0] != module.partition(".")[0]:
-            raise
-        raise MissingDependencyError(feature=feature, package=name, extra=extra) from None
 
 
 def secret(api_key: str | None, *variables: str) -> str:

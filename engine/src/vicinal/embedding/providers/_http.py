@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from vicinal.errors import EmbeddingFunctionError, MissingDependencyError
+from vicinal._optional import package
+from vicinal.errors import EmbeddingFunctionError
 
 TRIES = 3
 _AGAIN = {408, 429, 500, 502, 503, 504}
@@ -21,12 +22,7 @@ class Http:
     """A connection to one address; `key`, if any, goes into its Authorization header and nowhere else."""
 
     def __init__(self, url: str, key: str | None, *, extra: str, timeout_s: float = 60) -> None:
-        try:
-            import httpx
-        except ImportError:
-            raise MissingDependencyError(
-                feature="Embedding over HTTP", package="httpx", extra=extra
-            ) from None
+        httpx = package("httpx", name="httpx", extra=extra, feature="Embedding over HTTP")
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._url = url
         transport = httpx.HTTPTransport(retries=TRIES - 1)  # of connecting

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from vicinal.embedding.providers._base import package
+from vicinal._optional import package
 from vicinal.embedding.sparse import SparseEmbeddingFunction
 from vicinal.types import Documents, SparseVector
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vicinal._optional import package
 from vicinal.embedding.images import data_uri
-from vicinal.embedding.providers._base import Provider, batches, embedded, package, secret
+from vicinal.embedding.providers._base import Provider, batches, embedded, secret
 from vicinal.types import Embeddable, Space, Vector
 
 _TEXTS_MAX = 96

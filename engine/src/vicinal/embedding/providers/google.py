@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from vicinal.embedding.providers._base import Provider, batches, embedded, package, secret
+from vicinal._optional import package
+from vicinal.embedding.providers._base import Provider, batches, embedded, secret
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, Vector
 

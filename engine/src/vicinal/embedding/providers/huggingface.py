@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vicinal.embedding.providers._base import Provider, batches, embedded, package, secret
+from vicinal._optional import package
+from vicinal.embedding.providers._base import Provider, batches, embedded, secret
 from vicinal.embedding.providers._http import Http
 from vicinal.types import Documents, Vector
 

@@ -6,7 +6,8 @@ Source: https://docs.mistral.ai/capabilities/embeddings
 
 from __future__ import annotations
 
-from vicinal.embedding.providers._base import Provider, batches, embedded, package, secret
+from vicinal._optional import package
+from vicinal.embedding.providers._base import Provider, batches, embedded, secret
 from vicinal.types import Documents, Vector
 
 _TEXTS_MAX = 512

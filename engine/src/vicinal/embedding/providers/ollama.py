@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from vicinal.embedding.providers._base import Provider, batches, embedded, package
+from vicinal._optional import package
+from vicinal.embedding.providers._base import Provider, batches, embedded
 from vicinal.types import Documents, Vector
 
 _TEXTS_MAX = 256  # no limit of Ollama's: what a processor embeds well within the timeout

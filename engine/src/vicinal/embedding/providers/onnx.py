@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.embedding.providers._base import Provider, package
+from vicinal._optional import package
+from vicinal.embedding.providers._base import Provider
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, Vector
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from vicinal._optional import package
 from vicinal.embedding.images import pillow_image, rgb
-from vicinal.embedding.providers._base import Provider, package
+from vicinal.embedding.providers._base import Provider
 from vicinal.types import Embeddable, Vector
 
 _BATCH = 32

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.embedding.providers._base import Provider, package
+from vicinal._optional import package
+from vicinal.embedding.providers._base import Provider
 from vicinal.embedding.sparse import SparseEmbeddingFunction, from_dense
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, SparseVector, Vector

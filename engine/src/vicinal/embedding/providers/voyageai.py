@@ -6,7 +6,8 @@ least, 120,000 tokens. Source: https://docs.voyageai.com/reference/embeddings-ap
 
 from __future__ import annotations
 
-from vicinal.embedding.providers._base import Provider, batches, embedded, package, secret
+from vicinal._optional import package
+from vicinal.embedding.providers._base import Provider, batches, embedded, secret
 from vicinal.types import Documents, Vector
 
 _TEXTS_MAX = 1_000
