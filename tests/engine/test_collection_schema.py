@@ -444,6 +444,17 @@ def test_a_function_that_is_not_registered_is_named(client, worded, monkeypatch)
     assert again.schema.keys["words"].sparse_vector.sparse_vector_index.config.embedding_function is None
 
 
+def test_a_sparse_function_is_given_its_texts_by_the_name_they_have_in_chroma(worded):
+    class ByName(WordLengths):
+        def __call__(self, *, input):
+            return WordLengths.__call__(self, input)
+
+    made = worded("#document", ByName())
+    made._inputs.sparse["words"] = ByName()
+    made.add(ids="a", embeddings=[1], documents="a few words")
+    assert [["a"]] == made.query(query_texts="words", mode="sparse", sparse_key="words")["ids"]
+
+
 def test_a_function_must_return_one_sparse_vector_per_text(worded):
     class Short(WordLengths):
         def __call__(self, input):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,55 @@ def test_a_function_may_answer_in_every_form(client, answer):
     collection = client.create_collection("things", embedding_function=lambda texts: answer)
     collection.add(ids="a", documents="four")
     assert [[4.0, 1.0]] == collection.get(include=["embeddings"])["embeddings"].tolist()
+
+
+def _passed_on(function):
+    @wraps(function)
+    def traced(*given, **named):
+        return function(*given, **named)
+
+    return traced
+
+
+def one_each(texts):
+    return [[float(len(text)), 1.0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    "embed",
+    [
+        lambda self, input: one_each(input),
+        lambda self, *, input: one_each(input),
+        lambda self, prefix="", input=(): one_each(input),
+        lambda self, **named: one_each(named["input"]),
+        lambda self, *given: one_each(given[0]),
+        lambda self, texts, **options: one_each(texts),
+        lambda self, texts=(), **options: one_each(texts),
+        lambda self, input, /: one_each(input),
+        _passed_on(lambda self, *, input: one_each(input)),
+        _passed_on(lambda self, texts: one_each(texts)),
+    ],
+)
+@pytest.mark.parametrize("base", [object, EmbeddingFunction])
+def test_a_function_is_given_its_texts_by_the_name_they_have_in_chroma(client, base, embed):
+    """By position where it has no argument of that name."""
+
+    def collection(name, **methods):
+        return client.create_collection(name, embedding_function=type("Made", (base,), methods)())
+
+    for made in collection("one", __call__=embed), collection("two", __call__=embed, embed_query=embed):
+        made.add(ids=["a", "b"], documents=["four", "fifteen"])
+        assert [["b"]] == made.query(query_texts=["fifteen"], n_results=1)["ids"]
+
+
+def test_a_decorator_that_renames_the_texts_is_given_them_by_position(client):
+    def function(input):
+        return one_each(input)
+
+    renaming = wraps(function)(lambda texts: function(list(texts)))
+    made = client.create_collection("things", embedding_function=renaming)
+    made.add(ids=["a", "b"], documents=["four", "fifteen"])
+    assert [["b"]] == made.query(query_texts=["fifteen"], n_results=1)["ids"]
 
 
 def test_a_function_gets_a_list_of_all_texts_at_once(client):

@@ -303,8 +303,13 @@ def test_a_collection_of_pictures_answers_a_picture_and_a_word(store):
     assert [["red heart"]] == found.query(query_texts=["red heart"], n_results=1)["ids"]
 
 
-def test_pictures_are_loaded_from_their_uris(store, saved):
-    loader = {"embedding_function": ColorShapeEmbeddingFunction(), "data_loader": ImageLoader()}
+@pytest.mark.parametrize(
+    "load",
+    [ImageLoader(), lambda *, uris: ImageLoader()(uris), lambda paths: ImageLoader()(list(paths))],
+    ids=["ours", "by name", "by position"],
+)
+def test_pictures_are_loaded_from_their_uris(store, saved, load):
+    loader = {"embedding_function": ColorShapeEmbeddingFunction(), "data_loader": load}
     uris = [str(saved(drawn(shape), f"{shape}.png")) for shape in ("circle", "star")]
     made = store.client.create_collection("pictures", **loader)
     made.add(ids=["circle", "star"], uris=uris)

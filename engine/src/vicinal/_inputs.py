@@ -15,7 +15,7 @@ from vicinal import _validate as check
 from vicinal._filter.values import lookup
 from vicinal._schema import DOCUMENT, sparse_sources
 from vicinal.embedding.images import image_column
-from vicinal.embedding.protocol import Embedder, embed
+from vicinal.embedding.protocol import Embedder, called, embed
 from vicinal.embedding.sparse import SparseEmbeddingFunction, build_sparse
 from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
 from vicinal.types import SparseVector, Vectors
@@ -83,7 +83,7 @@ class Inputs:
                 "name: pass data_loader=... to create_collection() or get_collection()"
             )
         present = [uri for uri in uris if uri is not None]
-        loaded = list(self.loader(present)) if present else []
+        loaded = list(called(self.loader, uris=present)) if present else []
         if len(loaded) != len(present):
             raise InvalidArgumentError(
                 f"The data loader returned {len(loaded)} items for {len(present)} URIs; it must return "
@@ -112,7 +112,8 @@ class Inputs:
             if items:
                 function = self.sparse_function(key, description)
                 assert function is not None  # a source needs a function
-                vectors = checked_sparse(function, function([str(texts[i]) for i in items]), len(items))
+                answer = called(function, input=[str(texts[i]) for i in items])
+                vectors = checked_sparse(function, answer, len(items))
                 filled = list(given)
                 for i, vector in zip(items, vectors):
                     filled[i] = {**(given[i] or {}), key: vector}

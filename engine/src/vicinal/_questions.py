@@ -15,6 +15,7 @@ from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._inputs import Inputs, checked_sparse
 from vicinal._schema import DOCUMENT, sparse_keys
+from vicinal.embedding.protocol import called
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.types import SparseVector
 
@@ -141,4 +142,6 @@ def sparse_queries(
             "function for it. Give a SparseVector, or create the collection with "
             "SparseVectorIndexConfig(embedding_function=…) on this key"
         )
-    return checked_sparse(function, function.embed_query(list(texts)), len(texts)) if texts else []
+    if not texts:
+        return []
+    return checked_sparse(function, called(function.embed_query, input=list(texts)), len(texts))

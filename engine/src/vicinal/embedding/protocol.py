@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import numpy as np
@@ -63,7 +64,7 @@ class EmbeddingFunction(Generic[Input]):
 
     def embed_query(self, input: Input) -> Any:
         """Embed queries; models that treat queries unlike documents override this."""
-        return self(input)
+        return called(self, input=input)
 
     def supports_images(self) -> bool | None:
         """Whether `input` may hold pictures: True, False (they are refused), or None.
@@ -122,6 +123,23 @@ def _as_arrays(answer: Any) -> Any:
         return listed
 
 
+def called(function: Callable[..., Any], **argument: Any) -> Any:
+    """Call a function with its argument: by name, as Chroma does, or by position if that is another."""
+    return function(**argument) if _takes(function, *argument) else function(*argument.values())
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function, and what a decorator made of it, is to be given an argument by this name."""
+    try:
+        signature(function, follow_wrapped=False).bind(**{name: None})
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):  # it has no such argument, or does not say which it has
+        return False
+    return any(p.name == name and p.kind is not Parameter.POSITIONAL_ONLY for p in parameters) or all(
+        p.kind is Parameter.VAR_KEYWORD for p in parameters
+    )
+
+
 Embedder = Callable[[Any], Any]
 """Texts or pictures in, as many vectors out."""
 
@@ -140,7 +158,7 @@ def embed(function: Embedder, items: Sequence[str] | Sequence[Image], *, query: 
             "OpenCLIPEmbeddingFunction or ColorShapeEmbeddingFunction"
         )
     embed_query = getattr(function, "embed_query", None) if query else None
-    answer = (embed_query or function)(list(items))
+    answer = called(embed_query or function, input=list(items))
     name, kind = type(function).__name__, "image" if pictures else "text"
     try:
         vectors = np.asarray([np.asarray(vector, dtype=np.float32) for vector in answer], np.float32)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from vicinal.embedding.protocol import called
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, SparseVector, Vector
 
@@ -29,7 +30,8 @@ class SparseEmbeddingFunction:
 
     def embed_query(self, input: Documents) -> list[SparseVector]:
         """Embed queries; models that treat queries unlike documents override this."""
-        return self(input)
+        vectors: list[SparseVector] = called(self, input=input)
+        return vectors
 
     @staticmethod
     def name() -> str:
