@@ -233,9 +233,7 @@ def test_a_schema_configures_the_collection(client):
     assert made.schema.keys["#embedding"] is not None
 
 
-def test_a_schema_and_a_configuration_are_one_too_many(client):
-    with pytest.raises(errors.InvalidArgumentError, match="not both"):
-        client.create_collection("things", vicinal.Schema(), {"hnsw": {}})
+def test_a_schema_is_one_of_ours(client):
     with pytest.raises(TypeError, match="schema to be a vicinal"):
         client.create_collection("things", {"a": 1})
 

@@ -291,11 +291,46 @@ def test_an_existing_collection_keeps_its_schema(client):
         again.get(where={"string": "a"})
 
 
-def test_a_schema_or_a_configuration(client):
-    with pytest.raises(InvalidArgumentError, match="not both"):
-        client.create_collection("things", Schema(), {"hnsw": {"space": "ip"}})
-    with pytest.raises(ArgumentTypeError, match="schema"):
-        client.create_collection("things", {"defaults": {}})
+@pytest.mark.parametrize(
+    ("index", "configuration", "space", "ef_search"),
+    [
+        ({}, {"hnsw": {"space": "ip", "ef_search": 9}}, "ip", 9),
+        ({}, {"spann": {"space": "ip"}}, "ip", None),
+        ({}, {"hnsw": None, "embedding_function": None}, "l2", None),
+        ({"space": "ip"}, {"hnsw": {"ef_search": 9}}, "ip", 9),
+        ({"space": "ip"}, {"hnsw": {"space": "ip"}}, "ip", None),
+        ({"hnsw": HnswIndexConfig(ef_search=9)}, {"hnsw": {"space": "ip"}}, "ip", 9),
+    ],
+)
+def test_what_a_schema_leaves_open_a_configuration_may_say(store, index, configuration, space, ef_search):
+    schema = Schema().delete_index(StringInvertedIndexConfig(), "body")
+    schema.create_index(VectorIndexConfig(**index))
+    collection = store.reopen(store.client.create_collection("things", schema, configuration))
+    hnsw = collection.configuration_json["hnsw"]
+    assert (space, ef_search) == (hnsw["space"], hnsw.get("ef_search"))
+    assert (space, False) == (
+        collection.schema.vector_index.space,
+        collection.schema.keys["body"].string.string_inverted_index.enabled,
+    )
+
+
+def test_a_schema_takes_the_function_of_a_configuration(store):
+    configuration = {"embedding_function": HashEmbeddingFunction(8)}
+    collection = store.reopen(store.client.create_collection("things", Schema(), configuration))
+    collection.add(ids="a", documents="red apple")
+    assert len(collection.get(include=["embeddings"])["embeddings"][0]) == 8
+
+
+def test_a_configuration_must_not_contradict_the_schema(client):
+    index = VectorIndexConfig(space="cosine", embedding_function=HashEmbeddingFunction(8))
+    schema = Schema().create_index(index)
+    with pytest.raises(InvalidArgumentError, match="schema's vector index has space='cosine', the config"):
+        client.create_collection("things", schema, {"hnsw": {"space": "ip"}})
+    with pytest.raises(InvalidArgumentError, match="Multiple embedding functions"):
+        client.create_collection("things", schema, {"embedding_function": HashEmbeddingFunction(9)})
+    with pytest.raises(ArgumentTypeError, match="configuration"):
+        client.create_collection("things", schema, 7)
+    assert 0 == client.count_collections()
 
 
 def test_expiry_may_be_configured_beside_a_schema(client):

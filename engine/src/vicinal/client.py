@@ -23,7 +23,7 @@ from vicinal._schema import Schema
 from vicinal._settings import Settings, directory_of, settings_of
 from vicinal._version import __version__
 from vicinal.collection import Collection
-from vicinal.config import check_schema_against, parse_configuration
+from vicinal.config import beside_schema, check_schema_against, parse_configuration
 from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.protocol import Embedder
 from vicinal.errors import (
@@ -143,8 +143,8 @@ class Client(Tenancy):
         Args:
             name: Unique in the database: 3 to 512 characters of [a-zA-Z0-9._-], the first and the last a
                 letter or digit, without ".." and no IP address; or two such names, joined by "+".
-            schema: Which kinds of values may be filtered on, and how vectors are indexed; instead of a
-                configuration.
+            schema: Which kinds of values may be filtered on, and how vectors are indexed; what it leaves
+                open, the configuration may say.
             configuration: `{"hnsw": {"space": "l2" | "cosine" | "ip", "ef_search": 100, …}}`, and
                 `{"expiry": {"key": "expires_at", "ttl_s": None}}` for records that expire.
             metadata: Any JSON object. The older `hnsw:space` … keys count for what the configuration does
@@ -157,19 +157,17 @@ class Client(Tenancy):
 
         Raises:
             UniqueConstraintError: The name is taken.
-            InvalidArgumentError: A bad name or configuration.
+            InvalidArgumentError: A bad name or configuration, or one that contradicts the schema.
         """
-        indexes = None
-        if schema is not None:
-            configuration, indexes = _of_schema(schema, configuration)
         if configuration is not None and not isinstance(configuration, Mapping):
             raise ArgumentTypeError(argument="configuration", expected="a dict", got=configuration)
+        checked = check.collection_metadata(metadata)
+        indexes = None
+        if schema is not None:
+            configuration, indexes = _of_schema(schema, configuration, checked)
         function = self._resolve(embedding_function, configuration)
         stored = registry.describe(function)
         default_space: Callable[[], Space] = getattr(function, "default_space", lambda: "l2")
-        checked = check.collection_metadata(metadata)
-        if indexes is not None:
-            check_schema_against(checked, configuration or {})
         parsed = parse_configuration(configuration, checked, default_space(), stored)
         registry.warn_of_space(function, parsed.hnsw.space)
         request = r.Create(
@@ -307,14 +305,7 @@ class Client(Tenancy):
         configured = (configuration or {}).get("embedding_function")
         if isinstance(given, _Default):
             given = None if configured is not None else DefaultEmbeddingFunction()
-        given, configured = registry.adapted(given), registry.adapted(configured)
-        both = configured is not None and given is not None and configured is not given
-        if both and registry.describe(configured) != registry.describe(given):
-            raise InvalidArgumentError(
-                "Multiple embedding functions provided. Please provide only one, as embedding_function=, "
-                "in the configuration or in the schema"
-            )
-        function = configured if given is None else given
+        function = _agreed(given, configured)
         if function is not None and (isinstance(function, type) or not callable(function)):
             raise ArgumentTypeError(
                 argument="embedding_function", expected="a callable from texts to vectors", got=function
@@ -383,13 +374,25 @@ class PersistentClient(Client):
         return f"PersistentClient(path={str(self.path)!r})"
 
 
-def _of_schema(schema: Any, configuration: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration that a schema asks for, and its JSON."""
+def _of_schema(
+    schema: Any, configuration: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration with what a schema asks for, and the schema's JSON."""
     if not isinstance(schema, Schema):
         raise ArgumentTypeError(argument="schema", expected="a vicinal.Schema", got=schema)
-    if configuration is not None and set(configuration) - {"expiry", "text"}:
-        raise InvalidArgumentError(
-            "Give a schema or a configuration, not both: a schema configures the index (beside it, only "
-            "'expiry' and 'text' may be configured)"
-        )
-    return {**(configuration or {}), **schema.configuration()}, schema.serialize_to_json()
+    asked, given = schema.configuration(), configuration or {}
+    check_schema_against(metadata, asked)
+    function = _agreed(given.get("embedding_function"), asked.get("embedding_function"))
+    return {**beside_schema(given, asked), "embedding_function": function}, schema.serialize_to_json()
+
+
+def _agreed(*given: Any) -> Any:
+    """The embedding function, which may have been given in several places."""
+    functions = [registry.adapted(function) for function in given if function is not None]
+    for other in functions[1:]:
+        if other is not functions[0] and registry.describe(other) != registry.describe(functions[0]):
+            raise InvalidArgumentError(
+                "Multiple embedding functions provided. Please provide only one, as embedding_function=, "
+                "in the configuration or in the schema"
+            )
+    return functions[0] if functions else None

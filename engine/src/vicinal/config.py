@@ -199,6 +199,19 @@ def check_schema_against(metadata: Mapping[str, Any] | None, configuration: Mapp
             )
 
 
+def beside_schema(configuration: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with what a schema's vector index asks for; it may say what the schema leaves open."""
+    given, fixed = _hnsw_of(configuration), _hnsw_of(asked)
+    for key, value in fixed.items():
+        if given.get(key, value) != value:
+            raise InvalidArgumentError(
+                "Cannot set both collection config and schema simultaneously: the schema's vector index has "
+                f"{key}={value!r}, the configuration {key}={given[key]!r}. Leave one of them out"
+            )
+    others = {key: value for key, value in configuration.items() if key != "spann"}
+    return {**others, "hnsw": {**given, **fixed}}
+
+
 def parse_text(given: Any) -> Analysis | None:
     """Read `configuration["text"]`: None or False for none, True for the defaults, or a dict."""
     if given is None or given is False:
