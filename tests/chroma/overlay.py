@@ -109,7 +109,7 @@ def _put() -> None:
         setattr(owner, method, _refusing_empty_metadata(getattr(owner, method)))
     for method in ("create_collection", "get_or_create_collection"):
         setattr(vicinal.Client, method, _passing_over_one_link(getattr(vicinal.Client, method)))
-    vicinal.Client.get_settings = lambda self: Known(**EMBEDDED, **self._settings.model_dump())
+    vicinal.Client.get_settings = lambda self: Known(**{**self._settings.model_dump(), **EMBEDDED})
 
 
 class Known(SimpleNamespace):

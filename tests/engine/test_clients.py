@@ -69,6 +69,19 @@ def test_settings_that_need_a_server_are_kept_and_have_no_effect():
         assert client.count_collections() == 0
 
 
+def test_settings_that_were_not_given_are_chromas(client):
+    settings = client.get_settings()
+    read = [
+        settings.chroma_server_host,
+        settings["chroma_server_http_port"],
+        settings.chroma_server_ssl_enabled,
+    ]
+    assert [None, None, False] == read
+    assert settings.model_dump()["chroma_client_auth_provider"] is None
+    with pytest.raises(AttributeError, match="chroma_server_hots"):
+        settings.chroma_server_hots  # noqa: B018
+
+
 def test_settings_can_be_changed_before_they_are_used():
     settings = Settings()
     settings.allow_reset = True

@@ -16,10 +16,47 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 _OBSOLETE = "chroma_db_impl"
+_WITHOUT_EFFECT = {
+    **dict.fromkeys(
+        [
+            _OBSOLETE,
+            "chroma_api_impl",  # a class of Chroma's, which is not here
+            "chroma_auth_token_transport_header",
+            "chroma_client_auth_credentials",
+            "chroma_client_auth_provider",
+            "chroma_http_max_connections",
+            "chroma_http_max_keepalive_connections",
+            "chroma_segment_cache_policy",
+            "chroma_server_authn_credentials",
+            "chroma_server_authn_credentials_file",
+            "chroma_server_authn_provider",
+            "chroma_server_authz_config",
+            "chroma_server_authz_config_file",
+            "chroma_server_authz_provider",
+            "chroma_server_grpc_port",
+            "chroma_server_headers",
+            "chroma_server_host",
+            "chroma_server_http_port",
+            "chroma_server_nofile",
+            "chroma_server_ssl_verify",
+        ]
+    ),
+    "chroma_http_keepalive_secs": 40.0,
+    "chroma_memory_limit_bytes": 0,
+    "chroma_server_api_default_path": "/api/v2",
+    "chroma_server_ssl_enabled": False,
+    "chroma_server_thread_pool_size": 40,
+    "environment": "",
+    "tenant_id": "default",
+    "topic_namespace": "default",
+}
+"""Chroma's settings that a program may read to learn whether there is a server, with their defaults."""
 
 
 class Settings(BaseModel):
     """How a client behaves. Chroma's other settings are accepted, and have no effect.
+
+    What programs read of them without having given it is there, too: Chroma's defaults about servers.
 
     Raises:
         InvalidArgumentError: A value of the wrong kind, or `chroma_db_impl`, which Chroma gave up.
@@ -46,7 +83,7 @@ class Settings(BaseModel):
                 "Settings(is_persistent=True, persist_directory=…)"
             )
         try:
-            super().__init__(**values)
+            super().__init__(**{**_WITHOUT_EFFECT, **values})
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"][:1]))
