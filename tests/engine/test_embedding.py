@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vicinal import Schema, VectorIndexConfig
 from vicinal.embedding import (
     DefaultEmbeddingFunction,
     EmbeddingFunction,
@@ -238,6 +239,47 @@ def test_a_configuration_that_is_no_json_is_refused(client, monkeypatch, config)
     with pytest.raises(EmbeddingFunctionError, match="tests-named"):
         client.create_collection("things", embedding_function=Named())
     assert 0 == client.count_collections()
+
+
+@pytest.mark.parametrize("method", ["name", "get_config"])
+def test_a_function_that_fails_to_describe_itself_works_and_is_not_remembered(store, method):
+    class Failing(HashEmbeddingFunction):
+        name = staticmethod(lambda: "tests-failing")
+
+    setattr(Failing, method, lambda *_: {}["key"])
+    with pytest.warns(UserWarning, match="Failing cannot be remembered .* KeyError"):
+        made = store.client.create_collection("things", embedding_function=Failing(8))
+    made.add(ids="a", documents="text")
+    assert {"type": "legacy"} == store.reopen(made).configuration_json["embedding_function"]
+    again = store.client.get_collection("things", embedding_function=Failing(8))
+    assert [["a"]] == again.query(query_texts="text")["ids"]
+
+
+def test_a_function_without_a_name_is_warned_of_a_space_that_it_does_not_support(client):
+    class Cosines(Lengths):
+        def supported_spaces(self):
+            return ["cosine"]
+
+    with pytest.warns(UserWarning, match="space l2 is not supported by Cosines"):
+        client.create_collection("things", embedding_function=Cosines())
+
+
+def test_methods_about_spaces_that_were_left_empty_leave_chromas(client, monkeypatch):
+    monkeypatch.setattr("vicinal.embedding.registry.known_embedding_functions", {})
+
+    class Stubs(HashEmbeddingFunction):
+        name = staticmethod(lambda: "tests-no-space")
+
+        def default_space(self):
+            pass
+
+        def supported_spaces(self):
+            raise NotImplementedError
+
+    made = client.create_collection("things", embedding_function=Stubs(8))
+    assert "l2" == made.configuration_json["hnsw"]["space"]
+    schema = Schema().create_index(VectorIndexConfig(embedding_function=Stubs(8)))
+    assert "l2" == client.create_collection("others", schema).configuration_json["hnsw"]["space"]
 
 
 def test_a_tuple_in_a_configuration_is_stored_as_a_list(monkeypatch):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -32,7 +32,7 @@ from vicinal.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
-from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT, Space
+from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT
 
 BATCH_ROWS = 50_000
 """What `get_max_batch_size` tells callers that split their batches; larger ones are accepted."""
@@ -167,8 +167,7 @@ class Client(Tenancy):
             configuration, indexes = _of_schema(schema, configuration, checked)
         function = self._resolve(embedding_function, configuration)
         stored = registry.describe(function)
-        default_space: Callable[[], Space] = getattr(function, "default_space", lambda: "l2")
-        parsed = parse_configuration(configuration, checked, default_space(), stored)
+        parsed = parse_configuration(configuration, checked, registry.default_space(function), stored)
         registry.warn_of_space(function, parsed.hnsw.space)
         request = r.Create(
             self._namespace,

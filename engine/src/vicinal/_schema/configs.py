@@ -169,9 +169,8 @@ class VectorIndexConfig(Embedding):
     def to_json(self) -> dict[str, Any]:
         """The settings; a space that was not given is the function's."""
         json = super().to_json()
-        space = getattr(self.embedding_function, "default_space", None)
-        if self.space is None and json["embedding_function"]["type"] == "known" and space is not None:
-            json["space"] = space()
+        if self.space is None and json["embedding_function"]["type"] == "known":
+            json["space"] = registry.default_space(self.embedding_function)
         return json
 
 

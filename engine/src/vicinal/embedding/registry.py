@@ -21,6 +21,7 @@ from typing import Any, TypeVar, overload
 from vicinal.embedding.frameworks import adapted
 from vicinal.embedding.protocol import EmbeddingFunction
 from vicinal.errors import EmbeddingFunctionError
+from vicinal.types import Space
 
 __all__ = [
     "adapted",
@@ -75,6 +76,14 @@ def describe(function: Any, *, to_compare: bool = False) -> dict[str, Any] | Non
     try:
         name, config = function.name(), function.get_config()
     except (AttributeError, NotImplementedError, TypeError):
+        return {"type": "legacy"}
+    except Exception as error:  # noqa: BLE001 - whatever it is: as in Chroma, such a function works, unremembered
+        if not to_compare:
+            warnings.warn(
+                f"{type(function).__name__} cannot be remembered with the collection, for its name() or "
+                f"get_config() raised {error!r}. Pass it to get_collection() again",
+                stacklevel=3,
+            )
         return {"type": "legacy"}
     if not isinstance(name, str) or config is NotImplemented:  # which Chroma's base class returns
         return {"type": "legacy"}
@@ -165,15 +174,28 @@ def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[An
     return made
 
 
+def default_space(function: Any) -> Space:
+    """The space that a function asks for; `l2`, Chroma's, when it asks for none."""
+    space: Space = _said(function, "default_space") or "l2"
+    return space
+
+
 def warn_of_space(function: Any, space: str) -> None:
     """A `UserWarning`, as Chroma gives, when a function's distances mean nothing in a space."""
-    supported = getattr(function, "supported_spaces", None)
-    spaces = supported() if callable(supported) else [space]
+    spaces = _said(function, "supported_spaces") or [space]
     if space not in spaces:
-        name = getattr(function, "name", lambda: type(function).__name__)()
+        name = _said(function, "name") or type(function).__name__
         warnings.warn(
             f"space {space} is not supported by {name}. Supported spaces: {list(spaces)}", stacklevel=3
         )
+
+
+def _said(function: Any, method: str) -> Any:
+    """What a method of a function says; None when it is not there, or was left empty."""
+    says = getattr(function, method, None)
+    with suppress(NotImplementedError):
+        return says() if callable(says) else None
+    return None
 
 
 def check_agreement(stored: dict[str, Any] | None, given: dict[str, Any] | None) -> None:
