@@ -10,7 +10,8 @@ import errno
 import os
 import re
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,43 @@ def test_a_repair_that_was_interrupted_is_repeated(damaged: Damaged, step: str) 
     client.close()
     kept, _ = damaged.repaired()
     assert set(damaged.before) - set(kept) == {"id 042"}
+
+
+@contextmanager
+def few_descriptors(left: int) -> Iterator[None]:
+    """The process may open so many more files."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held: list[int] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, limits[0]), limits[1]))
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(left):
+            os.close(held.pop())
+        yield
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such limit")
+@pytest.mark.parametrize("left", range(0, 26, 2))
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_too_few_descriptors_keep_from_being_read_is_not_damaged(
+    damaged: Damaged, left: int, changed: bool
+) -> None:
+    if changed:
+        damaged.write(damaged.vectors, 42 * DIMENSION * 4, b"\x99")
+    with vicinal.PersistentClient(damaged.path) as client:
+        with few_descriptors(left), suppress(StorageError):
+            client.repair()
+        things = client.get_collection("things")
+        assert things.count() in (len(damaged.before), len(damaged.before) - changed)
+    damaged.repaired()
 
 
 def test_a_repaired_collection_is_still_the_same_collection(damaged: Damaged) -> None:

@@ -16,6 +16,8 @@ from threading import RLock
 from types import TracebackType
 from uuid import UUID
 
+import numpy.ma  # noqa: F401 - which np.unique imports when first called: there may be no descriptor left then
+
 from vicinal._index.indexer import Indexer
 from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace

@@ -22,10 +22,10 @@ from vicinal._opened import OpenCollections
 from vicinal._storage import catalog, changes, checksums, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction, beside
-from vicinal._storage.files import Files, translated
+from vicinal._storage.files import Files, check_descriptors, translated
 from vicinal._storage.schema import RECORDS, Schema
 from vicinal._storage.vectors import VectorFile
-from vicinal.errors import FormatVersionError, VicinalError
+from vicinal.errors import ClosedError, FormatVersionError, NotFoundError, VicinalError
 from vicinal.types import Vectors
 
 _NO_ROWS = np.empty(0, dtype=np.int64)
@@ -36,6 +36,8 @@ _NAMES = "SELECT row, id FROM ids JOIN live USING (position)"
 _NAMES_1 = "SELECT row, id FROM records"  # of format 1, where an index holds both
 _STRANGE = (TypeError, ValueError, OverflowError)
 """What values of the wrong kind lead to, where they come from damaged tables."""
+_DESCRIPTORS = 24
+"""More than it takes to open a collection, to read another's database and to copy a file."""
 _SAMPLE = 5  # records; all of them damaged, the state's word is taken
 _DIMENSION_MAX = 8192  # tried when the state does not know: a second or two
 
@@ -49,6 +51,7 @@ def repair(opened: OpenCollections, files: Files) -> list[str]:
     report: list[str] = []
     for id, name in names.items():
         directory = opened.path / "collections" / id
+        check_descriptors(directory, _DESCRIPTORS)
         if directory.exists() and _is_damaged(opened, UUID(id)):
             opened.forget(UUID(id))
             report += [f"collection {name}: {line}" for line in _salvage(directory, opened.path, files)]
@@ -61,6 +64,10 @@ def _is_damaged(opened: OpenCollections, id: UUID) -> bool:
             return any(not finding.startswith("checkpoint") for finding in live.check())
     except FormatVersionError:
         return False  # whole, and not ours to touch
+    except NotFoundError:
+        return False  # deleted since
+    except ClosedError:
+        raise
     except (VicinalError, *_STRANGE):
         return True
 
@@ -71,6 +78,7 @@ def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
     files.make_directory(fresh)
     lost: list[str] = []
     whole = list(_whole(directory, lost))
+    check_descriptors(directory, _DESCRIPTORS)  # it must not be for want of them that records were lost
     kept_at = root / "damaged" / f"{directory.name}-{uuid4().hex[:8]}"
     files.make_directory(kept_at.parent)
     with translated(kept_at):

@@ -183,6 +183,18 @@ def _outwait(event: threading.Event) -> None:
         raise interrupted
 
 
+def check_descriptors(path: Path, count: int) -> None:
+    """Raise when the process could not open so many more files; what it cannot open then is not damaged."""
+    opened: list[int] = []
+    try:
+        with translated(path):
+            while len(opened) < count:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
 def size_of(path: Path) -> int:
     """In bytes; 0 when there is no such file."""
     try:
