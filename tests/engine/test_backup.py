@@ -105,6 +105,41 @@ def test_a_database_without_collections_has_a_backup(path: Path, target: Path) -
     assert contents(target) == {}
 
 
+def test_a_collection_that_was_never_used_is_backed_up_and_has_no_files_afterwards(
+    path: Path, target: Path
+) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        unused = client.create_collection("unused", embedding_function=None, metadata={"a": 1})
+        for _ in range(2):
+            client.backup(target)
+            for place in (path, target):
+                assert not (place / "collections" / str(unused.id)).exists()
+                assert (place / "collections" / str(client.get_collection("things").id)).exists()
+        unused.add(ids="a", embeddings=[1, 2])
+        with vicinal.PersistentClient(target) as restored:
+            again = restored.get_collection("unused")
+            assert ({"a": 1}, 0) == (again.metadata, again.count())
+            again.add(ids="b", embeddings=[1, 2, 3])
+        client.backup(target)
+    assert ["a"] == [record["id"] for record in contents(target)["unused"]]
+
+
+def test_a_collection_that_is_deleted_before_it_is_used_is_not_in_the_backup(
+    path: Path, target: Path
+) -> None:
+    with vicinal.PersistentClient(path) as client:
+        client.create_collection("unused", embedding_function=None)
+
+    def delete(reached: str) -> None:
+        if reached == "backup: catalog copied":
+            client.delete_collection("unused")
+
+    with open_with(path, FaultyFiles(delete)) as client:
+        client.backup(target)
+    assert {} == contents(target)
+
+
 def test_a_restored_database_takes_writes_and_leaves_the_original_alone(path: Path, target: Path) -> None:
     with vicinal.PersistentClient(path) as client:
         fill(client)

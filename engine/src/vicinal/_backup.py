@@ -15,7 +15,7 @@ from vicinal._copy import copied_database, copy_collection, install_database
 from vicinal._opened import OpenCollections
 from vicinal._storage import catalog
 from vicinal._storage.database import Database
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, translated
 from vicinal._storage.schema import CATALOG
 from vicinal.errors import NotFoundError, StorageError
 
@@ -30,22 +30,28 @@ def backup(opened: OpenCollections, target: Path, files: Files) -> None:
     """
     if opened.path is None:
         raise StorageError(path=str(target), problem="only a persistent client can be backed up")
-    _check_target(opened, target)
-    files.make_directory(target / "collections")
-    _sweep(target, files)
-    try:
-        _copy(opened, target, files)
-    finally:
+    with translated(target):
+        _check_target(opened, target)
+        files.make_directory(target / "collections")
         _sweep(target, files)
+        try:
+            _copy(opened, target, files)
+        finally:
+            _sweep(target, files)
 
 
 def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
     assert opened.path is not None
     copied = copied_database(opened.catalog, target / "catalog.sqlite3")
     files.step("backup: catalog copied")
+    unused: set[str] = set()
     with closing(Database(copied, CATALOG, must_exist=True)) as names, names.write() as tx:
         for id in catalog.names(tx):
             try:
+                if opened.is_unused(UUID(id)):  # or deleted: then the catalog does not know it any more
+                    opened.entry(UUID(id))
+                    unused.add(id)
+                    continue
                 with opened.using(UUID(id)) as live:
                     if live.directory is not None:
                         place = target / "collections" / id
@@ -58,12 +64,12 @@ def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
                 catalog.delete(tx, id)
             except NotFoundError:  # deleted since the catalog was copied
                 catalog.delete(tx, id)
-        known = catalog.names(tx)
+        used = catalog.names(tx).keys() - unused
     files.step("backup: before catalog")
     install_database(copied, target / "catalog.sqlite3", files)
     files.step("backup: catalog replaced")
     for directory in (target / "collections").iterdir():
-        if directory.name not in known:
+        if directory.name not in used:
             files.remove_tree(directory)
 
 

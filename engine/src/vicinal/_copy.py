@@ -19,7 +19,7 @@ from vicinal._opened import OpenCollections
 from vicinal._request import CollectionInfo
 from vicinal._storage import changes, checkpoint
 from vicinal._storage.database import Database, beside
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, translated
 from vicinal._storage.schema import RECORDS
 from vicinal.errors import CorruptionError, NotFoundError, StorageError
 
@@ -143,7 +143,7 @@ def install_database(temporary: Path, target: Path, files: Files) -> None:
 
 def _copy_bytes(source: Path, target: Path, size: int, files: Files) -> None:
     """The first `size` bytes; blocks that an earlier copy holds already are compared, not written."""
-    with source.open("rb") as reading:
+    with translated(source, except_missing=True), source.open("rb") as reading:
         writing = files.open(target, create=True)
         with target.open("rb") as held:
             for offset in range(0, size, _BLOCK):
