@@ -485,9 +485,61 @@ def test_a_sparse_function_is_given_its_texts_by_the_name_they_have_in_chroma(wo
             return WordLengths.__call__(self, input)
 
     made = worded("#document", ByName())
-    made._inputs.sparse["words"] = ByName()
     made.add(ids="a", embeddings=[1], documents="a few words")
     assert [["a"]] == made.query(query_texts="words", mode="sparse", sparse_key="words")["ids"]
+
+
+class Foreign(WordLengths):
+    """A function whose configuration lets a model's repository run its own code."""
+
+    def get_config(self):
+        return {"weight": self.weight, "kwargs": {"trust_remote_code": True}}
+
+
+def test_a_stored_sparse_configuration_never_runs_code_of_a_model(client, worded):
+    worded("#document", Foreign())
+    again = client.get_collection("worded", embedding_function=None)
+    with pytest.raises(EmbeddingFunctionError, match="trust_remote_code"):
+        again.add(ids="a", embeddings=[1], documents="a")
+    with pytest.raises(EmbeddingFunctionError, match="trust_remote_code"):
+        again.query(query_texts="a", mode="sparse", sparse_key="words")
+    assert again.schema.keys["words"].sparse_vector.sparse_vector_index.config.embedding_function is None
+
+
+def test_a_sparse_function_that_is_given_with_the_schema_is_used_as_it_is(client, worded):
+    made = worded("#document", Foreign(2))
+    made.add(ids="a", embeddings=[1], documents="a")
+    made.fork("forked").upsert(ids="a", embeddings=[1], documents="bb")
+    config = SparseVectorIndexConfig(embedding_function=Foreign(2), source_key="#document")
+    schema = Schema().create_index(config, key="words")
+    again = client.get_or_create_collection("worded", schema, embedding_function=None)
+    again.add(ids="b", embeddings=[1], documents="bb")
+    assert words(again) == [SparseVector([1], [2.0]), SparseVector([2], [2.0])]
+
+
+def test_another_sparse_function_than_the_collections_is_not_used(client, worded):
+    worded("#document", WordLengths(2))
+    config = SparseVectorIndexConfig(embedding_function=WordLengths(3), source_key="#document")
+    schema = Schema().create_index(config, key="words")
+    again = client.get_or_create_collection("worded", schema, embedding_function=None)
+    again.add(ids="a", embeddings=[1], documents="a")
+    assert words(again) == [SparseVector([1], [2.0])]
+
+
+@pytest.mark.parametrize("config", [{"a": object()}, {"a": float("nan")}, [1]])
+def test_a_sparse_configuration_that_is_no_json_is_refused(client, worded, monkeypatch, config):
+    monkeypatch.setattr(WordLengths, "get_config", lambda self: config)
+    with pytest.raises(EmbeddingFunctionError, match="tests-word-lengths must be a JSON object"):
+        worded("#document")
+    assert 0 == client.count_collections()
+
+
+@pytest.mark.parametrize("build", [SparseEmbeddingFunction.build_from_config, lambda config: None])
+def test_a_sparse_function_that_cannot_be_built_says_so(client, worded, monkeypatch, build):
+    monkeypatch.setattr(WordLengths, "build_from_config", staticmethod(build))
+    worded("#document").add(ids="a", embeddings=[1], documents="a")
+    with pytest.raises(EmbeddingFunctionError, match="has no build_from_config"):
+        client.get_collection("worded", embedding_function=None).add(ids="b", embeddings=[1], documents="a")
 
 
 def test_a_function_must_return_one_sparse_vector_per_text(worded):
@@ -496,7 +548,6 @@ def test_a_function_must_return_one_sparse_vector_per_text(worded):
             return []
 
     made = worded("#document", Short())
-    made._inputs.sparse["words"] = Short()
     with pytest.raises(EmbeddingFunctionError, match="Short must return one SparseVector per text"):
         made.add(ids="a", embeddings=[1], documents="a")
 

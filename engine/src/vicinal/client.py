@@ -19,7 +19,7 @@ from vicinal import _validate as check
 from vicinal._admin import Tenancy, foreign, opened_at, place_of
 from vicinal._backend import Backend
 from vicinal._inputs import Loader
-from vicinal._schema import Schema
+from vicinal._schema import Schema, sparse_functions
 from vicinal._settings import Settings, directory_of, settings_of
 from vicinal._version import __version__
 from vicinal.collection import Collection
@@ -177,7 +177,7 @@ class Client(Tenancy):
             bool(get_or_create),
         )
         given = _DEFAULT if isinstance(function, DefaultEmbeddingFunction) else function
-        return self._open(self._backend.create(request), given, data_loader)
+        return self._open(self._backend.create(request), given, data_loader, schema)
 
     def get_or_create_collection(
         self,
@@ -291,12 +291,18 @@ class Client(Tenancy):
         return found[0]
 
     def _open(
-        self, info: r.CollectionInfo, given: Embedder | _Default | None, loader: Loader | None = None
+        self,
+        info: r.CollectionInfo,
+        given: Embedder | _Default | None,
+        loader: Loader | None = None,
+        schema: Schema | None = None,
     ) -> Collection:
         function = None if isinstance(given, _Default) else registry.adapted(given)
         described = registry.describe(function, to_compare=True)
         registry.check_agreement(info.configuration.embedding_function, described)
-        return Collection(self._backend, info, function, loader)
+        opened = Collection(self._backend, info, function, loader)
+        opened._inputs.sparse.update(sparse_functions(schema, info.configuration.index_schema))
+        return opened
 
     @staticmethod
     def _resolve(given: Embedder | _Default | None, configuration: dict[str, Any] | None) -> Embedder | None:

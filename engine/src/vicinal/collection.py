@@ -479,7 +479,9 @@ class Collection(Described):
         """
         name = check.collection_name(new_name, "new_name")
         info = self._backend.fork(r.Fork(self.id, name))
-        return Collection(self._backend, info, self._function, self._inputs.loader)
+        forked = Collection(self._backend, info, self._function, self._inputs.loader)
+        forked._inputs.sparse.update(self._inputs.sparse)
+        return forked
 
     def fork_count(self) -> int:
         """How many forks there are of this collection, or of the one that it was forked from at first."""

@@ -186,12 +186,13 @@ class SparseVectorIndexConfig(Embedding):
         if function is None:
             return {"type": "unknown"}
         try:
-            description = {"type": "known", "name": function.name(), "config": function.get_config()}
+            name, config = function.name(), function.get_config()
         except (AttributeError, NotImplementedError, TypeError):
             raise InvalidArgumentError(
                 f"SparseVectorIndexConfig.embedding_function: {function!r} has no name() and get_config() by "
                 "which the collection could find it again"
             ) from None
+        description = {"type": "known", "name": name, "config": registry.as_json(name, config or {})}
         register_sparse_embedding_function(type(function))
         return description
 

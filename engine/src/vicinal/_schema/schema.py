@@ -229,6 +229,18 @@ def sparse_keys(schema: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     return found
 
 
+def sparse_functions(schema: Schema | None, stored: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Metadata key → the function that a caller's schema has for it, if it is the collection's, too."""
+    held, functions = sparse_keys(stored), {}
+    for key, indexes in ({} if schema is None else schema.keys).items():
+        index = indexes.index(SparseVectorIndexConfig)
+        if index is not None and index.config.embedding_function is not None and key in held:
+            described = index.config.to_json()["embedding_function"]
+            if described == held[key].get("embedding_function"):
+                functions[key] = index.config.embedding_function
+    return functions
+
+
 def sparse_sources(schema: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Metadata key → (what it is embedded from, by which described function), from a schema's JSON."""
     return {

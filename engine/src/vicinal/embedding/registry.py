@@ -89,7 +89,7 @@ def describe(function: Any, *, to_compare: bool = False) -> dict[str, Any] | Non
         return {"type": "legacy"}
     if not (to_compare or _can_be_built(type(function))):
         return {"type": "legacy"}
-    config = _as_json(name, {} if config is None else config)  # a method that was left empty returns None
+    config = as_json(name, {} if config is None else config)  # a method that was left empty returns None
     if type(function).__module__.startswith("chromadb.") and _known(name) is not None:
         # One of Chroma's own objects is remembered by its name, under which ours is found again.
         return {"type": "known", **of_chroma(name, config)}
@@ -113,7 +113,7 @@ def _can_be_built(cls: type[Any]) -> bool:
     return place != ("chromadb.api.types", "EmbeddingFunction.build_from_config")
 
 
-def _as_json(name: str, config: Any) -> dict[str, Any]:
+def as_json(name: str, config: Any) -> dict[str, Any]:
     """A configuration as it comes back from where it is stored: with lists for tuples."""
     try:
         read = json.loads(json.dumps(config, allow_nan=False))
