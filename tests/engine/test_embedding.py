@@ -326,6 +326,19 @@ def test_a_stored_function_that_cannot_be_built_says_so(monkeypatch):
         build({"type": "known", "name": "tests-unbuildable", "config": {}})
 
 
+def test_a_function_whose_building_fails_is_named_and_the_schema_does_without_it(client, monkeypatch):
+    class Keyed(HashEmbeddingFunction):
+        name = staticmethod(lambda: "tests-keyed")
+        build_from_config = staticmethod(lambda config: {}["A_KEY"])
+
+    monkeypatch.setattr("vicinal.embedding.registry.known_embedding_functions", {})
+    client.create_collection("things", embedding_function=Keyed(8))
+    found = client.get_collection("things")
+    with pytest.raises(EmbeddingFunctionError, match=r"tests-keyed could not be built .* KeyError.'A_KEY'"):
+        found.query(query_texts="text")
+    assert found.schema.vector_index.embedding_function is None
+
+
 def test_methods_that_were_left_empty_make_no_configuration_and_no_function(store, monkeypatch):
     class Stubs(Lengths):
         @staticmethod

@@ -20,7 +20,7 @@ from typing import Any, TypeVar, overload
 
 from vicinal.embedding.frameworks import adapted
 from vicinal.embedding.protocol import EmbeddingFunction
-from vicinal.errors import EmbeddingFunctionError
+from vicinal.errors import EmbeddingFunctionError, VicinalError
 from vicinal.types import Space
 
 __all__ = [
@@ -149,13 +149,27 @@ def build(description: dict[str, Any] | None) -> EmbeddingFunction[Any] | None:
             f"The stored configuration of embedding function {name} asks to run code that comes with the "
             "model (trust_remote_code). If you trust it, pass embedding_function=... to get_collection()"
         )
-    with suppress(NotImplementedError):
-        if (made := cls.build_from_config(config)) is not None:
-            return made
+    made: EmbeddingFunction[Any] | None = built(cls, name, config)
+    if made is not None:
+        return made
     raise EmbeddingFunctionError(
         f"Embedding function {name} has no build_from_config() that makes one, so a collection cannot make "
         "it again. Pass embedding_function=... to get_collection()"
     )
+
+
+def built(cls: Any, name: str, config: dict[str, Any]) -> Any:
+    """What a class makes of a stored configuration; None when it makes nothing."""
+    try:
+        return cls.build_from_config(config)
+    except NotImplementedError:
+        return None
+    except (VicinalError, ImportError):  # which say what to do
+        raise
+    except Exception as error:
+        raise EmbeddingFunctionError(
+            f"Embedding function {name} could not be built from its stored configuration {config}: {error!r}"
+        ) from error
 
 
 def runs_foreign_code(config: Any) -> bool:

@@ -7,13 +7,12 @@ the dense ones it is stored by name and configuration, in a registry of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from vicinal.embedding.protocol import called
-from vicinal.embedding.registry import runs_foreign_code
+from vicinal.embedding.registry import built, runs_foreign_code
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, SparseVector, Vector
 
@@ -81,9 +80,9 @@ def build_sparse(description: dict[str, Any] | None) -> SparseEmbeddingFunction 
             "that comes with the model (trust_remote_code). If you trust it, pass a schema with the function "
             "to get_or_create_collection()"
         )
-    with suppress(NotImplementedError):
-        if (made := cls.build_from_config(config)) is not None:
-            return made
+    made: SparseEmbeddingFunction | None = built(cls, description["name"], config)
+    if made is not None:
+        return made
     raise EmbeddingFunctionError(
         f"Sparse embedding function {description['name']} has no build_from_config() that makes one, so a "
         "collection cannot make it again. Pass a schema with it to get_or_create_collection()"
