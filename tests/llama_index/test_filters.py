@@ -17,7 +17,7 @@ from llama_index.core.vector_stores.types import FilterOperator as Op
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters, VectorStoreQuery
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
-from vicinal.errors import InvalidFilterError
+from vicinal.errors import ArgumentTypeError, InvalidFilterError
 
 RELEASE = tuple(int(part) for part in __version__.split(".")[:3])
 MISSING = object()
@@ -332,3 +332,12 @@ def test_an_operator_of_the_future_is_refused_by_name(store):
     leaf = MetadataFilter.model_construct(key="year", operator="near", value=3)
     with pytest.raises(ValueError, match="unknown operator 'near' on \"year\""):
         store.get_nodes(filters=MetadataFilters.model_construct(filters=[leaf], condition=Is.AND))
+
+
+@pytest.mark.parametrize("filters", [[], {"year": 1979}, SECOND, [SECOND]])
+def test_what_is_no_filters_is_refused(store, filters):
+    for call in (store.get_nodes, store.delete_nodes):
+        with pytest.raises(ArgumentTypeError, match="Expected filters to be MetadataFilters"):
+            call(filters=filters)
+    with pytest.raises(ArgumentTypeError, match="Expected filters to be MetadataFilters"):
+        store.query(VectorStoreQuery([1.0], filters=filters))

@@ -40,7 +40,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index.vector_stores.vicinal._nodes import CONTENT, REF_DOC_ID, stored_key
-from vicinal.errors import InvalidFilterError
+from vicinal.errors import ArgumentTypeError, InvalidFilterError
 
 Where = dict[str, Any]
 Predicate = Callable[[str, Any], Where]
@@ -55,10 +55,13 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 def to_where(filters: MetadataFilters | None) -> Where | None:
     """The `where` of these filters; None when they restrict nothing.
 
-    Raises `InvalidFilterError` naming the place, the operator and the key.
+    Raises `InvalidFilterError` naming the place, the operator and the key, and `ArgumentTypeError` for
+    what is no `MetadataFilters`.
     """
     if filters is None:
         return None
+    if not isinstance(filters, MetadataFilters):
+        raise ArgumentTypeError(argument="filters", expected="MetadataFilters", got=filters)
     where = _group(filters, "filters")
     return None if where == EVERYTHING else where
 
