@@ -12,7 +12,7 @@ from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 
 def where(key: str, value: int) -> MetadataFilters:
@@ -92,11 +92,25 @@ def test_delete_removes_the_nodes_of_a_document(store, node, ids, reopen):
     assert ids(reopen(store).get_nodes()) == ["c", "d"]
 
 
-@pytest.mark.parametrize("ref_doc_id", ["None", "unknown"])
+@pytest.mark.parametrize("ref_doc_id", ["None", "unknown", ""])
 def test_delete_of_no_document_removes_nothing(store, node, ref_doc_id):
     store.add([node("a"), node("b", "d1", ref_doc_id="None")])
     store.delete(ref_doc_id)
     assert len(store.get_nodes()) == 2
+
+
+def test_a_document_may_have_an_empty_id(store, node, ids):
+    store.add([node("a", ""), node("b", "d1"), node("c")])
+    store.delete("")
+    assert ids(store.get_nodes()) == ["b", "c"]
+
+
+@pytest.mark.parametrize("ref_doc_id", [None, 5, ["d1"]])
+def test_delete_of_what_is_no_id_is_refused(store, node, ref_doc_id):
+    store.add([node("a", "d1")])
+    with pytest.raises(ArgumentTypeError, match="ref_doc_id to be a str"):
+        store.delete(ref_doc_id)
+    assert len(store.get_nodes()) == 1
 
 
 def test_a_node_without_source_is_its_own_document(store, node, ids):

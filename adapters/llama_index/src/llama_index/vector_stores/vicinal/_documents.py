@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from llama_index.vector_stores.vicinal._filters import Where
 from llama_index.vector_stores.vicinal._nodes import REF_DOC_ID, THEIR_REF_DOC_ID, their_source
 from vicinal import Collection
+from vicinal.errors import ArgumentTypeError
 
 _UNSOURCED: Where = {"$not": {REF_DOC_ID: {"$exists": True}}}
 
@@ -28,7 +29,11 @@ def from_documents(collection: Collection, ids: Sequence[str]) -> Where:
 
 def delete_document(collection: Collection, id: str) -> None:
     """Delete the records whose source is this document, and the one of its id if it has no source."""
+    if not isinstance(id, str):
+        raise ArgumentTypeError(argument="ref_doc_id", expected="a str", got=id)
     collection.delete(where=from_documents(collection, [id]))
+    if not id:
+        return  # a document's id may be empty, a record's is not
     itself = collection.get(ids=[id], where=_UNSOURCED, include=("metadatas",))
     if any(their_source(metadata) is None for metadata in itself["metadatas"]):
         collection.delete(ids=[id], where=_UNSOURCED)
