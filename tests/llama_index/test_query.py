@@ -11,7 +11,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
-from vicinal.errors import InvalidArgumentError, InvalidDimensionError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidDimensionError
 
 MMR = VectorStoreQueryMode.MMR
 VECTORS = np.random.default_rng(7).normal(size=(60, 5)).round(3)
@@ -71,6 +71,10 @@ RESTRICTIONS = [
     ({"doc_ids": ["d1"]}, ["a", "b"]),
     ({"doc_ids": ["d1", "d2"]}, ["a", "b", "c"]),
     ({"doc_ids": ["None"]}, []),
+    ({"node_ids": "a", "doc_ids": "d1"}, ["a"]),  # one string is a list of itself
+    ({"doc_ids": "d1"}, ["a", "b"]),
+    ({"node_ids": np.array(["a", "c"])}, ["a", "c"]),
+    ({"doc_ids": np.array(["d1", "d2"])}, ["a", "b", "c"]),
     ({"node_ids": ["a", "c"], "doc_ids": ["d1"]}, ["a"]),
     ({"doc_ids": ["d1"], "filters": TWO}, ["b"]),
 ]
@@ -95,7 +99,11 @@ def test_doc_ids_find_what_another_store_wrote_too(store, node, add_theirs, mode
 @pytest.mark.parametrize("mode", ["default", "mmr"])
 def test_output_fields_choose_the_metadata(store, node, mode):
     store.add([node("a", "d1", year=1, title="x")])
-    for fields, metadata in [(["year", "none"], {"year": 1}), ([], {"year": 1, "title": "x"})]:
+    for fields, metadata in [
+        (["year", "none"], {"year": 1}),
+        ("year", {"year": 1}),
+        ([], {"year": 1, "title": "x"}),
+    ]:
         query = VectorStoreQuery([1.0, 0.0], output_fields=fields, mode=VectorStoreQueryMode(mode))
         (found,) = store.query(query).nodes
         assert (found.metadata, found.text, found.ref_doc_id) == (metadata, "text of a", "d1")
@@ -106,6 +114,19 @@ def test_the_engines_own_filters_can_be_given(store, node):
     query = VectorStoreQuery([1.0, 0.0], similarity_top_k=9, node_ids=["a", "b"])
     assert store.query(query, where={"n": {"$between": [2, 3]}}).ids == ["b"]
     assert store.query(query, where_document={"$contains": "of a"}).ids == ["a"]
+
+
+@pytest.mark.parametrize("mode", ["default", "mmr", "hybrid", "svm"])
+def test_numbers_and_vectors_of_numpys_are_as_good(mode):
+    store = filled()
+    limits = {"alpha": 0.5, "mmr_threshold": 0.25, "sparse_top_k": 9, "hybrid_top_k": 4}
+    theirs = {"alpha": np.float32(0.5), "mmr_threshold": np.float64(0.25), "hybrid_top_k": np.int8(4)}
+    expected = store.query(asking(4, mode=mode, query_str="x", **limits))
+    for embedding in (QUERY, QUERY[None], [list(QUERY)], tuple(QUERY)):
+        query = asking(np.int64(4), mode=mode, query_str="x", **limits | theirs)
+        query.query_embedding = embedding
+        assert store.query(query).ids == expected.ids
+        assert query.query_embedding is embedding
 
 
 # --- mmr --------------------------------------------------------------------------------------
@@ -249,17 +270,42 @@ def test_a_mode_that_cannot_be_done_raises_by_name(store, mode):
 
 REFUSED = [
     ({}, {"mmr_prefetch_k": 9, "mmr_prefetch_factor": 2.0}, "give one"),
-    ({}, {"mmr_prefetch_k": -1}, "negative"),
-    ({}, {"mmr_prefetch_factor": -0.5}, "negative"),
-    ({}, {"mmr_threshold": 1.5}, "from 0 to 1"),
+    ({}, {"mmr_prefetch_k": -1}, "mmr_prefetch_k: expected at least 0, got -1"),
+    ({}, {"mmr_prefetch_factor": -0.5}, "mmr_prefetch_factor: expected a number from 0 to 1000000000"),
+    ({}, {"mmr_prefetch_factor": float("nan")}, "mmr_prefetch_factor: expected a number"),
+    ({}, {"mmr_prefetch_factor": float("inf")}, "mmr_prefetch_factor: expected a number"),
+    ({}, {"mmr_threshold": 1.5}, "mmr_threshold: expected a number from 0 to 1, got 1.5"),
+    ({"mmr_threshold": float("nan")}, {}, "mmr_threshold: expected a number from 0 to 1, got nan"),
     ({}, {"mmr_treshold": 0.5}, "unknown keywords: mmr_treshold"),
     ({"embedding_field": "image"}, {}, "embedding_field 'image'"),
     ({"query_embedding": None}, {}, "needs query_embedding; got None"),
     ({"query_embedding": []}, {}, r"needs query_embedding; got \[\]"),
+    ({"query_embedding": [[1.0, 0.0], [0.0, 1.0]]}, {}, "query_embedding: expected one vector, got 2"),
+    ({"query_embedding": np.ones((2, 2)), "mode": "svm"}, {}, "query_embedding: expected one vector, got 2"),
+    ({"query_embedding": [[[1.0, 0.0]]], "mode": "svm"}, {}, r"got shape \(1, 1, 2\)"),
     ({"similarity_top_k": -1}, {}, "similarity_top_k: expected at least 0, got -1"),
     ({}, {"fusion": "rrf"}, "'mmr' has no use for the keyword fusion"),
     ({}, {"rerank": len}, "'mmr' has no use for the keyword rerank"),
-    ({"mode": "nearest"}, {}, "nearest"),
+    ({"mode": "nearest"}, {}, "mode: expected one of 'default', .*, got 'nearest'"),
+]
+MISTYPED = [
+    ({"query_embedding": 1.0}, {}, "query_embedding to be a list of floats, got 1.0"),
+    ({"similarity_top_k": "2", "mode": "svm"}, {}, "similarity_top_k to be an int, got '2'"),
+    ({"similarity_top_k": None}, {}, "similarity_top_k to be an int, got None"),
+    ({"similarity_top_k": True, "mode": "svm"}, {}, "similarity_top_k to be an int, got True"),
+    ({"sparse_top_k": 2.5}, {}, "sparse_top_k to be an int, got 2.5"),
+    ({"hybrid_top_k": "2"}, {}, "hybrid_top_k to be an int, got '2'"),
+    ({"alpha": "0.5"}, {}, "alpha to be a number from 0 to 1, got '0.5'"),
+    ({"mmr_threshold": True}, {}, "mmr_threshold to be a number from 0 to 1, got True"),
+    ({}, {"mmr_threshold": "0.5"}, "mmr_threshold to be a number from 0 to 1, got '0.5'"),
+    ({}, {"mmr_prefetch_factor": "4"}, "mmr_prefetch_factor to be a number"),
+    ({}, {"mmr_prefetch_k": "20"}, "mmr_prefetch_k to be an int, got '20'"),
+    ({}, {"mmr_prefetch_k": 20.0}, "mmr_prefetch_k to be an int, got 20.0"),
+    ({"node_ids": 5}, {}, "node_ids to be a list of str, got 5"),
+    ({"doc_ids": 5}, {}, "doc_ids to be a list of str, got 5"),
+    ({"doc_ids": ["a", 5]}, {}, r"doc_ids\[1\] to be a str, got 5"),
+    ({"doc_ids": {"a": 1}}, {}, r"doc_ids\[0\] to be a str"),
+    ({"output_fields": 5}, {}, "output_fields to be a list of str, got 5"),
 ]
 
 
@@ -270,6 +316,14 @@ def test_a_query_that_cannot_be_meant_is_refused(store, fields, keywords, text):
         store.query(query, **keywords)
 
 
+@pytest.mark.parametrize(("fields", "keywords", "text"), MISTYPED)
+def test_a_value_of_another_type_is_refused_by_the_arguments_name(store, fields, keywords, text):
+    query = VectorStoreQuery(**{"query_embedding": [1.0], "mode": MMR, **fields})
+    with pytest.raises(ArgumentTypeError, match=text):
+        store.query(query, **keywords)
+
+
 def test_errors_are_of_the_engines_tree(store):
-    with pytest.raises(InvalidArgumentError):
-        store.query(VectorStoreQuery([1.0], mode=VectorStoreQueryMode.LINEAR_REGRESSION))
+    for mode in (VectorStoreQueryMode.LINEAR_REGRESSION, "nearest"):
+        with pytest.raises(InvalidArgumentError):
+            store.query(VectorStoreQuery([1.0], mode=mode))

@@ -7,7 +7,8 @@ as another one: what cannot be done raises by name.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,15 @@ from llama_index.vector_stores.vicinal._filters import all_of, to_where
 from llama_index.vector_stores.vicinal._found import NOTHING, Found, found_by
 from llama_index.vector_stores.vicinal._learners import LEARNERS, decisions
 from llama_index.vector_stores.vicinal._nodes import stored_key
+from llama_index.vector_stores.vicinal._values import count, number, texts, vector
 from llama_index.vector_stores.vicinal._words import HYBRID_MODES, TEXT_MODES, by_both, by_words, size
 from vicinal import Collection
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 MMR_THRESHOLD = 0.5
 """LlamaIndex's own default."""
+PREFETCH_FACTOR_MAX = 1_000_000_000
+"""Times top k is more than any collection holds, and still a number that can be told."""
 
 _Mode = VectorStoreQueryMode
 _MODES = (_Mode.DEFAULT, _Mode.MMR, *TEXT_MODES, *HYBRID_MODES, *LEARNERS)
@@ -38,7 +42,16 @@ _OWN_KEYWORDS: dict[str, tuple[_Mode, ...]] = {
 }
 """Keywords that mean something in these modes alone."""
 _KEYWORDS = ("where", "where_document", *_OWN_KEYWORDS)
-_COUNTS = ("similarity_top_k", "sparse_top_k", "hybrid_top_k")
+_FIELDS: dict[str, Callable[[Any, str], Any]] = {
+    "similarity_top_k": count,
+    "sparse_top_k": count,
+    "hybrid_top_k": count,
+    "alpha": number,
+    "mmr_threshold": number,
+    "node_ids": texts,
+    "doc_ids": texts,
+}
+"""Of a query, what each must be."""
 
 
 class UnsupportedQueryModeError(InvalidArgumentError, NotImplementedError):
@@ -63,10 +76,11 @@ def answer(
     Args:
         rerank: The store's reranker, for `semantic_hybrid`; one among the keywords goes before it.
     """
-    mode = _Mode(query.mode)
+    mode = _mode(query)
     judge = keywords.get("rerank")
     if judge is None and mode is _Mode.SEMANTIC_HYBRID:
         judge = rerank
+    query = _checked(mode, query)
     _refuse(mode, query, keywords, judge)
     asked = _arguments(collection, query, keywords, judge)
     if asked["n_results"] == 0:
@@ -124,7 +138,7 @@ def _arguments(
             "text_key": stored_key(key) if isinstance(key, str) else key,
         }
     if mode in HYBRID_MODES:
-        given = {"fusion": keywords.get("fusion"), "lambda_mult": keywords.get("mmr_threshold")}
+        given = {"fusion": keywords.get("fusion"), "lambda_mult": _threshold(keywords)}
         asked |= {name: value for name, value in given.items() if value is not None}
     return asked
 
@@ -158,10 +172,6 @@ def _refuse(
         raise InvalidArgumentError("mmr_threshold and rerank both decide the order; give one of them")
     if not isinstance(query.query_str, (str, type(None))):
         raise ArgumentTypeError(argument="query_str", expected="a str", got=query.query_str)
-    for name in _COUNTS:
-        count = getattr(query, name)
-        if isinstance(count, int) and count < 0:
-            raise InvalidArgumentError(f"{name}: expected at least 0, got {count}")
 
 
 def _refuse_keywords(mode: VectorStoreQueryMode, keywords: Mapping[str, Any]) -> None:
@@ -179,26 +189,50 @@ def _refuse_keywords(mode: VectorStoreQueryMode, keywords: Mapping[str, Any]) ->
             )
 
 
+def _mode(query: VectorStoreQuery) -> VectorStoreQueryMode:
+    try:
+        return _Mode(query.mode)
+    except ValueError:
+        known = _listed(_MODES)
+        raise InvalidArgumentError(f"mode: expected one of {known}, got {query.mode!r}") from None
+
+
+def _checked(mode: VectorStoreQueryMode, query: VectorStoreQuery) -> VectorStoreQuery:
+    """The query, its values in the form that the engine takes; what a field cannot be raises by name."""
+    given = {name: getattr(query, name) for name in _FIELDS}
+    values = {
+        name: _FIELDS[name](value, name)
+        for name, value in given.items()
+        if value is not None or name == "similarity_top_k"
+    }
+    if mode not in TEXT_MODES and query.query_embedding is not None:
+        values["query_embedding"] = vector(query.query_embedding, "query_embedding")
+    return replace(query, **values)
+
+
 def _listed(modes: tuple[VectorStoreQueryMode, ...]) -> str:
     return ", ".join(repr(each.value) for each in modes)
 
 
 def _mmr(query: VectorStoreQuery, keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords win over the query's own field; 0 is a value, not an absence."""
-    threshold = keywords.get("mmr_threshold")
+    threshold = _threshold(keywords)
     if threshold is None:
         threshold = MMR_THRESHOLD if query.mmr_threshold is None else query.mmr_threshold
     return {"lambda_mult": threshold, "fetch_k": _fetch_k(query.similarity_top_k, keywords)}
 
 
+def _threshold(keywords: Mapping[str, Any]) -> float | None:
+    given = keywords.get("mmr_threshold")
+    return None if given is None else number(given, "mmr_threshold")
+
+
 def _fetch_k(top_k: int, keywords: Mapping[str, Any]) -> int | None:
-    factor, count = keywords.get("mmr_prefetch_factor"), keywords.get("mmr_prefetch_k")
-    if factor is not None and count is not None:
+    factor, wanted = keywords.get("mmr_prefetch_factor"), keywords.get("mmr_prefetch_k")
+    if factor is not None and wanted is not None:
         raise InvalidArgumentError(
             "mmr_prefetch_factor and mmr_prefetch_k both say how many MMR picks from; give one"
         )
-    if (factor or count or 0) < 0:
-        raise InvalidArgumentError("mmr_prefetch_factor and mmr_prefetch_k cannot be negative")
     if factor is not None:
-        count = math.ceil(factor * top_k)
-    return None if count is None else max(count, top_k)
+        return max(math.ceil(number(factor, "mmr_prefetch_factor", PREFETCH_FACTOR_MAX) * top_k), top_k)
+    return None if wanted is None else max(count(wanted, "mmr_prefetch_k"), top_k)

@@ -38,6 +38,7 @@ from llama_index.vector_stores.vicinal._filters import EVERYTHING, to_where
 from llama_index.vector_stores.vicinal._index import WholeStoreIndex
 from llama_index.vector_stores.vicinal._nodes import node_from
 from llama_index.vector_stores.vicinal._query import answer
+from llama_index.vector_stores.vicinal._values import texts
 from vicinal.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
@@ -276,14 +277,17 @@ class VicinalVectorStore(BasePydanticVectorStore):
         Raises:
             UnsupportedQueryModeError: `semantic_hybrid` without a reranker, or `linear_regression`. It
                 is a `NotImplementedError` and a `ValueError`.
-            InvalidArgumentError: `query_str` or `query_embedding` is None, and the mode needs it.
+            InvalidArgumentError: `query_str` or `query_embedding` is None, and the mode needs it; a number
+                out of its range; more than one vector.
+            ArgumentTypeError: A field or keyword of another type; the text names it.
             InvalidFilterError: An operator that cannot take its value; the text says where.
             InvalidDimensionError: An embedding of another dimension than the collection's.
         """
+        kept = None if query.output_fields is None else texts(query.output_fields, "output_fields")
         found = answer(self._collection, query, kwargs, self.rerank)
         rows = zip(found.ids, found.documents, found.metadatas)
         return VectorStoreQueryResult(
-            nodes=[node_from(*row, output_fields=query.output_fields) for row in rows],
+            nodes=[node_from(*row, output_fields=kept) for row in rows],
             similarities=found.similarities,
             ids=found.ids,
         )
