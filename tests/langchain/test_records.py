@@ -63,6 +63,15 @@ def test_a_key_entered_again_is_as_new(records):
     assert records.list_keys(after=middle) == records.list_keys(group_ids=["z"]) == ["a"]
 
 
+def test_one_string_is_one_key_and_not_its_letters(records):
+    records.update(["a", "b"])
+    records.update("ab", group_ids="group")
+    assert records.exists("ab") == [True]
+    assert records.list_keys(group_ids="group") == ["ab"]
+    records.delete_keys("ab")
+    assert records.list_keys() == ["a", "b"]
+
+
 def test_nothing_is_nothing(records):
     records.update([])
     records.delete_keys([])

@@ -61,6 +61,13 @@ def test_keys_may_be_any_iterable(byte_store):
     assert list(byte_store.yield_keys()) == ["b"]
 
 
+def test_one_string_is_one_key_and_not_its_letters(byte_store):
+    byte_store.mset([("a", b"1"), ("b", b"2"), ("ab", b"3")])
+    assert byte_store.mget("ab") == [b"3"]
+    byte_store.mdelete("ab")
+    assert list(byte_store.yield_keys()) == ["a", "b"]
+
+
 def test_nothing_is_nothing(byte_store):
     byte_store.mset([])
     byte_store.mdelete([])

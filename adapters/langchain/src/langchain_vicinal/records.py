@@ -20,7 +20,7 @@ from langchain_core.runnables.config import run_in_executor
 import vicinal
 from langchain_vicinal._connect import Directory
 from langchain_vicinal._filters import to_where
-from langchain_vicinal._keyed import Keyed, present
+from langchain_vicinal._keyed import Keyed, listed, present
 from langchain_vicinal.vectorstores import VicinalVectorStore
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
@@ -98,15 +98,16 @@ class VicinalRecordManager(Keyed, RecordManager):
         Raises `InvalidArgumentError` (a ValueError) when lengths differ, or when `time_at_least` has
         not come yet: the clocks of two machines disagree.
         """
-        if group_ids and len(keys) != len(group_ids):
+        entered, groups = listed(keys), listed(group_ids or ())
+        if groups and len(entered) != len(groups):
             raise InvalidArgumentError(
-                f"Expected one item of group_ids for each of the {len(keys)} keys, got {len(group_ids)}"
+                f"Expected one item of group_ids for each of the {len(entered)} keys, got {len(groups)}"
             )
         now = self.get_time()
         if time_at_least is not None and time_at_least > now:
             raise InvalidArgumentError(f"time_at_least: {time_at_least} has not come yet; it is {now}")
-        groups = dict(zip(keys, group_ids or [None] * len(keys)))
-        self._write(groups, metadatas=[{"group": group, "at": now} for group in groups.values()])
+        book = dict(zip(entered, groups or [None] * len(entered)))
+        self._write(book, metadatas=[{"group": group, "at": now} for group in book.values()])
 
     async def aupdate(
         self,
@@ -120,7 +121,7 @@ class VicinalRecordManager(Keyed, RecordManager):
 
     def exists(self, keys: Sequence[str]) -> list[bool]:
         """For each key, whether it is in the book and, given a store, its document in the store."""
-        wanted = list(keys)
+        wanted = listed(keys)
         known = self._there(wanted)
         if self._store is not None:
             known = present(self._store.collection, known)
@@ -142,9 +143,9 @@ class VicinalRecordManager(Keyed, RecordManager):
         times = {name: time for name, time in (("$lt", before), ("$gt", after)) if time is not None}
         conditions: dict[str, Any] = {"at": times} if times else {}
         if group_ids:
-            conditions["group"] = {"$in": list(group_ids)}
-        listed: list[str] = self.collection.get(where=to_where(conditions), limit=limit, include=[])["ids"]
-        return listed
+            conditions["group"] = {"$in": listed(group_ids)}
+        found: list[str] = self.collection.get(where=to_where(conditions), limit=limit, include=[])["ids"]
+        return found
 
     async def alist_keys(
         self,
@@ -155,12 +156,12 @@ class VicinalRecordManager(Keyed, RecordManager):
         limit: int | None = None,
     ) -> list[str]:
         """Async `list_keys`."""
-        listed = partial(self.list_keys, before=before, after=after, group_ids=group_ids, limit=limit)
-        return await run_in_executor(None, listed)
+        call = partial(self.list_keys, before=before, after=after, group_ids=group_ids, limit=limit)
+        return await run_in_executor(None, call)
 
     def delete_keys(self, keys: Sequence[str]) -> None:
         """Strike keys out; unknown ones are ignored."""
-        self.collection.delete(list(keys))
+        self.collection.delete(listed(keys))
 
     async def adelete_keys(self, keys: Sequence[str]) -> None:
         """Async `delete_keys`."""
