@@ -120,6 +120,42 @@ CALLS = {
         InvalidArgumentError,
         "batch_size: expected at least 1, got 0",
     ),
+    "a batch size that is a text": (
+        lambda s: s.add_texts(["x"], batch_size="100"),
+        ArgumentTypeError,
+        "Expected batch_size to be an int, got '100'",
+    ),
+    "a batch size that is half a number": (
+        lambda s: s.add_texts(["x", "y", "z"], batch_size=1.5),
+        ArgumentTypeError,
+        "Expected batch_size to be an int, got 1.5",
+    ),
+    "texts that are none": (lambda s: s.add_texts(None), ArgumentTypeError, "Expected texts to be a list"),
+    "documents that are none": (
+        lambda s: s.add_documents(None),
+        ArgumentTypeError,
+        "Expected documents to be a list",
+    ),
+    "ids that are a number": (
+        lambda s: s.add_texts(["x"], ids=5),
+        ArgumentTypeError,
+        "Expected ids to be a list, got 5",
+    ),
+    "ids to get that are none": (
+        lambda s: s.get_by_ids(None),
+        ArgumentTypeError,
+        "Expected ids to be a list, got None",
+    ),
+    "embeddings that are a number": (
+        lambda s: s.add_texts(["x"], embeddings=5),
+        ArgumentTypeError,
+        "Expected embeddings to be a list, got 5",
+    ),
+    "pairs that are none": (
+        lambda s: s.add_embeddings([("x", [1.0, 2.0, 3.0]), ("y",)]),
+        ArgumentTypeError,
+        r"Expected text_embeddings\[1\] to be a pair of a text and its vector",
+    ),
     "add_embeddings without any": (
         lambda s: s.add_embeddings(["x"]),
         InvalidArgumentError,

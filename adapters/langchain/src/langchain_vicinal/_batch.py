@@ -34,12 +34,16 @@ class Batch:
 
     def parts(self, size: int | None) -> Iterator[Batch]:
         """The batch in pieces of at most `size` records; whole, if that is None."""
-        if size is None or size >= len(self.ids):
+        if size is None:
+            size = len(self.ids) or 1
+        elif isinstance(size, bool) or not hasattr(size, "__index__"):
+            raise ArgumentTypeError(argument="batch_size", expected="an int", got=size)
+        if size < 1:
+            raise InvalidArgumentError(f"batch_size: expected at least 1, got {size}")
+        if size >= len(self.ids):
             if self.ids:
                 yield self
             return
-        if size < 1:
-            raise InvalidArgumentError(f"batch_size: expected at least 1, got {size}")
         for start in range(0, len(self.ids), size):
             yield self._pick(slice(start, start + size))
 
@@ -78,7 +82,7 @@ def of_texts(
     """One id per text, repeats included, and the records to write."""
     if isinstance(texts, str):
         raise ArgumentTypeError(argument="texts", expected="a list of str", got=texts)
-    column = list(texts)
+    column = listed(texts, "texts")
     for i, text in enumerate(column):
         if not isinstance(text, str):
             raise ArgumentTypeError(argument=f"texts[{i}]", expected="a str", got=text)
@@ -91,22 +95,22 @@ def of_documents(
     embeddings: Any = None,
 ) -> tuple[list[str], Batch]:
     """Like `of_texts`; `ids`, when given, take the place of the documents' own."""
-    listed = [documents] if isinstance(documents, Document) else list(documents)
-    for i, document in enumerate(listed):
+    column = [documents] if isinstance(documents, Document) else listed(documents, "documents")
+    for i, document in enumerate(column):
         if not isinstance(document, Document):
             raise ArgumentTypeError(argument=f"documents[{i}]", expected="a Document", got=document)
-    texts = [document.page_content for document in listed]
-    metadatas = [document.metadata for document in listed]
-    return _records(texts, "documents", metadatas, _ids_of(listed, ids), embeddings)
+    texts = [document.page_content for document in column]
+    metadatas = [document.metadata for document in column]
+    return _records(texts, "documents", metadatas, _ids_of(column, ids), embeddings)
 
 
 def of_changes(documents: Iterable[Document] | Document | None, ids: Iterable[str] | None) -> Batch:
     """The records of an update: documents under these ids, or else under their own."""
-    listed = [documents] if isinstance(documents, Document) else list(documents or [])
-    given = _ids_of(listed, ids)
+    column = [documents] if isinstance(documents, Document) else listed(documents or [], "documents")
+    given = _ids_of(column, ids)
     if None in given:
         raise InvalidArgumentError("an update needs ids, or documents that have their own")
-    return of_documents(listed, given)[1]
+    return of_documents(column, given)[1]
 
 
 def of_embeddings(*args: Any, **kwargs: Any) -> tuple[list[str], Batch]:
@@ -119,9 +123,9 @@ def of_embeddings(*args: Any, **kwargs: Any) -> tuple[list[str], Batch]:
     named = "text_embeddings" in kwargs
     columns = [kwargs.pop("text_embeddings"), *args] if named else list(args)
     if columns and columns[0] is not None and not isinstance(columns[0], str):
-        columns[0] = list(columns[0])
+        columns[0] = listed(columns[0], "text_embeddings" if named else "texts")
         if named or (columns[0] and not isinstance(columns[0][0], str)):
-            pairs = columns[0]
+            pairs = [_pair(item, i) for i, item in enumerate(columns[0])]
             columns[:1] = [[text for text, _ in pairs], [vector for _, vector in pairs]]
     return _embedded(*columns, **kwargs)
 
@@ -192,14 +196,34 @@ def _ids_of(documents: list[Document], ids: Iterable[str | None] | None) -> list
 
 
 def _column(values: Any, name: str, count: int, what: str) -> list[Any]:
-    listed = [] if values is None else list(values)
-    if listed:
-        _same_length(len(listed), name, count, what)
-    return listed
+    column = [] if values is None else listed(values, name)
+    if column:
+        _same_length(len(column), name, count, what)
+    return column
+
+
+def listed(values: Any, name: str) -> list[Any]:
+    """What any iterable gives, read once."""
+    try:
+        items = iter(values)
+    except TypeError:
+        raise ArgumentTypeError(argument=name, expected="a list", got=values) from None
+    return list(items)
+
+
+def _pair(item: Any, position: int) -> tuple[str, Any]:
+    try:
+        text, vector = item
+    except (TypeError, ValueError):
+        expected = "a pair of a text and its vector"
+        raise ArgumentTypeError(
+            argument=f"text_embeddings[{position}]", expected=expected, got=item
+        ) from None
+    return text, vector
 
 
 def _sequence(vectors: Any) -> Sequence[Any]:
-    return vectors if hasattr(vectors, "__getitem__") else list(vectors)
+    return vectors if hasattr(vectors, "__getitem__") else listed(vectors, "embeddings")
 
 
 def _same_length(length: int, name: str, count: int, what: str) -> None:
