@@ -10,7 +10,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Vector
 
 import vicinal
 from llama_index.vector_stores.vicinal import VicinalVectorStore
-from vicinal.errors import InvalidArgumentError, InvalidDimensionError, NotFoundError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidDimensionError, NotFoundError
 
 
 def test_class():
@@ -95,6 +95,11 @@ def test_from_persist_dir_makes_nothing(tmp_path):
     assert not (tmp_path / "typo").exists()
 
 
+def test_from_persist_dir_of_nothing_says_so():
+    with pytest.raises(ArgumentTypeError, match="Expected persist_dir to be a str or Path, got None"):
+        VicinalVectorStore.from_persist_dir(None)
+
+
 def test_from_persist_dir_leaves_a_directory_that_is_no_store_as_it_was(tmp_path):
     """LlamaIndex' own storage is in the same default directory."""
     (tmp_path / "docstore.json").write_text("{}")
@@ -165,6 +170,8 @@ BAD_PLACES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"collection_configuration": {"hnsw": {"space": "hamming"}}}, ValueError, "hamming"),
     ({"collection_configuration": {kind: {"space": "l2"} for kind in ("hnsw", "spann")}}, ValueError, "both"),
     ({"collection_name": "a"}, ValueError, "3-512 characters"),
+    ({"collection_configuration": {"hnsw": 5}}, ValueError, "hnsw"),
+    ({"path": 5}, ArgumentTypeError, "Expected path to be a str or Path, got 5"),
     ({"persist_dir": "x"}, ValueError, "persist_dir"),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 from llama_index.core import MockEmbedding
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import Document, TextNode
+from llama_index.core.schema import Document, NodeWithScore, TextNode
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 
@@ -44,6 +44,25 @@ def test_a_generator_is_read_once(store, node):
 def test_a_node_without_embedding_is_named_and_nothing_is_added(store, node):
     with pytest.raises(InvalidArgumentError, match='Node "b" has no embedding'):
         store.add([node("a"), TextNode(id_="b", text="x")])
+    assert store.get_nodes() == []
+
+
+def test_a_node_alone_is_added(store, node):
+    assert store.add(node("a")) == ["a"]
+    assert [each.node_id for each in store.get_nodes()] == ["a"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_what_is_no_node_is_refused_with_its_place(store, node, asynchronous):
+    found = NodeWithScore(node=node("b"), score=0.5)
+    for given, text in [
+        ([node("a"), found], r"nodes\[1\] to be a node, .* as their \.node"),
+        ([{"id_": "a"}], r"nodes\[0\] to be a node"),
+        ("abc", r"nodes\[0\] to be a node"),
+        (None, "nodes to be a list of nodes, got None"),
+    ]:
+        with pytest.raises(ArgumentTypeError, match=text):
+            await store.async_add(given) if asynchronous else store.add(given)
     assert store.get_nodes() == []
 
 

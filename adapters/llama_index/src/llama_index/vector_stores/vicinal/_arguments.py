@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import vicinal
@@ -17,6 +19,8 @@ def check_sources(
     if len(given) > 1:
         said = " and ".join(given)
         raise InvalidArgumentError(f"Give one of path, client and collection; got {said}")
+    if path is not None:
+        check_path(path)
     if client is not None and not isinstance(client, vicinal.Client):
         raise ArgumentTypeError(argument="client", expected="a vicinal client", got=client)
     if collection is None:
@@ -28,6 +32,12 @@ def check_sources(
         raise InvalidArgumentError(
             "collection_configuration is for a collection that the store creates; this one exists"
         )
+
+
+def check_path(given: object, argument: str = "path") -> None:
+    """A directory is named by a text or a Path, as for the engine."""
+    if not isinstance(given, (str, os.PathLike)):
+        raise ArgumentTypeError(argument=argument, expected="a str or Path", got=given)
 
 
 def check_reranker(given: object) -> None:
@@ -49,4 +59,7 @@ def configuration_of(given: dict[str, Any] | None) -> dict[str, Any]:
     """The caller's configuration, with cosine where it names no space for its index."""
     given = given or {}
     index = "spann" if given.get("spann") else "hnsw"
-    return {**given, index: {"space": "cosine", **(given.get(index) or {})}}
+    own = given.get(index) or {}
+    if not isinstance(own, Mapping):
+        return given  # for the engine to refuse
+    return {**given, index: {"space": "cosine", **own}}

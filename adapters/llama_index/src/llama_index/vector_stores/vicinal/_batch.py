@@ -15,22 +15,22 @@ import numpy as np
 from llama_index.core.schema import BaseNode
 
 from llama_index.vector_stores.vicinal._nodes import document_of, metadata_of
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 PIECE = 200
 """Nodes a piece: some 2 ms of work."""
 
 
 class Batch:
-    """Nodes on their way into a collection. Of nodes with the same id the last counts.
+    """Nodes on their way into a collection, one alone included. Of nodes with the same id the last counts.
 
-    Raises `InvalidArgumentError` when a node has no embedding.
+    Raises `InvalidArgumentError` when a node has no embedding, `ArgumentTypeError` for what is no node.
     """
 
-    def __init__(self, nodes: Iterable[BaseNode]) -> None:
+    def __init__(self, nodes: Iterable[BaseNode] | BaseNode) -> None:
         self.given_ids: list[str] = []
         self._nodes: dict[str, BaseNode] = {}
-        for node in nodes:
+        for node in _each(nodes):
             if node.embedding is None:
                 raise InvalidArgumentError(
                     f'Node "{node.node_id}" has no embedding. A vector store keeps embedded nodes: '
@@ -84,3 +84,14 @@ class Batch:
         except (struct.error, TypeError):
             return False
         return True
+
+
+def _each(nodes: Any) -> Iterator[BaseNode]:
+    """The nodes of an iterable, or the one alone; what is no node raises with its place."""
+    if not isinstance(nodes, (Iterable, BaseNode)):
+        raise ArgumentTypeError(argument="nodes", expected="a list of nodes", got=nodes)
+    for i, node in enumerate([nodes] if isinstance(nodes, BaseNode) else nodes):
+        if not isinstance(node, BaseNode):
+            expected = "a node, such as a retriever's answers have as their .node"
+            raise ArgumentTypeError(argument=f"nodes[{i}]", expected=expected, got=node)
+        yield node

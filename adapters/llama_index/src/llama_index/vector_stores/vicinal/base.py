@@ -31,7 +31,12 @@ from llama_index.core.vector_stores.types import (
 )
 
 import vicinal
-from llama_index.vector_stores.vicinal._arguments import check_reranker, check_sources, configuration_of
+from llama_index.vector_stores.vicinal._arguments import (
+    check_path,
+    check_reranker,
+    check_sources,
+    configuration_of,
+)
 from llama_index.vector_stores.vicinal._batch import Batch
 from llama_index.vector_stores.vicinal._documents import delete_document
 from llama_index.vector_stores.vicinal._filters import EVERYTHING, to_where
@@ -145,6 +150,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         it, and writes nothing then: a mistyped path, or the directory of another store, does not
         become a new, empty one.
         """
+        check_path(persist_dir, "persist_dir")
         if not (Path(persist_dir).expanduser() / "catalog.sqlite3").is_file():
             kind, hint = "Directory with a Vicinal database", "VicinalVectorStore(path=…) makes a new store"
             raise NotFoundError(kind=kind, key=os.fspath(persist_dir), hint=hint)
