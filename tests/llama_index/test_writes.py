@@ -52,8 +52,7 @@ def test_a_node_alone_is_added(store, node):
     assert [each.node_id for each in store.get_nodes()] == ["a"]
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
-async def test_what_is_no_node_is_refused_with_its_place(store, node, asynchronous):
+async def test_what_is_no_node_is_refused_with_its_place(store, node):
     found = NodeWithScore(node=node("b"), score=0.5)
     for given, text in [
         ([node("a"), found], r"nodes\[1\] to be a node, .* as their \.node"),
@@ -62,7 +61,9 @@ async def test_what_is_no_node_is_refused_with_its_place(store, node, asynchrono
         (None, "nodes to be a list of nodes, got None"),
     ]:
         with pytest.raises(ArgumentTypeError, match=text):
-            await store.async_add(given) if asynchronous else store.add(given)
+            store.add(given)
+        with pytest.raises(ArgumentTypeError, match=text):
+            await store.async_add(given)
     assert store.get_nodes() == []
 
 
@@ -197,6 +198,17 @@ def test_delete_nodes_of_an_empty_list_deletes_nothing(store, node):
     store.add([node("a", n=1)])
     store.delete_nodes([])
     store.delete_nodes([], where("n", 1))
+    assert len(store.get_nodes()) == 1
+
+
+async def test_a_deletion_ignores_no_condition(store, node):
+    store.add([node("a", "d1", n=1)])
+    for name, argument in (("delete", "d1"), ("delete_nodes", ["a"])):
+        text = f"{name}: unknown keyword 'filter'; expected"
+        with pytest.raises(InvalidArgumentError, match=text):
+            getattr(store, name)(argument, filter={"n": 2})
+        with pytest.raises(InvalidArgumentError, match=text):
+            await getattr(store, f"a{name}")(argument, filter={"n": 2})
     assert len(store.get_nodes()) == 1
 
 

@@ -1,4 +1,4 @@
-"""Can a store be made of these arguments?"""
+"""Can a store be made of these arguments, or something be deleted by them?"""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def check_sources(
         raise InvalidArgumentError(
             "collection_configuration is for a collection that the store creates; this one exists"
         )
+
+
+def check_keywords(method: str, known: str, given: Mapping[str, Any]) -> None:
+    """A deletion has no keyword that it ignores: it could have been a condition."""
+    if given:
+        raise InvalidArgumentError(f"{method}: unknown keyword {next(iter(given))!r}; expected {known}")
 
 
 def check_path(given: object, argument: str = "path") -> None:

@@ -32,6 +32,7 @@ from llama_index.core.vector_stores.types import (
 
 import vicinal
 from llama_index.vector_stores.vicinal._arguments import (
+    check_keywords,
     check_path,
     check_reranker,
     check_sources,
@@ -201,8 +202,10 @@ class VicinalVectorStore(BasePydanticVectorStore):
         """Delete a document: the nodes whose source it is, and itself if it was stored as a node.
 
         A node without source counts as its own document, as in an `IngestionPipeline` that does not
-        split; nothing else matches it.
+        split; nothing else matches it. Keywords are refused: what restricts a deletion in another store
+        must not be lost in this one.
         """
+        check_keywords("delete", "ref_doc_id", delete_kwargs)
         delete_document(self._collection, ref_doc_id)
 
     def delete_nodes(
@@ -214,8 +217,10 @@ class VicinalVectorStore(BasePydanticVectorStore):
         """Delete the nodes that have one of the ids and pass the filters; one may be left out.
 
         Unknown ids are ignored; an empty list of ids deletes nothing. Without ids and with filters
-        that restrict nothing this raises `InvalidArgumentError`: `clear()` deletes everything.
+        that restrict nothing this raises `InvalidArgumentError`: `clear()` deletes everything. So it does
+        for any other keyword.
         """
+        check_keywords("delete_nodes", "node_ids and filters", delete_kwargs)
         where = to_where(filters)
         if node_ids is None and where is None:
             raise InvalidArgumentError(
