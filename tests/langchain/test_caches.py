@@ -1,5 +1,7 @@
 """A model is not asked again what it has answered, and never gets the answer to something else."""
 
+import math
+
 import pytest
 from langchain_core.language_models import FakeListChatModel, FakeListLLM, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
@@ -158,7 +160,13 @@ def test_prompts_that_look_like_json_are_prompts(any_cache, prompt):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"embedding": None}, {"embedding": len}, {"score_threshold": 1.5}], ids=str
+    "wrong",
+    [
+        {"embedding": None},
+        {"embedding": len},
+        *({"score_threshold": no} for no in (1.5, math.nan, "0.9", None)),
+    ],
+    ids=str,
 )
 def test_a_semantic_cache_needs_a_model_and_a_sane_threshold(wrong):
     with pytest.raises(InvalidArgumentError, match=next(iter(wrong))):

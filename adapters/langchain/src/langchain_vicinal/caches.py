@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
@@ -98,10 +99,7 @@ class VicinalSemanticCache(VicinalCache):
         checked = check_embedding(embedding)
         if checked is None:
             raise ArgumentTypeError(argument="embedding", expected="a LangChain Embeddings object", got=None)
-        if not 0 <= score_threshold <= 1:
-            raise InvalidArgumentError(
-                f"score_threshold: expected a number from 0 to 1, got {score_threshold}"
-            )
+        _check_threshold(score_threshold)
         self._embedding, self.score_threshold = checked, score_threshold
         super().__init__(collection_name, path=path, client=client)
 
@@ -142,6 +140,14 @@ class VicinalSemanticCache(VicinalCache):
         context = {"context": _digest(_split(prompt)[1], llm_string)}
         id = _digest(prompt, llm_string)
         self.collection.upsert([id], [vector], [context], [_text(answer)], merge_metadata=False)
+
+
+def _check_threshold(given: Any) -> None:
+    wanted = "a number from 0 to 1"
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise ArgumentTypeError(argument="score_threshold", expected=wanted, got=given)
+    if not 0 <= float(given) <= 1:
+        raise InvalidArgumentError(f"score_threshold: expected {wanted}, got {given}")
 
 
 # --- prompts -----------------------------------------------------------------------------------
