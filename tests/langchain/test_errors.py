@@ -42,6 +42,11 @@ CALLS = {
         InvalidArgumentError,
         "unknown search option 'lambda_mult'",
     ),
+    "a retriever's type among its options": (
+        lambda s: s.as_retriever(search_kwargs={"k": 2, "search_type": "mmr"}).invoke("a"),
+        InvalidArgumentError,
+        r"search_type is no search option, but got 'mmr'; .* as_retriever\(search_type=…\)",
+    ),
     "filter and where": (
         lambda s: s.similarity_search("a", filter={"a": 1}, where={"a": 1}),
         InvalidArgumentError,

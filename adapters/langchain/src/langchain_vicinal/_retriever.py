@@ -65,12 +65,23 @@ class VectorStoreRetriever(vectorstores.VectorStoreRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        return self.vectorstore.search(query, self.search_type, **(self.search_kwargs | kwargs))
+        return self.vectorstore.search(query, self.search_type, **self._options(kwargs))
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        return await self.vectorstore.asearch(query, self.search_type, **(self.search_kwargs | kwargs))
+        return await self.vectorstore.asearch(query, self.search_type, **self._options(kwargs))
+
+    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The retriever's options, and those of the call before them."""
+        options = self.search_kwargs | given
+        for name in ("query", "search_type"):
+            if name in options:
+                raise InvalidArgumentError(
+                    f"{name} is no search option, but got {options[name]!r}; a retriever's type is given as "
+                    "as_retriever(search_type=…), and its query to invoke"
+                )
+        return options
 
 
 def _checked(search_type: str) -> str:
