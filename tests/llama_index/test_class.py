@@ -117,6 +117,40 @@ def test_a_pickled_store_opens_its_directory_again(tmp_path, node):
     store.close()
 
 
+def longest(question: str, texts: list[str]) -> list[int]:
+    return [len(text) for text in texts]
+
+
+def test_a_pickled_store_keeps_its_reranker(tmp_path, caplog):
+    store = VicinalVectorStore(path=tmp_path, rerank=longest)
+    copy = pickle.loads(pickle.dumps(store))
+    assert copy.rerank is store.rerank is longest
+    assert caplog.messages == []
+    copy.close()
+    store.close()
+
+
+def test_a_store_whose_reranker_cannot_be_pickled_says_so_and_stays_as_it_is(tmp_path, node):
+    store = VicinalVectorStore(path=tmp_path, rerank=lambda question, texts: [0.0] * len(texts))
+    store.add([node("a")])
+    with pytest.raises(
+        TypeError, match=r"The reranker of this VicinalVectorStore cannot be pickled: .*lambda"
+    ):
+        pickle.dumps(store)
+    assert store.query(VectorStoreQuery([1.0, 0.0], query_str="x", mode="semantic_hybrid")).ids == ["a"]
+    store.close()
+
+
+def test_a_pickled_store_that_cannot_be_opened_says_why(tmp_path):
+    store = VicinalVectorStore(path=tmp_path / "store")
+    store.close()
+    pickled = pickle.dumps(store)
+    (tmp_path / "store").rename(tmp_path / "moved")
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(OSError, match="store"):
+        pickle.loads(pickled)
+
+
 def test_a_store_in_memory_does_not_pickle_into_an_empty_one():
     with pytest.raises(TypeError, match="with a path"):
         pickle.dumps(VicinalVectorStore())

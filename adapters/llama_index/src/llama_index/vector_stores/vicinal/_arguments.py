@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,17 @@ def check_reranker(given: object) -> None:
     if hasattr(given, "postprocess_nodes"):
         expected += " (a postprocessor belongs among a query engine's node_postprocessors)"
     raise ArgumentTypeError(argument="rerank", expected=expected, got=given)
+
+
+def check_portable(reranker: object) -> None:
+    """A pickled store keeps its reranker, or is none: it would come back without."""
+    try:
+        pickle.dumps(reranker)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            f"The reranker of this VicinalVectorStore cannot be pickled: {error}. Define it at the top of a "
+            "module, or give the store the name of one that vicinal.register_reranker knows"
+        ) from error
 
 
 def configuration_of(given: dict[str, Any] | None) -> dict[str, Any]:

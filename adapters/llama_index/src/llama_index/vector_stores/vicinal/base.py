@@ -34,6 +34,7 @@ import vicinal
 from llama_index.vector_stores.vicinal._arguments import (
     check_keywords,
     check_path,
+    check_portable,
     check_reranker,
     check_sources,
     configuration_of,
@@ -369,10 +370,17 @@ class VicinalVectorStore(BasePydanticVectorStore):
         return super().from_dict(data, **kwargs)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """A store pickles as its place, a directory; without one it would come back empty."""
+        """A store pickles as its place, a directory; without one it would come back empty.
+
+        The framework's own takes what cannot be pickled out of the living object, too.
+        """
         if self.path is None:
             raise TypeError("Only a VicinalVectorStore with a path can be pickled; this has none")
-        return super().__getstate__()
+        check_portable(self.rerank)
+        return {"__dict__": dict(self.__dict__)}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        self.__init__(**state["__dict__"])  # type: ignore[misc]  # its client is opened anew
 
     def as_index(self, embed_model: EmbedType | None = None, **kwargs: Any) -> VectorStoreIndex:
         """An index over this store whose retrievers search all of its nodes.
