@@ -164,6 +164,22 @@ def test_a_store_comes_back_from_its_dictionary(tmp_path):
     store.close()
 
 
+def test_a_keyword_says_where_a_store_comes_back_in_place_of_its_dictionary(tmp_path, node):
+    store = VicinalVectorStore(
+        "films", path=tmp_path / "one", collection_configuration={"hnsw": {"space": "ip"}}
+    )
+    client = vicinal.EphemeralClient()
+    elsewhere = VicinalVectorStore("films", client=client)
+    elsewhere.add([node("a")])
+    for place in ({"client": client}, {"collection": elsewhere.collection}):
+        copy = VicinalVectorStore.from_dict(store.to_dict(), **place)
+        assert [each.node_id for each in copy.get_nodes()] == ["a"]
+    copy = VicinalVectorStore.from_dict(store.to_dict(), path=tmp_path / "two")
+    assert copy.path == str(tmp_path / "two")
+    copy.close()
+    store.close()
+
+
 def test_a_store_without_a_path_does_not_come_back_empty_from_its_dictionary(node):
     client = vicinal.EphemeralClient()
     store = VicinalVectorStore("films", client=client)

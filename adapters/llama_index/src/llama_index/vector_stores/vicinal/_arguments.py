@@ -10,6 +10,9 @@ from typing import Any
 import vicinal
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
+PLACES = ("path", "client", "collection")
+"""Where a store can be; it is in one of them."""
+
 
 def check_sources(
     path: object, client: object, collection: object, configuration: dict[str, Any] | None
@@ -71,6 +74,22 @@ def check_portable(reranker: object) -> None:
             f"The reranker of this VicinalVectorStore cannot be pickled: {error}. Define it at the top of a "
             "module, or give the store the name of one that vicinal.register_reranker knows"
         ) from error
+
+
+def written_down(data: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """A store's dictionary with keywords before it: a place among these is in place of the dictionary's."""
+    replaced: tuple[str, ...] = ()
+    if any(keywords.get(place) is not None for place in PLACES):
+        replaced = PLACES
+    if keywords.get("collection") is not None:
+        replaced = (*PLACES, "collection_configuration")  # it has its own
+    given = {name: value for name, value in data.items() if name not in replaced} | {**keywords}
+    if all(given.get(place) is None for place in PLACES):
+        raise InvalidArgumentError(
+            "This dictionary of a VicinalVectorStore has no path: the store was in memory, or over a "
+            "client or collection. Say where it is: from_dict(data, path=…), client=… or collection=…"
+        )
+    return given
 
 
 def configuration_of(given: dict[str, Any] | None) -> dict[str, Any]:

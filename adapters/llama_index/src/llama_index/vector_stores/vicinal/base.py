@@ -38,6 +38,7 @@ from llama_index.vector_stores.vicinal._arguments import (
     check_reranker,
     check_sources,
     configuration_of,
+    written_down,
 )
 from llama_index.vector_stores.vicinal._batch import Batch
 from llama_index.vector_stores.vicinal._documents import delete_document
@@ -361,13 +362,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         Raises `InvalidArgumentError` when neither says where the store is: one in memory, or over a
         client or collection that was given, would come back empty.
         """
-        given = {**data, **kwargs}
-        if all(given.get(place) is None for place in ("path", "client", "collection")):
-            raise InvalidArgumentError(
-                "This dictionary of a VicinalVectorStore has no path: the store was in memory, or over a "
-                "client or collection. Say where it is: from_dict(data, path=…), client=… or collection=…"
-            )
-        return super().from_dict(data, **kwargs)
+        return super().from_dict(written_down(data, kwargs))
 
     def __getstate__(self) -> dict[Any, Any]:
         """A store pickles as its place, a directory; without one it would come back empty.
