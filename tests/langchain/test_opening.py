@@ -246,6 +246,17 @@ def test_an_embedding_function_is_a_langchain_model():
     assert model.embed_documents([]) == []
 
 
+def test_a_function_that_gives_no_vector_for_each_text_is_refused_by_name():
+    def too_few(texts):
+        return [[1.0, 2.0]] * (len(texts) - 1)
+
+    for call in (lambda model: model.embed_documents(["a", "b"]), lambda model: model.embed_query("a")):
+        with pytest.raises(EmbeddingFunctionError, match="Embedding function function returned shape"):
+            call(VicinalEmbeddings(too_few))
+    with pytest.raises(ArgumentTypeError, match="Expected function to be a function from texts to vectors"):
+        VicinalEmbeddings("default")
+
+
 def test_queries_are_embedded_as_queries():
     class Two(HashEmbeddingFunction):
         def __call__(self, input):

@@ -15,7 +15,7 @@ from llama_index.core.schema import TextNode
 
 from llama_index.vector_stores.vicinal import VicinalEmbedding, VicinalVectorStore
 from vicinal.embedding import DefaultEmbeddingFunction, EmbeddingFunction, register_embedding_function
-from vicinal.errors import EmbeddingFunctionError
+from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError
 from vicinal.utils.embedding_functions import OllamaEmbeddingFunction
 
 
@@ -58,6 +58,21 @@ def test_any_callable_embeds():
     model = VicinalEmbedding(lambda texts: [(1, 2) for _ in texts], embed_batch_size=3)
     assert model.get_query_embedding("x") == [1.0, 2.0]
     assert model.embed_batch_size == 3
+
+
+@pytest.mark.parametrize("wrong", [-1, 1])
+async def test_a_vector_too_few_or_too_many_is_caught_before_texts_get_those_of_others(wrong):
+    model = VicinalEmbedding(lambda texts: [[float(text)] for text in (texts * 2)[: len(texts) + wrong]])
+    model.embed_batch_size = 2
+    for embed in (model.get_text_embedding_batch, model.aget_text_embedding_batch):
+        with pytest.raises(EmbeddingFunctionError, match=rf"returned shape \({2 + wrong}, 1\) for 2 texts"):
+            await embed(list("1234")) if embed.__name__.startswith("a") else embed(list("1234"))
+
+
+@pytest.mark.parametrize("given", [5, "default"])
+def test_what_is_no_function_is_refused_at_once(given):
+    with pytest.raises(ArgumentTypeError, match="Expected function to be a function from texts to vectors"):
+        VicinalEmbedding(given)
 
 
 class Nameless(EmbeddingFunction):

@@ -8,6 +8,8 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from vicinal.embedding import DefaultEmbeddingFunction
+from vicinal.embedding.protocol import embed
+from vicinal.errors import ArgumentTypeError
 
 
 class VicinalEmbeddings(Embeddings):
@@ -20,17 +22,17 @@ class VicinalEmbeddings(Embeddings):
     """
 
     def __init__(self, function: Callable[[list[str]], Any] | None = None) -> None:
-        self.function = DefaultEmbeddingFunction() if function is None else function
+        used: Any = DefaultEmbeddingFunction() if function is None else function
+        if not callable(used):
+            expected = "a function from texts to vectors"
+            raise ArgumentTypeError(argument="function", expected=expected, got=used)
+        self.function = used
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """One vector per text."""
-        return [_floats(vector) for vector in self.function(texts)] if texts else []
+        return embed(self.function, texts, query=False).tolist() if texts else []
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a query."""
-        embed = getattr(self.function, "embed_query", self.function)
-        return _floats(embed([text])[0])
-
-
-def _floats(vector: Any) -> list[float]:
-    return vector.tolist() if hasattr(vector, "tolist") else [float(x) for x in vector]
+        [vector] = embed(self.function, [text], query=True).tolist()
+        return vector  # type: ignore[no-any-return]

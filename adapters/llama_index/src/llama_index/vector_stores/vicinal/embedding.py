@@ -21,8 +21,9 @@ from llama_index.core.bridge.pydantic import (
 )
 
 from vicinal.embedding import DefaultEmbeddingFunction
+from vicinal.embedding.protocol import embed
 from vicinal.embedding.registry import build, describe
-from vicinal.errors import EmbeddingFunctionError
+from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing's came with Python 3.11
@@ -52,7 +53,10 @@ class VicinalEmbedding(BaseEmbedding):
     _function: Callable[[list[str]], Any] = PrivateAttr()
 
     def __init__(self, function: Callable[[list[str]], Any] | None = None, **fields: Any) -> None:
-        used = DefaultEmbeddingFunction() if function is None else function
+        used: Any = DefaultEmbeddingFunction() if function is None else function
+        if not callable(used):
+            expected = "a function from texts to vectors"
+            raise ArgumentTypeError(argument="function", expected=expected, got=used)
         super().__init__(**{"model_name": _name(used), "embed_batch_size": BATCH_SIZE, **fields})
         self._function = used
 
@@ -91,14 +95,14 @@ class VicinalEmbedding(BaseEmbedding):
         VicinalEmbedding.__init__(self, built, **state["__dict__"])
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return [_floats(vector) for vector in self._function(texts)]
+        return embed(self._function, texts, query=False).tolist() if texts else []
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]
 
     def _get_query_embedding(self, query: str) -> list[float]:
-        embed = getattr(self._function, "embed_query", self._function)
-        return _floats(embed([query])[0])
+        [vector] = embed(self._function, [query], query=True).tolist()
+        return vector  # type: ignore[no-any-return]
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         return await asyncio.to_thread(self._get_text_embeddings, texts)
@@ -165,7 +169,3 @@ def _built(description: dict[str, Any] | None) -> Any:
             "it to VicinalEmbedding(function) or to VicinalEmbedding.from_dict(data, function=…)"
         )
     return function
-
-
-def _floats(vector: Any) -> list[float]:
-    return vector.tolist() if hasattr(vector, "tolist") else [float(x) for x in vector]
