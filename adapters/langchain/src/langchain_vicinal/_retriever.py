@@ -8,16 +8,19 @@ them.
 from __future__ import annotations
 
 from collections.abc import Collection
+from inspect import signature
 from typing import Any, ClassVar
 
 from langchain_core import vectorstores
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 
+from langchain_vicinal._search import plan
 from langchain_vicinal._searching import SearchMethods
 from vicinal.errors import InvalidArgumentError
 
 OF_WORDS = ("hybrid", "text")
+_OPTIONS = {*signature(plan).parameters, "score_threshold"} - {"unknown"}
 SEARCH_TYPES = ("similarity", "similarity_score_threshold", "mmr", *OF_WORDS)
 
 
@@ -49,7 +52,15 @@ class TypedSearch(SearchMethods):
         Args:
             **kwargs: `search_type`, one of those of `search` ("similarity" unless given);
                 `search_kwargs`, what goes to the search; `tags`, `metadata`, as every retriever has.
+
+        Raises `InvalidArgumentError` for an option of a search that is not among the `search_kwargs`:
+        LangChain drops it, and a filter would let everything through.
         """
+        lost = sorted(_OPTIONS & kwargs.keys())
+        if lost:
+            raise InvalidArgumentError(
+                f"as_retriever: {lost[0]} goes to the search; give search_kwargs={{{lost[0]!r}: …}}"
+            )
         tags = kwargs.pop("tags", None) or self._get_retriever_tags()
         return VectorStoreRetriever(vectorstore=self, tags=list(tags), **kwargs)
 
