@@ -1,5 +1,7 @@
 """After any write the store holds of each id the last text, metadata and vector given, and nothing else."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 from langchain_core.documents import Document
@@ -99,6 +101,25 @@ def test_vectors_that_are_there_already_are_not_made_again(table):
     store.add_texts(["a", "b"], embeddings=np.array([[1.0, 0.0], [0.0, 1.0]]))
     store.add_documents([Document("c")], embeddings=[[0.6, 0.8]])
     assert [doc.page_content for doc in store.similarity_search("query")] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_vectors_in_a_column_with_labels_go_by_position(batch_size):
+    pandas = pytest.importorskip("pandas")
+    store = VicinalVectorStore(DeterministicFakeEmbedding(size=2))
+    labels = [2, 1, 0, 9]
+    texts, ids = (pandas.Series(list(column), index=labels) for column in ("wxyz", "abca"))
+    vectors = [[float(i), 1.0] for i in range(4)]
+    for given in (
+        pandas.Series(vectors, index=labels),
+        pandas.DataFrame(vectors, index=labels),
+        deque(vectors),
+    ):
+        store.delete()
+        store.add_texts(texts, ids=ids, embeddings=given, batch_size=batch_size)
+        found = store.get(include=["documents", "embeddings"])
+        rows = zip(found["ids"], found["documents"], found["embeddings"][:, 0].tolist(), strict=True)
+        assert sorted(rows) == [("a", "z", 3.0), ("b", "x", 1.0), ("c", "y", 2.0)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100, None])

@@ -6,12 +6,14 @@ the same id the last one wins, and only that one is embedded. Nothing the caller
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 from langchain_core.documents import Document
+from numpy.typing import NDArray
 
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
@@ -222,8 +224,16 @@ def _pair(item: Any, position: int) -> tuple[str, Any]:
     return text, vector
 
 
-def _sequence(vectors: Any) -> Sequence[Any]:
-    return vectors if hasattr(vectors, "__getitem__") else listed(vectors, "embeddings")
+def _sequence(vectors: Any) -> Sequence[Any] | NDArray[Any]:
+    """Vectors by position: a pandas Series has labels in their place, a deque takes no slices."""
+    if isinstance(vectors, (list, tuple)):
+        return vectors
+    if hasattr(vectors, "__array__"):  # a whole one, a DataFrame too; objects are the vectors themselves
+        array = np.asarray(vectors)
+        return list(array) if array.dtype == object else array
+    if isinstance(vectors, Mapping):
+        raise ArgumentTypeError(argument="embeddings", expected="a list of vectors", got=vectors)
+    return listed(vectors, "embeddings")
 
 
 def _same_length(length: int, name: str, count: int, what: str) -> None:
