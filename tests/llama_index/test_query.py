@@ -116,6 +116,14 @@ def test_the_engines_own_filters_can_be_given(store, node):
     assert store.query(query, where_document={"$contains": "of a"}).ids == ["a"]
 
 
+def test_a_frame_is_one_vector_if_it_has_one_row(store, node):
+    frame = pytest.importorskip("pandas").DataFrame([[1.0, 0.0], [0.0, 1.0]])
+    store.add([node("a", at=[1.0, 0.0]), node("b", at=[0.0, 1.0])])
+    assert store.query(VectorStoreQuery(frame[1:], similarity_top_k=1)).ids == ["b"]
+    with pytest.raises(InvalidArgumentError, match="query_embedding: expected one vector, got 2"):
+        store.query(VectorStoreQuery(frame))
+
+
 @pytest.mark.parametrize("mode", ["default", "mmr", "hybrid", "svm"])
 def test_numbers_and_vectors_of_numpys_are_as_good(mode):
     store = filled()

@@ -29,6 +29,8 @@ def texts(given: Any, argument: str) -> list[str]:
 
 def vector(given: Any, argument: str) -> Any:
     """One vector, also as the only row of a matrix; what is in it the engine checks."""
+    if hasattr(given, "__array__"):
+        given = np.asarray(given)  # a DataFrame's items are no rows
     try:
         rows = len(given)
         nested = rows > 0 and np.ndim(next(iter(given))) == 1
