@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from langchain_core.embeddings import Embeddings
 
-from vicinal.errors import EmbeddingFunctionError
+from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError
 
 
 class Bright(Embeddings):
@@ -70,6 +70,15 @@ def test_a_record_holds_the_file_and_its_place(gallery, pictures):
 
 async def test_no_pictures_are_no_error(gallery, store):
     assert gallery.add_images([]) == await store.aadd_images([]) == []
+
+
+async def test_one_path_is_no_list_of_its_letters(gallery, pictures):
+    for given in (pictures[0], Path(pictures[0])):
+        with pytest.raises(ArgumentTypeError, match="Expected uris to be a list"):
+            gallery.add_images(given)
+        with pytest.raises(ArgumentTypeError, match="Expected uris to be a list"):
+            await gallery.aadd_images(given)
+    assert gallery.count() == 0
 
 
 async def test_a_model_for_texts_says_so_and_nothing_is_written(store, pictures):

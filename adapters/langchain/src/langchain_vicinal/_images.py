@@ -7,7 +7,7 @@ are found by pictures, and, where the model puts texts and pictures in one space
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from langchain_vicinal._batch import Batch, Metadatas
 from langchain_vicinal._filters import Filter
 from langchain_vicinal._rerank import Hit
 from langchain_vicinal._retriever import TypedSearch
-from vicinal.errors import EmbeddingFunctionError
+from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError
 
 
 class ImageMethods(TypedSearch):
@@ -38,7 +38,7 @@ class ImageMethods(TypedSearch):
         Returns:
             One id per picture.
         """
-        given, batch = _batch.of_texts(map(str, uris), metadatas, ids)
+        given, batch = _batch.of_texts(_paths(uris), metadatas, ids)
         if batch.ids:
             self._store_images(batch, self._image_model()(batch.texts))
         return given
@@ -50,7 +50,7 @@ class ImageMethods(TypedSearch):
         ids: Iterable[str | None] | None = None,
     ) -> list[str]:
         """Async `add_images`."""
-        given, batch = _batch.of_texts(map(str, uris), metadatas, ids)
+        given, batch = _batch.of_texts(_paths(uris), metadatas, ids)
         if batch.ids:
             vectors = await self._aembed_images(batch.texts)
             await run_in_executor(None, self._store_images, batch, vectors)
@@ -104,3 +104,9 @@ class ImageMethods(TypedSearch):
         self._collection.upsert(
             batch.ids, vectors, batch.metadatas, texts, uris=batch.texts, merge_metadata=False
         )
+
+
+def _paths(uris: Iterable[Any]) -> Iterator[str]:
+    if isinstance(uris, str):
+        raise ArgumentTypeError(argument="uris", expected="a list of paths", got=uris)
+    return map(str, _batch.listed(uris, "uris"))
