@@ -2,10 +2,10 @@
 
 `VicinalVectorStore` is the whole of `BasePydanticVectorStore`, sync and async, over one collection.
 What a node looks like as a record stands in `_nodes.py`, what a filter means in `_filters.py`, what
-a query asks in `_query.py`, what comes from a source document in `_documents.py`, how many nodes
-become one write in `_batch.py`, what a store can be made of in `_arguments.py`. The asynchronous
-methods run the same work in threads: neither engine calls nor conversions hold up the event loop
-(`tests/llama_index/test_loop.py`).
+a query asks in `_query.py`, and what its values can be in `_values.py`, what comes from a source
+document in `_documents.py`, how many nodes become one write in `_batch.py`, what a store can be made
+of in `_arguments.py`. The asynchronous methods run the same work in threads: neither engine calls nor
+conversions hold up the event loop (`tests/llama_index/test_loop.py`).
 """
 
 from __future__ import annotations
