@@ -8,7 +8,7 @@ from langchain_classic.chains.query_constructor.parser import get_parser
 from langchain_classic.chains.query_constructor.schema import AttributeInfo
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
-from langchain_core.structured_query import Comparator, Operator, StructuredQuery
+from langchain_core.structured_query import Comparator, Comparison, Operator, StructuredQuery
 
 from langchain_vicinal import VicinalEmbeddings, VicinalTranslator, VicinalVectorStore
 from vicinal.errors import InvalidArgumentError, VicinalError
@@ -87,6 +87,36 @@ def test_a_condition_selects_what_it_says(papers, text):
     query, search = VicinalTranslator().visit_structured_query(StructuredQuery("words", parsed(text)))
     assert query == "words"
     assert {document.id for document in papers.similarity_search("words", k=10, **search)} == FOUND[text]
+
+
+LAST = {
+    "day": date.max,
+    "moment": datetime.max,
+    "text": "9999-12-31",
+    "hour": "9999-12-31T12:00",
+    "before": date(2024, 1, 2),
+}
+ON_THE_LAST_DAY = {"day", "moment", "text", "hour"}
+
+
+@pytest.mark.parametrize(
+    ("operator", "found"),
+    [
+        ("eq", ON_THE_LAST_DAY),
+        ("ne", {"before"}),
+        ("gte", ON_THE_LAST_DAY),
+        ("gt", set()),
+        ("lte", {*LAST}),
+        ("lt", {"before"}),
+    ],
+)
+def test_the_last_day_that_there_is_has_an_end(operator, found):
+    store = VicinalVectorStore(VicinalEmbeddings(HashEmbeddingFunction()))
+    store.add_texts(LAST, [{"until": value} for value in LAST.values()], ids=LAST)
+    value = {"type": "date", "date": "9999-12-31"}
+    condition = Comparison(comparator=Comparator(operator), attribute="until", value=value)
+    _, search = VicinalTranslator().visit_structured_query(StructuredQuery("words", condition))
+    assert {document.id for document in store.similarity_search("words", k=10, **search)} == found
 
 
 def test_a_query_without_a_condition_searches_everywhere():

@@ -94,6 +94,10 @@ def self_query_retriever(
     return made
 
 
+_AFTER_ALL = "9999-12-32"
+"""The first text behind those of the last day that there is."""
+
+
 # --- comparisons -------------------------------------------------------------------------------
 
 
@@ -119,9 +123,13 @@ def _read(read: Callable[[str], Any], text: str, key: str) -> Any:
 
 def _on_day(key: str, operator: Comparator, day: date) -> Filter:
     """A day is all that is not before its beginning and before the beginning of the next."""
-    following = min(day, date.max - timedelta(days=1)) + timedelta(days=1)
-    begins, next_begins = _not_before(key, day), _not_before(key, following)
-    ends, next_ends = _before(key, day), _before(key, following)
+    begins, ends = _not_before(key, day), _before(key, day)
+    if day == date.max:  # "for ever", in many tables: nothing begins after it but a text
+        next_begins: Filter = {"$or": [{key: {"$gt": datetime.max}}, {key: {"$gte": _AFTER_ALL}}]}
+        next_ends: Filter = {"$or": [{key: {"$lte": datetime.max}}, {key: {"$lt": _AFTER_ALL}}]}
+    else:
+        following = day + timedelta(days=1)
+        next_begins, next_ends = _not_before(key, following), _before(key, following)
     days: dict[Comparator, Filter] = {
         Comparator.EQ: {"$and": [begins, next_ends]},
         Comparator.GT: next_begins,
