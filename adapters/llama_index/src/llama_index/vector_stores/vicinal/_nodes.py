@@ -264,6 +264,7 @@ def _place(cls: type[BaseNode]) -> tuple[str, str]:
 # --- metadata ------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)  # as above
 def _user_key(stored: str) -> str:
     return stored[1:] if stored.startswith("\\") else stored
 
