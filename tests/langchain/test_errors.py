@@ -42,16 +42,6 @@ CALLS = {
         InvalidArgumentError,
         "unknown search option 'lambda_mult'",
     ),
-    "a retriever's filter that is none of its options": (
-        lambda s: s.as_retriever(search_type="mmr", filter={"a": 1}),
-        InvalidArgumentError,
-        "as_retriever: filter goes to the search; give search_kwargs={'filter': …}",
-    ),
-    "a retriever's threshold that is none of its options": (
-        lambda s: s.as_retriever(score_threshold=0.5),
-        InvalidArgumentError,
-        "as_retriever: score_threshold goes to the search",
-    ),
     "a retriever's type among its options": (
         lambda s: s.as_retriever(search_kwargs={"k": 2, "search_type": "mmr"}).invoke("a"),
         InvalidArgumentError,

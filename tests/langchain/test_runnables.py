@@ -59,6 +59,14 @@ def test_arguments_of_the_call_win_over_those_of_the_retriever(filled):
     assert ids(retriever.invoke("spice of the desert", filter={"genre": "horror"})) == ["alien"]
 
 
+def test_options_of_the_search_beside_the_retrievers_count_too(filled):
+    assert ids(filled.as_retriever(k=1).invoke("A desert planet in space and its spice")) == ["dune"]
+    horror = filled.as_retriever(search_type="mmr", filter={"genre": "horror"})
+    assert ids(horror.invoke("spice of the desert")) == ["alien"]
+    both = filled.as_retriever(k=3, filter={"genre": "sf"}, search_kwargs={"k": 1})
+    assert both.search_kwargs == {"k": 1, "filter": {"genre": "sf"}}
+
+
 def test_a_retriever_keeps_what_is_relevant_enough(filled):
     query = "A desert planet in space and its spice"
     search = {"score_threshold": 0.8, "k": 4}

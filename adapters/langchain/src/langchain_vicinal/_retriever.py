@@ -53,14 +53,12 @@ class TypedSearch(SearchMethods):
             **kwargs: `search_type`, one of those of `search` ("similarity" unless given);
                 `search_kwargs`, what goes to the search; `tags`, `metadata`, as every retriever has.
 
-        Raises `InvalidArgumentError` for an option of a search that is not among the `search_kwargs`:
-        LangChain drops it, and a filter would let everything through.
+        An option of a search counts beside the `search_kwargs`, too, unless it is among them: LangChain
+        drops it there, and a filter would let everything through.
         """
-        lost = sorted(_OPTIONS & kwargs.keys())
-        if lost:
-            raise InvalidArgumentError(
-                f"as_retriever: {lost[0]} goes to the search; give search_kwargs={{{lost[0]!r}: …}}"
-            )
+        beside = {name: kwargs.pop(name) for name in _OPTIONS & kwargs.keys()}
+        if beside:
+            kwargs["search_kwargs"] = {**beside, **(kwargs.get("search_kwargs") or {})}
         tags = kwargs.pop("tags", None) or self._get_retriever_tags()
         return VectorStoreRetriever(vectorstore=self, tags=list(tags), **kwargs)
 
