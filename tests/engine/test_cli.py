@@ -185,7 +185,7 @@ def test_wrong_arguments_are_answered_with_the_usage(run: Run, arguments: list[s
     assert (code, output, errors[:13]) == (2, "", "usage: vicina")
 
 
-def test_a_database_that_is_open_elsewhere_can_be_looked_after(run: Run, path: Path, tmp_path: Path) -> None:
+def test_a_database_that_is_open_elsewhere_can_be_looked_after(run: Run, path: Path) -> None:
     with vicinal.PersistentClient(path) as client:
         things = client.get_collection("things")
         things.delete(ids=["id 0"])

@@ -205,6 +205,7 @@ def test_changing_the_configuration_leaves_name_and_metadata(store, made):
     made.modify(metadata={"about": 1})
     made.modify(configuration={"hnsw": {"ef_search": 77}})
     assert (made.name, made.metadata) == ("things", {"about": 1})
+    assert store.reopen(made).metadata == {"about": 1}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_what_cannot_be_changed_is_refused(made, configuration, text):
     assert made.configuration_json == before
 
 
-def test_a_fork_begins_equal_and_goes_its_own_way(store, made):
+def test_a_fork_begins_equal_and_goes_its_own_way(made):
     fork = made.fork("others")
     same = dump(fork) == dump(made)
     fork.delete(ids="a")

@@ -477,6 +477,6 @@ def test_jina_takes_texts_and_pictures_in_one_request(service, monkeypatch):
 
 
 @pytest.mark.parametrize("provider", [name for name in CASES if name not in ("cohere", "jina")])
-def test_pictures_are_refused_where_only_text_is_embedded(service, monkeypatch, client, provider):
+def test_pictures_are_refused_where_only_text_is_embedded(service, monkeypatch, provider):
     function = CASES[provider].make(service, monkeypatch)
     assert function.supports_images() is False

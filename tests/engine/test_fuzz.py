@@ -227,7 +227,7 @@ def test_any_text_and_any_filter_is_answered_as_a_dictionary_would_for_long() ->
 
 
 @pytest.mark.parametrize("id", [*ODD, "y" * (1 << 20)], ids=lambda value: ascii(value[:12]))
-def test_any_id_is_found_again(tmp_path: Path, id: str) -> None:
+def test_any_id_is_found_again(id: str) -> None:
     vector = [1.0, 2.0, 3.0]
     others = {other: (vector, None, None) for other in ("other", id + "\0", id + "%") if other != id}
     steps = [("add", {id: (vector, id, {id: id} if id.strip("#$") else None), **others}), ("reopen",)]

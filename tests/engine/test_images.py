@@ -245,7 +245,7 @@ def test_the_vectors_have_unit_length_and_named_components(function):
     assert [1, 1, 1, 1] == pytest.approx(np.linalg.norm(vectors, axis=1).tolist())
 
 
-def test_the_vectors_are_the_same_every_time(function):
+def test_the_vectors_are_the_same_every_time():
     first, second = (ColorShapeEmbeddingFunction()([drawn("heart")]) for _ in range(2))
     assert np.array_equal(first, second)
 

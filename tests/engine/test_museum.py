@@ -115,7 +115,7 @@ def test_a_piece_survives_backup_and_repair(piece: Any, tmp_path: Path) -> None:
         assert (check(client), contents(client)) == ([], expected)
 
 
-def test_todays_format_writes_what_the_museum_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_todays_format_writes_what_the_museum_shows(tmp_path: Path) -> None:
     with vicinal.PersistentClient(tmp_path) as client:
         maker().fill(client)
         assert contents(client) == json.loads((MUSEUM / f"{PIECES[-1]}.json").read_text())

@@ -296,7 +296,7 @@ def test_expired_records_are_not_found(client):
     assert made.search(searches)["ids"] == [["there"]] * 3
 
 
-def test_an_async_collection_searches_alike(records):
+def test_an_async_collection_searches_alike():
     async def ask():
         async with vicinal.AsyncEphemeralClient() as client:
             made = await client.create_collection("things", embedding_function=None)

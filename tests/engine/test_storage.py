@@ -903,7 +903,7 @@ def test_every_directory_in_which_something_was_made_is_synced(tmp_path: Path) -
     assert made_in <= set(files.synced)
 
 
-def test_what_is_done_meanwhile_has_been_done_or_has_raised(tmp_path: Path) -> None:
+def test_what_is_done_meanwhile_has_been_done_or_has_raised() -> None:
     done: list[str] = []
     with meanwhile(lambda: done.append("work")):
         pass

@@ -166,10 +166,12 @@ def test_what_one_client_makes_another_finds(new_client, tmp_path):
 # --- going somewhere ---------------------------------------------------------------------------
 
 
-def test_a_client_opens_where_it_is_told_to(acme, tmp_path):
-    if isinstance(acme, vicinal.PersistentClient):
-        with vicinal.PersistentClient(acme.path, tenant="acme", database="two") as other:
-            assert (other.tenant, other.database) == ("acme", "two")
+def test_a_client_opens_where_it_is_told_to(tmp_path):
+    with vicinal.PersistentClient(tmp_path) as client:
+        client.create_tenant("acme")
+        client.create_database("two", tenant="acme")
+    with vicinal.PersistentClient(tmp_path, tenant="acme", database="two") as other:
+        assert (other.tenant, other.database) == ("acme", "two")
 
 
 @pytest.mark.parametrize("space", [("nobody", "default_database"), ("default_tenant", "nothing")])
@@ -333,14 +335,13 @@ def test_a_deletion_cut_short_is_whole_or_has_not_been(tmp_path, new_client, ste
 # --- the admin client --------------------------------------------------------------------------
 
 
-def test_the_admin_client_manages_a_directory(tmp_path, new_client):
+def test_the_admin_client_manages_a_directory(tmp_path):
     settings = Settings(is_persistent=True, persist_directory=str(tmp_path))
     with vicinal.AdminClient(settings) as admin:
         admin.create_tenant("acme")
         admin.create_database("one", tenant="acme")
-    client = vicinal.PersistentClient(tmp_path, tenant="acme", database="one")
-    assert client.database == "one"
-    client.close()
+    with vicinal.PersistentClient(tmp_path, tenant="acme", database="one") as client:
+        assert client.database == "one"
 
 
 def test_the_admin_client_means_the_default_tenant_when_none_is_named(tmp_path):

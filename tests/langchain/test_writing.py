@@ -128,7 +128,7 @@ def test_a_batch_size_changes_nothing_but_the_steps(store, batch_size):
     assert texts(store, *given) == [f"text {i}" for i in range(7)]
 
 
-def test_thousands_of_texts_are_added_in_one_call(embedding):
+def test_thousands_of_texts_are_added_in_one_call():
     store = VicinalVectorStore(DeterministicFakeEmbedding(size=4))
     store.add_texts(f"text {i}" for i in range(6000))
     assert store.count() == 6000

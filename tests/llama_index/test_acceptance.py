@@ -242,7 +242,7 @@ def test_a_splitter_makes_linked_chunks_that_come_back_whole(store, embedder):
 # --- persistence, memory --------------------------------------------------------------------------
 
 
-def test_a_storage_context_persists_beside_the_store(film_index, store, tmp_path):
+def test_a_storage_context_persists_beside_the_store(film_index, tmp_path):
     film_index.storage_context.persist(str(tmp_path / "context"))
     written = sorted(path.name for path in (tmp_path / "context").iterdir())
     assert "docstore.json" in written

@@ -111,7 +111,7 @@ def test_questions_are_split_and_asked_one_by_one(film_index, canned, sources):
 # --- from small to large -----------------------------------------------------------------------
 
 
-def test_a_recursive_retriever_follows_index_nodes(store, embedder, sources):
+def test_a_recursive_retriever_follows_index_nodes(store, embedder):
     index = store.as_index(embedder)
     index.insert_nodes(
         [

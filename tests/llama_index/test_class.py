@@ -191,7 +191,7 @@ def test_a_store_without_a_path_does_not_come_back_empty_from_its_dictionary(nod
     assert [each.node_id for each in copy.get_nodes()] == ["a"]
 
 
-def test_closing_leaves_a_client_of_the_user_open(node):
+def test_closing_leaves_a_client_of_the_user_open():
     client = vicinal.EphemeralClient()
     VicinalVectorStore(client=client).close()
     assert client.count_collections() == 1
