@@ -294,6 +294,29 @@ def test_a_view_that_is_older_than_the_graph_finds_its_own_rows(walking: None) -
     assert (rows.tolist(), plan.strategy) == (list(expected), "scan after graph")
 
 
+def test_a_view_that_sees_what_the_graph_has_hidden_is_scanned(walking: None) -> None:
+    """As one that was taken before a deletion."""
+    vectors = np.random.default_rng(4).standard_normal((600, 16)).astype(np.float32)
+    graph, before = Graph(HnswConfiguration(), 16, generation=0), view_of(vectors)
+    for _ in itertools.chain(graph.extend(vectors, before.alive, 600), graph.review(vectors)):
+        pass
+    graph.hide(np.arange(600) >= 300)
+    [(rows, _)], plan = planner.search(before, graph, None, HnswConfiguration(), vectors[:1], 10, None)
+    assert (rows.tolist(), plan.strategy) == (nearest(vectors[0], vectors, 10, "l2")[0], "scan after graph")
+
+
+def test_rows_that_are_in_the_graph_and_not_looked_for_yet_are_found_once(walking: None) -> None:
+    vectors = np.random.default_rng(5).standard_normal((600, 16)).astype(np.float32)
+    graph, view = Graph(HnswConfiguration(num_threads=1), 16, generation=0), view_of(vectors)
+    first, then = (graph.extend(vectors, view.alive, stop) for stop in (300, 600))
+    for _ in itertools.chain(first, graph.review(vectors), then):
+        pass
+    assert (graph.reviewed_rows, graph.rows) == (300, 600)
+    for query in vectors[::50]:
+        [(rows, _)], plan = planner.search(view, graph, None, HnswConfiguration(), query[None], 10, None)
+        assert (rows.tolist(), plan.strategy) == (nearest(query, vectors, 10, "l2")[0], "graph")
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_of_the_rows_that_a_walk_misses_none_that_is_near_is_left_out(space: Any) -> None:
     rng = np.random.default_rng(3)
