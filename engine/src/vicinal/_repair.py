@@ -128,43 +128,49 @@ def _whole(directory: Path, lost: list[str]) -> Iterator[Whole]:
         return
     found: list[Whole] = []
     try:
-        with database.read() as tx:
-            state: State | None = _had(database, lambda: changes.state(tx), None)
-            # The lists of ids and of the living may be whole where the records are not.
-            names = _NAMES if lists else _NAMES_1
-            named: dict[int, str] = _had(database, lambda: dict(tx.execute(names).fetchall()), {})
-            vectors = _vectors(directory, state, _sample(database, tx))
-            rows = max([state.rows if state else len(vectors), *(1 + row for row in named)])
-            table: dict[int, Whole] = {
-                row: (tuple(record), vectors[row])
-                for row, *record in _readable(database, tx, _RECORDS, 0, min(rows, len(vectors)) - 1)
-            }
-            sound = {row for row, (record, vector) in table.items() if _agrees(record, vector)}
-            positions = {row: record[0] for row, (record, _) in table.items() if isinstance(record[0], int)}
-            living, certain = set(table), True
-            if lists:
-                living, certain = _living(database, tx, state, positions, sound)
-            if not certain:
-                lost.append("the list of living records is damaged: some that were deleted may be back")
-            for row in sorted(living & table.keys()):
-                id = table[row][0][1]
-                named.setdefault(row, id)
-                if row in sound:
-                    found.append(table[row])
-                else:
-                    lost.append(f"record {id!r}: its texts or its vector are not what was written")
-            for row in sorted(named.keys() - table.keys()):
-                problem = "its vector is missing" if row >= len(vectors) else "cannot be read"
-                lost.append(f"record {named[row]!r}: {problem}")
-            if state and state.records > len(named):
-                lost.append(f"{state.records - len(named)} records of which not even the id can be read")
+        with closing(database), database.read() as tx:
+            for entry in _sound(directory, database, tx, lists, lost):
+                found.append(entry)  # noqa: PERF402 - what was read before the damage counts
     except (VicinalError, *_STRANGE) as error:
         lost.append(f"reading ended early: {error}")
-    finally:
-        database.close()
     found.sort(key=lambda entry: entry[0][0])
     newest = {entry[0][1]: entry for entry in found}  # one that was deleted has a lower position
     yield from (entry for entry in found if newest[entry[0][1]] is entry)
+
+
+def _sound(
+    directory: Path, database: Database, tx: Transaction, lists: bool, lost: list[str]
+) -> Iterator[Whole]:
+    """The records that live, by row, but for those that are `lost`."""
+    state: State | None = _had(database, lambda: changes.state(tx), None)
+    # The lists of ids and of the living may be whole where the records are not.
+    names = _NAMES if lists else _NAMES_1
+    named: dict[int, str] = _had(database, lambda: dict(tx.execute(names).fetchall()), {})
+    vectors = _vectors(directory, state, _sample(database, tx))
+    rows = max([state.rows if state else len(vectors), *(1 + row for row in named)])
+    table: dict[int, Whole] = {
+        row: (tuple(record), vectors[row])
+        for row, *record in _readable(database, tx, _RECORDS, 0, min(rows, len(vectors)) - 1)
+    }
+    sound = {row for row, (record, vector) in table.items() if _agrees(record, vector)}
+    positions = {row: record[0] for row, (record, _) in table.items() if isinstance(record[0], int)}
+    living, certain = set(table), True
+    if lists:
+        living, certain = _living(database, tx, state, positions, sound)
+    if not certain:
+        lost.append("the list of living records is damaged: some that were deleted may be back")
+    for row in sorted(living & table.keys()):
+        id = table[row][0][1]
+        named.setdefault(row, id)
+        if row in sound:
+            yield table[row]
+        else:
+            lost.append(f"record {id!r}: its texts or its vector are not what was written")
+    for row in sorted(named.keys() - table.keys()):
+        problem = "its vector is missing" if row >= len(vectors) else "cannot be read"
+        lost.append(f"record {named[row]!r}: {problem}")
+    if state and state.records > len(named):
+        lost.append(f"{state.records - len(named)} records of which not even the id can be read")
 
 
 def _as_it_is(path: Path) -> tuple[Database, bool]:
