@@ -14,6 +14,7 @@ import uuid
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ _ABANDONED_S = 3600.0
 
 
 def save(
-    directory: Path, name: str, covered: dict[str, Any], write: Callable[[Path], None], files: Files
+    directory: Path, name: str, covered: dict[str, Any], write: Callable[[Path], object], files: Files
 ) -> None:
     """Let `write` make the file, then name it in `<name>.json` together with what it covers."""
     with translated(directory):
@@ -93,11 +94,7 @@ def copy(directory: Path, target: Path, name: str, files: Files) -> None:
     found = load(directory, name)
     if found is not None:
         path, covered = found
-        save(target, name, covered, lambda new: _copy_file(path, new), files)
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
+        save(target, name, covered, partial(shutil.copyfile, path), files)
 
 
 def covers(directory: Path, name: str) -> dict[str, Any]:
