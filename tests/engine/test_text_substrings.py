@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vicinal
-from vicinal._text import literals
 
 TEXTS = st.lists(st.sampled_from(["copy_file2", "Ants", "ant", "queen", "é", " ", ".", "ſ"]), max_size=6).map(
     "".join
@@ -37,11 +36,11 @@ FIRST = [*(("upsert", i, text) for i, text in enumerate(["Ants queen", "copy_fil
 def cover(client: vicinal.Client, collection: vicinal.Collection) -> None:
     """Bring the signatures to the present, as the background does in its time."""
     with client._backend._opened.using(collection.id) as live, live.read() as snapshot:
-        live.words.candidates(snapshot.view, literals.of_substring("file2"))
+        live.words.signatures(snapshot.view)
         while live.words.refresh(snapshot.tx, snapshot.view):
             pass
         if snapshot.rows:  # otherwise the index would have no say in what follows
-            assert live.words.candidates(snapshot.view, literals.of_substring("file2")) is not None
+            assert live.words.signatures(snapshot.view) is not None
 
 
 @settings(max_examples=100)
@@ -50,6 +49,16 @@ def test_any_history_selects_as_a_scan(steps, substring, pattern, covered):
     client = vicinal.EphemeralClient()
     with client:
         run(client, steps, substring, pattern, covered)
+
+
+def test_of_a_small_collection_texts_are_read_and_nobody_is_woken_for_that(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["an ant", "a bee"])
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        assert things.get(where_document={"$contains": "ant"})["ids"] == ["a"]
+        assert client._backend._opened.indexer._thread is None
 
 
 @settings(max_examples=10)

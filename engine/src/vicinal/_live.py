@@ -367,6 +367,10 @@ class LiveCollection:
 
     # --- what is derived -----------------------------------------------------------------------
 
+    def prepares(self, view: View) -> bool:
+        """Whether the background makes columns and words; of a small collection, questions make their own."""
+        return self.info.configuration.text is not None or planner.wants_codes(view)
+
     def graph_of(self, view: View) -> Graph | None:
         """The graph, when its row numbers are the view's."""
         graph = self.graph

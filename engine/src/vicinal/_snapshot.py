@@ -22,7 +22,7 @@ from vicinal._index.exact import Distances
 from vicinal._index.view import Rows, View
 from vicinal._storage import changes, records
 from vicinal._storage.database import Transaction
-from vicinal._text import literals
+from vicinal._text import literals, trigrams
 from vicinal.types import Vectors
 
 if TYPE_CHECKING:
@@ -110,11 +110,8 @@ class Snapshot:
         """Rows whose document satisfies a predicate, of the candidates if there are any."""
         mask = np.zeros(self.rows, dtype=np.bool_)
         wanted = self.view.alive if candidates is None else self.view.alive & candidates
-        of = literals.of_substring if node.operator == "contains" else literals.of_regex
-        can_match = self.live.words.candidates(self.view, of(node.text))
-        if can_match is None:
-            self.live.wake()
-        else:
+        can_match = self._can_match(node)
+        if can_match is not None:
             wanted = wanted & can_match
         rows = np.flatnonzero(wanted)
         pairs: Iterator[tuple[Any, ...]]  # one text in memory at a time
@@ -124,6 +121,16 @@ class Snapshot:
             pairs = (pair for pair in records.scan(self.tx, "document") if wanted[pair[0]])
         mask[_matching(pairs, predicate)] = True
         return mask
+
+    def _can_match(self, node: Document) -> Mask | None:
+        """The rows whose document is to be read; None when none can be excluded, or nothing is known yet."""
+        signatures = self.live.words.signatures(self.view)
+        if signatures is not None:
+            of = literals.of_substring if node.operator == "contains" else literals.of_regex
+            return trigrams.candidates(signatures, of(node.text), self.rows)
+        if self.live.prepares(self.view):
+            self.live.wake()  # they are made now, for the questions to come
+        return None
 
     def picked(self, rows: Rows) -> Fields:
         """What a filter can ask about some ascending rows alone."""

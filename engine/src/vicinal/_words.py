@@ -20,7 +20,6 @@ from vicinal._storage.files import Files
 from vicinal._text import bm25, postings, sparse, trigrams
 from vicinal._text.analysis import Analyser
 from vicinal._text.bm25 import Statistics, TextIndex
-from vicinal._text.literals import Requirement
 from vicinal._text.postings import Postings
 from vicinal._text.trigrams import Signatures
 from vicinal._turns import Lock
@@ -73,14 +72,16 @@ class LiveWords:
         with self._changing:
             return self._sparse.at(tx, view, field)
 
-    def candidates(self, view: View, requirement: Requirement) -> Mask | None:
-        """The rows whose document can match; None when nothing can be excluded, or is known yet."""
+    def signatures(self, view: View) -> Signatures | None:
+        """The signatures of documents, at the view's change; None while the background has not come so far.
+
+        From now on it keeps them up.
+        """
         with self._changing:
-            held = self._signatures.held(view, DOCUMENT)  # from now on the background keeps them up
+            held = self._signatures.held(view, DOCUMENT)
             covered, index = held.covered, held.index
-        if (covered.change, covered.generation) != (view.change, view.generation):
-            return None
-        return trigrams.candidates(index, requirement, view.rows)
+        at_view = (covered.change, covered.generation) == (view.change, view.generation)
+        return index if at_view else None
 
     def analyser(self) -> Analyser:
         """How texts become terms, both ways."""
