@@ -13,6 +13,7 @@ import errno
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -60,8 +61,7 @@ class Upkeep:
         if not live.files.read_only:
             live.database.settle()
         self._encode(view)
-        asked = live.info.configuration.text is not None
-        more = (asked or planner.wants_codes(view)) and self._prepare()
+        more = live.prepares(view) and self._prepare()
         due = compaction_is_due(live, view)
         again: float | None = None
         if not due and not planner.wants_graph(view):
@@ -119,15 +119,11 @@ class Upkeep:
         if directory is None:
             return
         with self.live.read() as snapshot:
-            oldest = changes.oldest(snapshot.tx)
-
-        def is_due(name: str) -> bool:
-            return _is_due(self.live, name, view, oldest)
-
+            is_due = partial(_is_due, self.live, view=view, oldest=changes.oldest(snapshot.tx))
         if is_due("rows"):
             _derived.save_rows(directory, view, files)
         held = self.live.codes_of(view)
-        if held is not None and _is_due(self.live, "codes", view):
+        if held is not None and _is_due(self.live, "codes", view):  # without a log: vectors do not change
             _derived.save_codes(directory, held, view, files)
         if is_due("columns"):
             self.live.columns.save(directory, view, files)
