@@ -18,6 +18,7 @@ from typing import Any
 
 import hnswlib
 import numpy as np
+from numpy.typing import NDArray
 
 from vicinal._index import codes
 from vicinal._index.codes import Codes
@@ -221,15 +222,11 @@ class Graph:
         allowed = None if simple and not dead else wanted[:covered]
         found: list[Rows | None] = []
         for query, own, far in zip(queries, labels.astype(np.int64), distances):
-            passing = len(own)
-            if not simple:  # rows newer than the view, refused ones, and ones that the caller measures anyhow
-                good = (own < len(wanted)) & wanted.take(own, mode="clip")
-                passing = int(np.count_nonzero(good))
-                chosen = np.flatnonzero(good & (own < covered))
-                own, far = own[chosen], far[chosen]  # noqa: PLW2901
-            if passing < least:
+            kept = (own, far) if simple else _wanted(own, far, wanted, covered, least)
+            if kept is None:
                 found.append(None)
                 continue
+            own, far = kept  # noqa: PLW2901
             near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
             own = own[: k + _SPARE]  # noqa: PLW2901
             found.append(np.union1d(own, near) if len(near) else np.sort(own))
@@ -271,6 +268,21 @@ class Graph:
         )
         index.set_ef(1)  # ef is shared state in hnswlib; each query sets its own through k
         return index
+
+
+def _wanted(
+    own: Rows, far: NDArray[np.float32], wanted: Mask, covered: int, least: int
+) -> tuple[Rows, NDArray[np.float32]] | None:
+    """Of the rows that a walk found, nearest first, the wanted ones that are covered; and their distances.
+
+    None when fewer than `least` are wanted. Rows may be newer than the view, and some that are not covered
+    yet may have been inserted: the caller measures those anyhow.
+    """
+    good = (own < len(wanted)) & wanted.take(own, mode="clip")
+    if int(np.count_nonzero(good)) < least:
+        return None
+    chosen = np.flatnonzero(good & (own < covered))
+    return own[chosen], far[chosen]
 
 
 class _SharedLock:
