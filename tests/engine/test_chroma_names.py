@@ -209,3 +209,23 @@ def test_the_cache_that_chromas_clients_share_can_be_cleared():
     from vicinal.api.client import SharedSystemClient
 
     assert SharedSystemClient.clear_system_cache() is None
+
+
+def test_base_classes_can_be_told_what_they_take_as_in_chroma():
+    types = vicinal.api.types
+
+    class Loader(types.DataLoader[types.Loadable]):
+        def __call__(self, uris):
+            return [None for _ in uris]
+
+    class Ones(types.EmbeddingFunction[types.Embeddable]):
+        def __call__(self, input):
+            return [[1.0] for _ in input]
+
+    class Terms(types.SparseEmbeddingFunction[types.Documents]):
+        def __call__(self, input):
+            return [types.SparseVector([1], [1.0]) for _ in input]
+
+    assert [None] == Loader()(["a"])
+    assert [[1.0]] == [vector.tolist() for vector in Ones()(["a"])]
+    assert [types.SparseVector([1], [1.0])] == Terms().embed_query(["a"])

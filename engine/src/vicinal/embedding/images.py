@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,23 @@ from vicinal._optional import package
 from vicinal.errors import InvalidArgumentError
 from vicinal.types import Image
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # a TypeVar's default came with Python 3.13
+
+    Loaded_co = TypeVar("Loaded_co", covariant=True, default=Sequence[Image | None])
+else:
+    from typing import TypeVar
+
+    Loaded_co = TypeVar("Loaded_co", covariant=True)
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?=//)|(data):", re.ASCII)  # C:\ is a drive
 
 
 @runtime_checkable
-class DataLoader(Protocol):
+class DataLoader(Protocol[Loaded_co]):
     """Reads what URIs name: a callable from n URIs to n pictures, None where there is no URI."""
 
-    def __call__(self, uris: Sequence[str | None]) -> Sequence[Image | None]:
+    def __call__(self, uris: Sequence[str | None]) -> Loaded_co:
         """One array of shape (height, width, 3), uint8, for each URI; None for None."""
 
 

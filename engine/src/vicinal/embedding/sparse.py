@@ -7,14 +7,14 @@ the dense ones it is stored by name and configuration, in a registry of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from vicinal.embedding.protocol import called
+from vicinal.embedding.protocol import Input, called
 from vicinal.embedding.registry import built, runs_foreign_code
 from vicinal.errors import EmbeddingFunctionError
-from vicinal.types import Documents, SparseVector, Vector
+from vicinal.types import SparseVector, Vector
 
 sparse_known_embedding_functions: dict[str, type[SparseEmbeddingFunction]] = {}
 """Every sparse function that can be stored, by name."""
@@ -22,14 +22,14 @@ sparse_known_embedding_functions: dict[str, type[SparseEmbeddingFunction]] = {}
 _Class = TypeVar("_Class", bound="type[SparseEmbeddingFunction]")
 
 
-class SparseEmbeddingFunction:
+class SparseEmbeddingFunction(Generic[Input]):
     """Base class of sparse embedding functions; override all but `embed_query`."""
 
-    def __call__(self, input: Documents) -> list[SparseVector]:
+    def __call__(self, input: Input) -> list[SparseVector]:
         """Embed documents: one sparse vector per text."""
         raise NotImplementedError(f"{type(self).__name__} must implement __call__(self, input)")
 
-    def embed_query(self, input: Documents) -> list[SparseVector]:
+    def embed_query(self, input: Input) -> list[SparseVector]:
         """Embed queries; models that treat queries unlike documents override this."""
         vectors: list[SparseVector] = called(self, input=input)
         return vectors
