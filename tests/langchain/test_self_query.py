@@ -2,6 +2,7 @@
 
 import sys
 from datetime import date, datetime, timezone
+from types import ModuleType
 
 import pytest
 from langchain_classic.chains.query_constructor.parser import get_parser
@@ -181,6 +182,15 @@ def test_a_package_that_is_missing_is_named(store, monkeypatch, package):
     ) as caught:
         retriever(store)
     assert isinstance(caught.value, VicinalError)
+
+
+def test_a_package_that_is_there_and_broken_is_not_called_missing(store, monkeypatch):
+    monkeypatch.setitem(
+        sys.modules, "langchain_classic.retrievers", ModuleType("langchain_classic.retrievers")
+    )
+    with pytest.raises(ImportError, match="cannot import name") as caught:
+        retriever(store)
+    assert not isinstance(caught.value, VicinalError)
 
 
 def test_documents_without_the_attribute_are_no_error(store):

@@ -82,7 +82,7 @@ def self_query_retriever(
     try:
         import lark  # type: ignore[import-not-found,unused-ignore]  # noqa: F401  # parses what the model writes
         from langchain_classic.retrievers import SelfQueryRetriever
-    except ImportError as error:
+    except ModuleNotFoundError as error:  # another ImportError says what is broken in a package that is there
         raise MissingPackageError(
             f"as_self_query_retriever needs the package {error.name}, which is not installed. "
             'Install it with:  pip install "langchain-vicinal[self-query]"'
