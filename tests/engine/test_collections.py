@@ -560,6 +560,35 @@ def test_an_unnamed_function_in_the_configuration_is_used(client):
     assert made.get(include=["embeddings"])["embeddings"].tolist() == [[4.0, 1.0]]
 
 
+def test_a_collection_is_made_of_the_configuration_json_of_another(store, lengths):
+    configuration = {
+        "hnsw": {"space": "ip", "ef_search": 9},
+        "embedding_function": lengths,
+        "expiry": {"ttl_s": 100},
+        "text": {"language": None},
+    }
+    described = store.client.create_collection("things", configuration=configuration).configuration_json
+    again = store.reopen(store.client.create_collection("others", configuration=described))
+    assert described == again.configuration_json
+    again.add(ids="a", documents="four")
+    assert [[4.0, 3.0]] == again.get(include=["embeddings"])["embeddings"].tolist()
+
+
+def test_a_function_that_was_not_remembered_is_none_in_another_collection(client):
+    described = client.create_collection("things", embedding_function=unnamed).configuration_json
+    assert {"type": "legacy"} == described["embedding_function"]
+    again = client.create_collection("others", configuration=described)
+    assert again.embedding_function is None
+    given = client.create_collection("more", configuration=described, embedding_function=unnamed)
+    assert given.embedding_function is unnamed
+
+
+@pytest.mark.parametrize("function", [{"name": "tests-lengths"}, {"type": "known"}])
+def test_what_describes_no_function_is_refused(client, function):
+    with pytest.raises(InvalidArgumentError, match=r"embedding_function|'name'"):
+        client.create_collection("things", configuration={"embedding_function": function})
+
+
 def test_two_functions_at_once_are_refused(client, lengths):
     with pytest.raises(InvalidArgumentError, match="Multiple embedding functions"):
         client.create_collection(

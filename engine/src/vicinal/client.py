@@ -307,10 +307,10 @@ class Client(Tenancy):
     @staticmethod
     def _resolve(given: Embedder | _Default | None, configuration: dict[str, Any] | None) -> Embedder | None:
         """The function of a new collection: the argument's, the configuration's, or the default."""
-        configured = (configuration or {}).get("embedding_function")
         if isinstance(given, _Default):
-            given = None if configured is not None else DefaultEmbeddingFunction()
-        function = _agreed(given, configured)
+            named = (configuration or {}).get("embedding_function") is not None
+            given = None if named else DefaultEmbeddingFunction()
+        function = _agreed(given, _configured(configuration or {}))
         if function is not None and (isinstance(function, type) or not callable(function)):
             raise ArgumentTypeError(
                 argument="embedding_function", expected="a callable from texts to vectors", got=function
@@ -387,8 +387,16 @@ def _of_schema(
         raise ArgumentTypeError(argument="schema", expected="a vicinal.Schema", got=schema)
     asked, given = schema.configuration(), configuration or {}
     check_schema_against(metadata, asked)
-    function = _agreed(given.get("embedding_function"), asked.get("embedding_function"))
+    function = _agreed(_configured(given), asked.get("embedding_function"))
     return {**beside_schema(given, asked), "embedding_function": function}, schema.serialize_to_json()
+
+
+def _configured(configuration: Mapping[str, Any]) -> Any:
+    """The function in a configuration; what another collection's `configuration_json` describes is made."""
+    function = configuration.get("embedding_function")
+    if isinstance(function, Mapping) and "type" in function:
+        return registry.config_to_embedding_function(dict(function)) if function["type"] == "known" else None
+    return function
 
 
 def _agreed(*given: Any) -> Any:
