@@ -386,10 +386,9 @@ def test_a_function_that_is_not_there_any_more_says_so(client, monkeypatch):
     class Gone(LettersAndLength):
         name = staticmethod(lambda: "tests-gone")
 
-    made = client.create_collection(
-        "things", embedding_function=None, schema=schema("s", embedding_function=Gone())
-    )
+    client.create_collection("things", embedding_function=None, schema=schema("s", embedding_function=Gone()))
     registry = vicinal.embedding.sparse.sparse_known_embedding_functions
     monkeypatch.delitem(registry, "tests-gone")
+    again = client.get_collection("things", embedding_function=None)
     with pytest.raises(EmbeddingFunctionError, match="tests-gone not found"):
-        made.query(query_texts="ant", mode="sparse")
+        again.query(query_texts="ant", mode="sparse")
