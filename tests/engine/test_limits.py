@@ -7,6 +7,7 @@ refused for its form: test_errors.py, test_metadata.py, test_tenants.py.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import vicinal
 from vicinal import _opened
 from vicinal._index import planner
 from vicinal._live import LiveCollection
-from vicinal._opened import OPEN_MAX
+from vicinal._opened import DESCRIPTORS, OPEN_MAX
 from vicinal._text import bm25, trigrams
 from vicinal._text.analysis import Analyser
 from vicinal.errors import InvalidArgumentError, InvalidFilterError, StorageError
@@ -306,8 +307,26 @@ def test_many_collections_need_few_file_descriptors(tmp_path: Path, count: int) 
             assert things.get(include=["embeddings"])["embeddings"].tolist() == [[i]]
             most = max(most, descriptors() - before)
         assert len(client.list_collections()) == count
-    assert most <= 12 * OPEN_MAX
+    assert most <= DESCRIPTORS * OPEN_MAX
     assert descriptors() <= before
+
+
+FEW_FILES = """
+import resource, sys
+import vicinal
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+with vicinal.PersistentClient(sys.argv[1]) as client:
+    made = [client.create_collection(f"things-{i}", embedding_function=None) for i in range(80)]
+    for i, things in enumerate(made):
+        things.add(ids="a", embeddings=[i])
+    assert all(things.query(query_embeddings=[1], n_results=1)["ids"] == [["a"]] for things in made)
+    assert client.check() == []
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not limit how many files are open")
+def test_many_collections_get_on_with_as_few_files_as_macos_allows(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FEW_FILES, str(tmp_path)], check=True)
 
 
 def test_a_client_that_only_reads_keeps_no_more_collections_open(

@@ -23,13 +23,16 @@ from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace
 from vicinal._storage import catalog, changes, fsck, readonly
 from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, descriptors_max
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
 from vicinal.errors import ClosedError, NotFoundError, StorageError
 
 OPEN_MAX = 64
-"""Collections of one client that stay open; each needs up to a dozen file descriptors."""
+"""Collections of one client that stay open, unless the process may have too few files open for so many."""
+DESCRIPTORS = 12
+"""What an open collection needs of them at the most."""
+_LEFT = 64  # descriptors, for the rest of the program
 _ABANDONED_S = 3600.0
 
 
@@ -90,7 +93,7 @@ class OpenCollections:
         with self._lock:
             live.users -= 1
             done = [live] if self._is_passing(live) else []
-            if len(self._live) > OPEN_MAX:
+            if len(self._live) > self._most():
                 done += self._idle()
         for one in done:
             one.close()
@@ -180,6 +183,7 @@ class OpenCollections:
         self._pid = os.getpid()
         self._lock = RLock()
         self._live: OrderedDict[UUID, LiveCollection] = OrderedDict()
+        self._room = max(1, (descriptors_max() - _LEFT) // DESCRIPTORS)
         self._forgotten = 0
         """How often a collection was forgotten: one that was being opened then is opened again."""
         self.indexer = Indexer()
@@ -237,11 +241,15 @@ class OpenCollections:
             self._forgotten += 1
             return self._live.pop(id, None)
 
+    def _most(self) -> float:
+        """How many collections stay open."""
+        return min(OPEN_MAX, self._room)
+
     def _idle(self) -> list[LiveCollection]:
         """Those used longest ago, as many as are too many, unless they are in use; they are to be closed."""
         idle: list[LiveCollection] = []
         for id, live in list(self._live.items()) if self.path is not None else ():
-            if len(self._live) <= OPEN_MAX:
+            if len(self._live) <= self._most():
                 break
             # The background of a client that only reads is never done with a graph.
             if not live.users and (self.files.read_only or not self.indexer.is_busy(Upkeep(live))):

@@ -195,6 +195,16 @@ def check_descriptors(path: Path, count: int) -> None:
             os.close(fd)
 
 
+def descriptors_max() -> float:
+    """How many files this process may have open; infinite where nobody says."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("inf")
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return float("inf") if most == resource.RLIM_INFINITY else most
+
+
 def size_of(path: Path) -> int:
     """In bytes; 0 when there is no such file."""
     try:
