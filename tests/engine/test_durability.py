@@ -496,7 +496,7 @@ def test_a_write_that_failed_does_not_fix_the_dimension(tmp_path: Path) -> None:
 
 
 ENDING = """
-import itertools, sys, threading, time
+import itertools, os, sys, threading
 import numpy as np
 import vicinal
 
@@ -512,7 +512,7 @@ def write(writer):
             things.add(ids=ids, embeddings=np.full((400, 256), number))
         except vicinal.errors.ClosedError:
             return
-        print(f"{writer} {number}\\n", end="", flush=True)
+        os.write(1, f"{writer} {number}\\n".encode())  # print's lock, held at the end, aborts the interpreter
         if number == 3:
             ready.set()
 
@@ -531,8 +531,9 @@ ready.wait()
 
 def test_daemon_threads_that_write_when_the_interpreter_ends_lose_nothing(tmp_path: Path) -> None:
     """Their files stay theirs: a descriptor that is closed under them is the next file's that is opened."""
-    program = [sys.executable, "-c", ENDING, str(tmp_path)]
-    ended = subprocess.run(program, check=True, capture_output=True, text=True)
+    program = [sys.executable, "-X", "faulthandler", "-c", ENDING, str(tmp_path)]
+    ended = subprocess.run(program, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
     assert [error for error in ("StorageError", "CorruptionError", "OSError") if error in ended.stderr] == []
     said = [line.split() for line in ended.stdout.splitlines() if line]
     with vicinal.PersistentClient(tmp_path) as client:
