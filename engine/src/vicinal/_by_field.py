@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from vicinal import _derived
+from vicinal._filter import DOCUMENT
 from vicinal._filter.values import lookup
 from vicinal._index.columns import Covered
 from vicinal._index.view import Mask, Rows, View
@@ -25,8 +26,6 @@ from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode
 from vicinal._turns import in_turns
-
-DOCUMENT = "#document"
 
 _SLICE_ROWS = 2_000  # of the background, while no question can be prepared: some 70 ms
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)

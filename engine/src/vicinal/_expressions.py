@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal import _request as r
-from vicinal._by_field import DOCUMENT
 from vicinal._expiry import allowed
+from vicinal._filter import DOCUMENT
 from vicinal._index.view import Mask, Rows
 from vicinal._order import columns_of, ranks_of
 from vicinal._ranking import sparse_part, text_part

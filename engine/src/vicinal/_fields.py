@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vicinal import _derived
-from vicinal._filter import Node, values_in
+from vicinal._filter import ID, Node, values_in
 from vicinal._filter.masks import Fields, Mask, evaluate
 from vicinal._filter.values import is_missing, lookup
 from vicinal._index import columns
@@ -225,11 +225,11 @@ def _values(
 ) -> dict[str, tuple[list[int], list[Any]]]:
     """For each key the rows that have it, from `first` to `stop` or altered; and its values there."""
     found: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
-    if "#id" in found:
+    if ID in found:
         for row, id in _derived.stored(tx, "id", first, stop, altered):
-            found["#id"][0].append(row)
-            found["#id"][1].append(id)
-    inside = [key for key in keys if key != "#id"]
+            found[ID][0].append(row)
+            found[ID][1].append(id)
+    inside = [key for key in keys if key != ID]
     if inside:
         stored = _derived.stored(tx, "metadata", first, stop, altered)
         for block in in_batches(stored, _DECODED_ROWS):

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vicinal import _validate as check
+from vicinal._filter import DOCUMENT
 from vicinal._filter.values import lookup
-from vicinal._schema import DOCUMENT, sparse_sources
+from vicinal._schema import sparse_sources
 from vicinal.embedding.images import image_column
 from vicinal.embedding.protocol import Embedder, called, embed
 from vicinal.embedding.sparse import SparseEmbeddingFunction, build_sparse

@@ -13,8 +13,9 @@ from typing import Any
 
 from vicinal import _request as r
 from vicinal import _validate as check
+from vicinal._filter import DOCUMENT
 from vicinal._inputs import Inputs, checked_sparse
-from vicinal._schema import DOCUMENT, sparse_keys
+from vicinal._schema import sparse_keys
 from vicinal.embedding.protocol import called
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.types import SparseVector

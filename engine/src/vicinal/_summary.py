@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal import _request as r
-from vicinal._filter.ast import Kind
+from vicinal._filter.ast import ID, Kind
 from vicinal._filter.values import lookup
 from vicinal._index.columns import Column, Dictionary
 from vicinal._index.view import Rows
@@ -101,9 +101,9 @@ def _joined(parts: list[tuple[Column, Rows]]) -> Column:
 def _written(snapshot: Snapshot, key: str, values: _Values, wanted: NDArray[np.int64]) -> list[Any]:
     """The values at some places of `values`, as they stand in their records' metadata."""
     rows = values.rows[wanted].tolist()
-    column = "id" if key == "#id" else "metadata"
+    column = "id" if key == ID else "metadata"
     texts = dict(snapshot.fetch(sorted(set(rows)), column).values())
-    if key == "#id":
+    if key == ID:
         return [texts[row] for row in rows]
     stored = [lookup(decode(texts[row]), key) for row in rows]
     return [v if place < 0 else v[place] for v, place in zip(stored, values.places[wanted].tolist())]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vicinal._by_field import DOCUMENT, ByField, Kind, Values
+from vicinal._by_field import ByField, Kind, Values
+from vicinal._filter import DOCUMENT
 from vicinal._index.view import Mask, Rows, View
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files

@@ -5,7 +5,7 @@ meaning is written down), and is then evaluated by `masks.py` to one boolean per
 `parse.py` walks filter dictionaries.
 """
 
-from vicinal._filter.ast import Node, keys_of, values_in
+from vicinal._filter.ast import DOCUMENT, ID, Node, keys_of, values_in
 from vicinal._filter.parse import parse_where, parse_where_document
 
-__all__ = ["Node", "keys_of", "parse_where", "parse_where_document", "values_in"]
+__all__ = ["DOCUMENT", "ID", "Node", "keys_of", "parse_where", "parse_where_document", "values_in"]

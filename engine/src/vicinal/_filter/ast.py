@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Union
 
+ID, DOCUMENT = "#id", "#document"
+"""What stands for a record's id, and for its text, where a metadata key could stand."""
+
 Order = Literal["gt", "gte", "lt", "lte"]
 
 

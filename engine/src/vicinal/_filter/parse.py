@@ -19,6 +19,8 @@ import numpy as np
 
 from vicinal._filter import patterns
 from vicinal._filter.ast import (
+    DOCUMENT,
+    ID,
     Among,
     And,
     Compare,
@@ -73,9 +75,9 @@ def _where(where: Any, path: str, depth: int) -> Node:
             problem="Expected where key to be a metadata field name or a logical operator "
             f"($and, $or, $not), got {key}",
         )
-    if key == "#document":
+    if key == DOCUMENT:
         return _document(value, here, depth)
-    if key.startswith("#") and key != "#id":
+    if key.startswith("#") and key != ID:
         raise InvalidFilterError(
             path=here, problem="this field cannot be filtered; metadata keys, #id and #document can"
         )

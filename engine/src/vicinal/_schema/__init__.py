@@ -1,7 +1,6 @@
 """Which kinds of values may be filtered on, and what is embedded from where?  Chroma's Schema API."""
 
 from vicinal._schema.configs import (
-    DOCUMENT,
     BoolInvertedIndexConfig,
     FloatInvertedIndexConfig,
     FtsIndexConfig,
@@ -23,7 +22,6 @@ from vicinal._schema.schema import (
 )
 
 __all__ = [
-    "DOCUMENT",
     "BoolInvertedIndexConfig",
     "FloatInvertedIndexConfig",
     "FtsIndexConfig",

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from vicinal._filter import DOCUMENT
 from vicinal.embedding import DefaultEmbeddingFunction, registry
 from vicinal.embedding.sparse import build_sparse, register_sparse_embedding_function
 from vicinal.errors import (
@@ -17,8 +18,6 @@ from vicinal.errors import (
     InvalidArgumentError,
 )
 from vicinal.types import Space
-
-DOCUMENT = "#document"
 
 
 def key_name(key: Any) -> str:

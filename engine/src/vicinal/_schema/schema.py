@@ -12,9 +12,21 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from vicinal._filter.ast import Among, And, Compare, Document, Holds, Kind, Like, Node, Not, Or, Regex
-from vicinal._schema.configs import (
+from vicinal._filter.ast import (
     DOCUMENT,
+    ID,
+    Among,
+    Compare,
+    Document,
+    Holds,
+    Kind,
+    Leaf,
+    Like,
+    Node,
+    Regex,
+    leaves,
+)
+from vicinal._schema.configs import (
     BoolInvertedIndexConfig,
     Config,
     FloatInvertedIndexConfig,
@@ -262,35 +274,35 @@ _BY_KIND = {
 
 def check_filter(schema: Mapping[str, Any], node: Node) -> None:
     """Refuse a filter on what the schema's JSON does not index. Raises `InvalidArgumentError`."""
-    if isinstance(node, (And, Or)):
-        for child in node.children:
-            check_filter(schema, child)
-    elif isinstance(node, Not):
-        check_filter(schema, node.child)
-    elif isinstance(node, Document):
+    for leaf in leaves(node):
+        _check_leaf(schema, leaf)
+
+
+def _check_leaf(schema: Mapping[str, Any], leaf: Leaf) -> None:
+    if isinstance(leaf, Document):
         if not _enabled(schema, DOCUMENT, "string", "fts_index"):
             raise InvalidArgumentError(
                 "Cannot filter using full-text search because FTS indexing is disabled in the collection's "
                 "schema"
             )
-    elif node.key != "#id":
-        for kind in _kinds(node):
+    elif leaf.key != ID:
+        for kind in _kinds(leaf):
             value, index, label = _BY_KIND[kind]
-            if not _enabled(schema, node.key, value, index):
+            if not _enabled(schema, leaf.key, value, index):
                 raise InvalidArgumentError(
-                    f"Cannot filter using metadata key '{node.key}' with type '{label}' because indexing is "
+                    f"Cannot filter using metadata key '{leaf.key}' with type '{label}' because indexing is "
                     "disabled in the collection's schema"
                 )
 
 
-def _kinds(node: Any) -> list[Kind]:
+def _kinds(leaf: Leaf) -> list[Kind]:
     """The kinds of scalars that a leaf compares with."""
-    if isinstance(node, (Like, Regex)):
+    if isinstance(leaf, (Like, Regex)):
         return [Kind.STRING]
-    if isinstance(node, Compare):
-        kinds = [node.operand.kind]
+    if isinstance(leaf, Compare):
+        kinds = [leaf.operand.kind]
     else:
-        kinds = [kind for kind, _ in node.operands.groups] if isinstance(node, (Among, Holds)) else []
+        kinds = [kind for kind, _ in leaf.operands.groups] if isinstance(leaf, (Among, Holds)) else []
     return [kind for kind in kinds if kind in _BY_KIND]
 
 
