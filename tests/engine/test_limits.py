@@ -329,6 +329,22 @@ def test_many_collections_get_on_with_as_few_files_as_macos_allows(tmp_path: Pat
     subprocess.run([sys.executable, "-c", FEW_FILES, str(tmp_path)], check=True)
 
 
+@pytest.mark.parametrize("limit", ["none", "nobody says"])
+def test_as_many_collections_stay_open_as_may_where_files_are_not_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    if limit == "none":
+        resource = pytest.importorskip("resource")
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    else:
+        monkeypatch.setitem(sys.modules, "resource", None)
+    with vicinal.PersistentClient(tmp_path) as client:
+        for i in range(3):
+            client.create_collection(f"things-{i}", embedding_function=None).add(ids="a", embeddings=[i])
+        assert client._backend._opened._most() == OPEN_MAX  # type: ignore[attr-defined]
+        assert len(client._backend._opened._live) == 3  # type: ignore[attr-defined]
+
+
 def test_a_client_that_only_reads_keeps_no_more_collections_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,7 +241,7 @@ class OpenCollections:
             self._forgotten += 1
             return self._live.pop(id, None)
 
-    def _most(self) -> float:
+    def _most(self) -> int:
         """How many collections stay open."""
         return min(OPEN_MAX, self._room)
 

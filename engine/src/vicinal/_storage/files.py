@@ -195,14 +195,14 @@ def check_descriptors(path: Path, count: int) -> None:
             os.close(fd)
 
 
-def descriptors_max() -> float:
-    """How many files this process may have open; infinite where nobody says."""
+def descriptors_max() -> int:
+    """How many files this process may have open; `sys.maxsize` where there is no limit."""
     try:
         import resource
     except ImportError:  # Windows
-        return float("inf")
+        return sys.maxsize
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return float("inf") if most == resource.RLIM_INFINITY else most
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 def size_of(path: Path) -> int:
