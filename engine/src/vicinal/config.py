@@ -190,26 +190,28 @@ def parse_configuration(
 
 def check_schema_against(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> None:
     """Refuse `hnsw:*` metadata keys that contradict the configuration that a schema asks for."""
-    hnsw, older = _hnsw_of(configuration), metadata or {}
+    fixed, older = _hnsw_of(configuration), metadata or {}
     for legacy, key in _LEGACY_KEYS.items():
-        if legacy in older and hnsw.get(key, older[legacy]) != older[legacy]:
-            raise InvalidArgumentError(
-                "Cannot set both collection config and schema simultaneously: the schema's vector index has "
-                f"{key}={hnsw[key]!r}, the metadata {legacy}={older[legacy]!r}. Leave one of them out"
-            )
+        if legacy in older:
+            _check_fixed(fixed, key, f"metadata {legacy}", older[legacy])
 
 
 def beside_schema(configuration: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with what a schema's vector index asks for; it may say what the schema leaves open."""
     given, fixed = _hnsw_of(configuration), _hnsw_of(asked)
-    for key, value in fixed.items():
-        if given.get(key, value) != value:
-            raise InvalidArgumentError(
-                "Cannot set both collection config and schema simultaneously: the schema's vector index has "
-                f"{key}={value!r}, the configuration {key}={given[key]!r}. Leave one of them out"
-            )
+    for key, value in given.items():
+        _check_fixed(fixed, key, f"configuration {key}", value)
     others = {key: value for key, value in configuration.items() if key != "spann"}
     return {**others, "hnsw": {**given, **fixed}}
+
+
+def _check_fixed(fixed: Mapping[str, Any], key: str, place: str, value: Any) -> None:
+    """Refuse a value, said in some place, that is another than a schema's vector index has fixed."""
+    if fixed.get(key, value) != value:
+        raise InvalidArgumentError(
+            "Cannot set both collection config and schema simultaneously: the schema's vector index has "
+            f"{key}={fixed[key]!r}, the {place}={value!r}. Leave one of them out"
+        )
 
 
 def parse_text(given: Any) -> Analysis | None:
