@@ -144,39 +144,50 @@ def build(description: dict[str, Any] | None) -> EmbeddingFunction[Any] | None:
             f"Embedding function {name} not found. Import the module that defines it, with "
             "@register_embedding_function on its class, or pass embedding_function=... to get_collection()"
         )
-    if runs_foreign_code(config):
-        raise EmbeddingFunctionError(
-            f"The stored configuration of embedding function {name} asks to run code that comes with the "
-            "model (trust_remote_code). If you trust it, pass embedding_function=... to get_collection()"
-        )
-    made: EmbeddingFunction[Any] | None = built(cls, name, config)
-    if made is not None:
-        return made
-    raise EmbeddingFunctionError(
-        f"Embedding function {name} has no build_from_config() that makes one, so a collection cannot make "
-        "it again. Pass embedding_function=... to get_collection()"
+    made: EmbeddingFunction[Any] = built(
+        cls, f"embedding function {name}", config, "pass embedding_function=... to get_collection()"
     )
+    return made
 
 
-def built(cls: Any, name: str, config: dict[str, Any]) -> Any:
-    """What a class makes of a stored configuration; None when it makes nothing."""
+def built(cls: Any, function: str, config: dict[str, Any], instead: str) -> Any:
+    """What a class makes of a stored configuration, which never runs code of a model.
+
+    `function` is what errors call it, and `instead` what they advise.
+    """
+    if _runs_foreign_code(config):
+        raise EmbeddingFunctionError(
+            f"The stored configuration of {function} asks to run code that comes with the model "
+            f"(trust_remote_code). If you trust it, {instead}"
+        )
+    made = None
     try:
-        return cls.build_from_config(config)
+        made = cls.build_from_config(config)
     except NotImplementedError:
-        return None
+        pass
     except (VicinalError, ImportError):  # which say what to do
         raise
     except Exception as error:
         raise EmbeddingFunctionError(
-            f"Embedding function {name} could not be built from its stored configuration {config}: {error!r}"
+            f"{_sentence(function)} could not be built from its stored configuration {config}: {error!r}"
         ) from error
+    if made is None:
+        raise EmbeddingFunctionError(
+            f"{_sentence(function)} has no build_from_config() that makes one, so a collection cannot make "
+            f"it again. {_sentence(instead)}"
+        )
+    return made
 
 
-def runs_foreign_code(config: Any) -> bool:
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _runs_foreign_code(config: Any) -> bool:
     """Whether `trust_remote_code` is set anywhere in a stored configuration."""
     if isinstance(config, dict):
-        return bool(config.get("trust_remote_code")) or any(map(runs_foreign_code, config.values()))
-    return isinstance(config, list) and any(map(runs_foreign_code, config))
+        return bool(config.get("trust_remote_code")) or any(map(_runs_foreign_code, config.values()))
+    return isinstance(config, list) and any(map(_runs_foreign_code, config))
 
 
 def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[Any]:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 
 from vicinal.embedding.protocol import Input, called
-from vicinal.embedding.registry import built, runs_foreign_code
+from vicinal.embedding.registry import built
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import SparseVector, Vector
 
@@ -73,20 +73,13 @@ def build_sparse(description: dict[str, Any] | None) -> SparseEmbeddingFunction 
             f"Sparse embedding function {description['name']} not found. Import the module that defines it, "
             "with @register_sparse_embedding_function on its class"
         )
-    config = description.get("config") or {}
-    if runs_foreign_code(config):
-        raise EmbeddingFunctionError(
-            f"The stored configuration of sparse embedding function {description['name']} asks to run code "
-            "that comes with the model (trust_remote_code). If you trust it, pass a schema with the function "
-            "to get_or_create_collection()"
-        )
-    made: SparseEmbeddingFunction | None = built(cls, description["name"], config)
-    if made is not None:
-        return made
-    raise EmbeddingFunctionError(
-        f"Sparse embedding function {description['name']} has no build_from_config() that makes one, so a "
-        "collection cannot make it again. Pass a schema with it to get_or_create_collection()"
+    made: SparseEmbeddingFunction = built(
+        cls,
+        f"sparse embedding function {description['name']}",
+        description.get("config") or {},
+        "pass a schema with the function to get_or_create_collection()",
     )
+    return made
 
 
 def from_dense(vector: Vector) -> SparseVector:
