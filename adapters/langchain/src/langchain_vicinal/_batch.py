@@ -213,6 +213,11 @@ def listed(values: Any, name: str) -> list[Any]:
     return list(items)
 
 
+def one_or_many(keys: Any, name: str) -> list[Any]:
+    """Keys as a list; one string is a list of itself, as everywhere in the engine, not its letters."""
+    return [keys] if isinstance(keys, str) else listed(keys, name)
+
+
 def _pair(item: Any, position: int) -> tuple[str, Any]:
     try:
         text, vector = item

@@ -64,11 +64,6 @@ class Keyed:
         self.collection.delete(where=EVERYTHING)
 
 
-def listed(keys: Iterable[Any]) -> list[Any]:
-    """Keys as a list; one string is a list of itself, as everywhere in the engine, not its letters."""
-    return [keys] if isinstance(keys, str) else list(keys)
-
-
 def present(collection: vicinal.Collection, ids: Iterable[str]) -> set[str]:
     """Those of these ids that the collection has."""
     return set(collection.get(list(ids), include=[])["ids"])

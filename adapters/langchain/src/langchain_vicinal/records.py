@@ -18,9 +18,10 @@ from langchain_core.indexing import RecordManager
 from langchain_core.runnables.config import run_in_executor
 
 import vicinal
+from langchain_vicinal._batch import one_or_many
 from langchain_vicinal._connect import Directory
 from langchain_vicinal._filters import to_where
-from langchain_vicinal._keyed import Keyed, listed, present
+from langchain_vicinal._keyed import Keyed, present
 from langchain_vicinal.vectorstores import VicinalVectorStore
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
@@ -98,7 +99,7 @@ class VicinalRecordManager(Keyed, RecordManager):
         Raises `InvalidArgumentError` (a ValueError) when lengths differ, or when `time_at_least` has
         not come yet: the clocks of two machines disagree.
         """
-        entered, groups = listed(keys), listed(group_ids or ())
+        entered, groups = one_or_many(keys, "keys"), one_or_many(group_ids or (), "group_ids")
         if groups and len(entered) != len(groups):
             raise InvalidArgumentError(
                 f"Expected one item of group_ids for each of the {len(entered)} keys, got {len(groups)}"
@@ -121,7 +122,7 @@ class VicinalRecordManager(Keyed, RecordManager):
 
     def exists(self, keys: Sequence[str]) -> list[bool]:
         """For each key, whether it is in the book and, given a store, its document in the store."""
-        wanted = listed(keys)
+        wanted = one_or_many(keys, "keys")
         known = self._there(wanted)
         if self._store is not None:
             known = present(self._store.collection, known)
@@ -143,7 +144,7 @@ class VicinalRecordManager(Keyed, RecordManager):
         times = {name: time for name, time in (("$lt", before), ("$gt", after)) if time is not None}
         conditions: dict[str, Any] = {"at": times} if times else {}
         if group_ids:
-            conditions["group"] = {"$in": listed(group_ids)}
+            conditions["group"] = {"$in": one_or_many(group_ids, "group_ids")}
         found: list[str] = self.collection.get(where=to_where(conditions), limit=limit, include=[])["ids"]
         return found
 
@@ -161,7 +162,7 @@ class VicinalRecordManager(Keyed, RecordManager):
 
     def delete_keys(self, keys: Sequence[str]) -> None:
         """Strike keys out; unknown ones are ignored."""
-        self.collection.delete(listed(keys))
+        self.collection.delete(one_or_many(keys, "keys"))
 
     async def adelete_keys(self, keys: Sequence[str]) -> None:
         """Async `delete_keys`."""

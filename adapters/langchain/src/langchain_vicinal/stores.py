@@ -16,8 +16,9 @@ from langchain_core.runnables.config import run_in_executor
 from langchain_core.stores import BaseStore
 
 import vicinal
+from langchain_vicinal._batch import one_or_many
 from langchain_vicinal._connect import Directory
-from langchain_vicinal._keyed import Keyed, listed
+from langchain_vicinal._keyed import Keyed
 from vicinal.errors import ArgumentTypeError
 
 _ONE_BYTE_EACH = "latin-1"
@@ -47,7 +48,7 @@ class VicinalByteStore(Keyed, BaseStore[str, bytes]):
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
         """The value of each key, None where there is none; repeats are answered each time."""
-        wanted = listed(keys)
+        wanted = one_or_many(keys, "keys")
         found = self.collection.get(wanted, include=["documents"])
         values = {id: text.encode(_ONE_BYTE_EACH) for id, text in zip(found["ids"], found["documents"])}
         return [values.get(key) for key in wanted]
@@ -62,7 +63,7 @@ class VicinalByteStore(Keyed, BaseStore[str, bytes]):
 
     def mdelete(self, keys: Sequence[str]) -> None:
         """Delete keys; those that are not there are ignored."""
-        self.collection.delete(listed(keys))
+        self.collection.delete(one_or_many(keys, "keys"))
 
     def yield_keys(self, *, prefix: str | None = None) -> Iterator[str]:
         """The keys that begin with the prefix, as of the first step, in the order of their setting."""

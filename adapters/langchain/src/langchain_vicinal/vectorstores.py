@@ -20,7 +20,7 @@ from langchain_core.runnables.config import run_in_executor
 from typing_extensions import Self
 
 import vicinal
-from langchain_vicinal._batch import Metadatas, Progress, listed
+from langchain_vicinal._batch import Metadatas, Progress, one_or_many
 from langchain_vicinal._connect import DEFAULT_NAME, Directory, check_embedding, connect, one_of
 from langchain_vicinal._filters import Filter, to_where
 from langchain_vicinal._images import ImageMethods
@@ -259,7 +259,7 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents with these ids, in that order, each once; unknown ids are skipped."""
-        wanted = [ids] if isinstance(ids, str) else listed(ids, "ids")
+        wanted = one_or_many(ids, "ids")
         found = self._collection.get(wanted)
         by_id = dict(
             zip(
