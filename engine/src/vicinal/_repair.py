@@ -62,10 +62,8 @@ def _is_damaged(opened: OpenCollections, id: UUID) -> bool:
     try:
         with opened.using(id) as live:
             return any(not finding.startswith("checkpoint") for finding in live.check())
-    except FormatVersionError:
-        return False  # whole, and not ours to touch
-    except NotFoundError:
-        return False  # deleted since
+    except (FormatVersionError, NotFoundError):
+        return False  # whole, and not ours to touch; or deleted since
     except ClosedError:
         raise
     except (VicinalError, *_STRANGE):
