@@ -515,7 +515,7 @@ def test_new_rows_have_their_codes_when_a_write_returns(
                 things.add(
                     ids=list(map(str, range(first, first + 20))), embeddings=vectors[first : first + 20]
                 )
-                assert live.codes.rows == first + 20
+                assert live.codes.of(live._view).rows == first + 20
         found = things.query(vectors[500:], n_results=1)
         assert [ids[0] for ids in found["ids"]] == list(map(str, range(500, 600)))
 

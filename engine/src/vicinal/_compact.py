@@ -51,31 +51,31 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
                 generation = state.generation + 1
                 after = state._replace(change=state.change + 1, rows=len(rows), generation=generation)
                 changes.log(tx, after, Delta(_NO_ROWS, _NO_ROWS))
-                before = live.adopt(store)
+                before = live.vectors.adopt(store)
                 live.files.step("compact: before commit")
             except BaseException:
                 if before is not None:
-                    live.adopt(before)
+                    live.vectors.adopt(before)
                 with suppress(StorageError):  # a full disk gets its space back at once
-                    live.discard_vectors(state.generation + 1)
+                    live.vectors.discard(state.generation + 1)
                 raise
     except BaseException:
         # The COMMIT failed, or a signal came during it, which is raised when it is done. The generation
         # tells whether rows are still numbered as in `before`.
         if before is not None and live.generation() == before.generation:
-            live.adopt(before)
+            live.vectors.adopt(before)
         raise
     # COMMIT has returned: the old generation is nobody's truth any more.
     live.files.step("compact: committed")
-    live.discard_vectors(state.generation)
+    live.vectors.discard(state.generation)
     return True
 
 
 def _copied(live: LiveCollection, state: State, order: Rows) -> VectorStore:
     """The next generation: the vectors of these rows, in this order."""
-    vectors = live.committed_vectors(state)
+    vectors = live.vectors.of(state)
     live.files.step("compact: before vectors")
-    store = live.next_generation(state)
+    store = live.vectors.next(state)
     for start in range(0, len(order), _BLOCK_ROWS):
         store.append(start, vectors[order[start : start + _BLOCK_ROWS]])
     live.files.step("compact: vectors synced")

@@ -57,8 +57,8 @@ class _InMemory:
         with self._source.read_state() as state:  # in memory, this also keeps writers out
             self._source.database.copy_into(self._copy.database)
             if state.dimension is not None and state.rows:
-                store = self._copy.vectors(state.dimension, state.generation)
-                store.append(0, self._source.committed_vectors(state))
+                store = self._copy.vectors.store(state.dimension, state.generation)
+                store.append(0, self._source.vectors.of(state))
 
     def install(self, info: CollectionInfo) -> None:
         self._copy.info = info

@@ -17,9 +17,9 @@ from typing import TypeVar
 import numpy as np
 
 from vicinal import _derived, _words
+from vicinal._codes import LiveCodes
 from vicinal._fields import LiveColumns
-from vicinal._index import codes, planner
-from vicinal._index.codes import Codes
+from vicinal._index import planner
 from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View, advance
 from vicinal._request import CollectionInfo
@@ -28,9 +28,9 @@ from vicinal._storage import changes, checkpoint, fsck, readonly, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
+from vicinal._storage.generations import Generations, VectorsMissingError
 from vicinal._storage.lock import FileLock, NoLock
 from vicinal._storage.schema import RECORDS
-from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
 from vicinal._turns import Lock
 from vicinal._words import LiveWords
 from vicinal.errors import ClosedError, CorruptionError, NotFoundError, StorageError, VicinalError
@@ -38,19 +38,10 @@ from vicinal.types import Vectors
 
 CHECKPOINTS = (*_derived.NAMES, *_words.NAMES)
 """The derived files that are kept beside a collection's records."""
-_VECTOR_FILES = "vectors-*.f32"
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
 Found = TypeVar("Found")
-
-
-class VectorsMissingError(Exception):
-    """A generation's file is gone: compaction has replaced it since the transaction began, or worse."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: is missing")
-        self.path = path
 
 
 class LiveCollection:
@@ -66,13 +57,13 @@ class LiveCollection:
         self.info, self.directory, self.files = info, directory, files
         self.hnsw = info.configuration.hnsw
         self.users = 0
+        self.vectors = Generations(directory, files)
         self.database = readonly.database(
             None if directory is None else directory / "records.sqlite3",
             RECORDS,
             files,
-            must_exist=directory is not None and bool(files.find(directory, _VECTOR_FILES)),
+            must_exist=bool(self.vectors.found()),
         )
-        self._vectors: VectorStore | None = None
         self._view = EMPTY
         self._dropped = False
         self._upkeep = upkeep
@@ -91,13 +82,11 @@ class LiveCollection:
             raise
 
     def _start_deriving(self) -> None:
-        self._opening = Lock()
         self._catching_up = Lock()
-        self._encoding = Lock()
         self.columns = LiveColumns(self.checkpoints)
         self.words = LiveWords(self.checkpoints, self.info.configuration.text)
+        self.codes = LiveCodes(self.checkpoints, self.hnsw.space, self.verified)
         self.graph: Graph | None = None
-        self.codes: Codes | None = None
 
     @property
     def checkpoints(self) -> Path | None:
@@ -188,40 +177,9 @@ class LiveCollection:
                         rows=after.rows,
                         removed=delta.removed,
                         live=(rows, positions),
-                        vectors=self.committed_vectors(after),
+                        vectors=self.vectors.of(after),
                     )
-            held = self.codes
-            if held is not None and held.rows == before.rows and after.rows <= held.room:
-                self.encode(after.rows)  # else every query would have to measure the new rows
-
-    def vectors(self, dimension: int, generation: int) -> VectorStore:
-        """Where a generation's vectors are written, made if need be; for the holder of the lock."""
-        return self._open_vectors(dimension, generation, create=True)
-
-    def committed_vectors(self, state: State) -> Vectors:
-        """The vectors of all committed rows, shape (rows, dimension)."""
-        if state.dimension is None:
-            return EMPTY.vectors
-        if not state.rows:  # nor need there be a file
-            return np.empty((0, state.dimension), dtype=np.float32)
-        return self._open_vectors(state.dimension, state.generation, create=False).view(state.rows)
-
-    def next_generation(self, state: State) -> VectorStore:
-        """An empty store for what compaction writes; nobody sees it until `adopt`."""
-        assert state.dimension is not None
-        self.discard_vectors(state.generation + 1)  # left by a compaction that was killed
-        return self._make_vectors(state.dimension, state.generation + 1, create=True)
-
-    def adopt(self, store: VectorStore | None) -> VectorStore | None:
-        """Take another store as the one in use; returns the one that was."""
-        with self._opening:
-            before, self._vectors = self._vectors, store
-            return before
-
-    def discard_vectors(self, generation: int) -> None:
-        """Remove the file of a generation that is not the truth (any more)."""
-        if self.directory is not None:
-            self.files.remove(self.directory / f"vectors-{generation}.f32")
+            self.codes.committed(self._view, before.rows)
 
     def discard_outdated_checkpoints(self) -> None:
         """Remove those of rows as they were numbered before a compaction."""
@@ -260,12 +218,13 @@ class LiveCollection:
     def close(self) -> None:
         """Let go of files."""
         self.database.close()
-        self.adopt(None)
+        self.vectors.adopt(None)
         self.upkeep_lock.release()
 
     def after_fork(self) -> None:
         """In the child of a fork, where only memory survives: new locks, and a graph of its own."""
         self.database.after_fork()
+        self.vectors.after_fork()
         self._start_deriving()
 
     def check(self) -> list[str]:
@@ -274,7 +233,7 @@ class LiveCollection:
         try:
             with self.database.read() as tx:
                 try:
-                    vectors: Vectors | str = self.committed_vectors(self.state(tx))
+                    vectors: Vectors | str = self.vectors.of(self.state(tx))
                 except (StorageError, VectorsMissingError) as error:
                     vectors = str(error)
                 findings.extend(fsck.check(tx, vectors))
@@ -285,37 +244,12 @@ class LiveCollection:
                 findings += checkpoint.check(self.checkpoints, name)
         return findings
 
-    def _open_vectors(self, dimension: int, generation: int, *, create: bool) -> VectorStore:
-        with self._opening:
-            held = self._vectors
-            if held is not None and (held.dimension, held.generation) == (dimension, generation):
-                return held
-            opened = self._make_vectors(dimension, generation, create)
-            # A reader of an older generation has a file of its own; others are using the held one.
-            # A write that came to nothing may have opened it for a dimension that never became true.
-            if held is None or held.generation <= generation:
-                self._vectors = opened
-            return opened
-
     def _discard_old_generations(self) -> None:
         """Remove vector files that a killed compaction has left."""
-        if self.directory is None or self.files.read_only:
-            return
-        if len(self.files.find(self.directory, _VECTOR_FILES)) < 2:
+        if self.files.read_only or len(self.vectors.found()) < 2:
             return
         with suppress(NotFoundError), self.write() as (_, state):  # nobody compacts meanwhile
-            for path in self.files.find(self.directory, _VECTOR_FILES):
-                if path.name != f"vectors-{state.generation}.f32":
-                    self.files.remove(path)
-
-    def _make_vectors(self, dimension: int, generation: int, create: bool) -> VectorStore:
-        if self.directory is None:
-            return VectorMemory(dimension, generation)
-        path = self.directory / f"vectors-{generation}.f32"
-        try:
-            return VectorFile(path, dimension, generation, self.files, create=create)
-        except FileNotFoundError:
-            raise VectorsMissingError(path) from None
+            self.vectors.discard_others(state.generation)
 
     def _gone(self) -> NotFoundError:
         return NotFoundError(kind="Collection", key=str(self.info.id))
@@ -344,7 +278,7 @@ class LiveCollection:
             view = self._view
             if view.change >= state.change:
                 return view
-            vectors = self.committed_vectors(state)
+            vectors = self.vectors.of(state)
             if view is EMPTY and self.checkpoints is not None:
                 view = _derived.load_rows(self.checkpoints, state.generation, state.change, vectors)
             if view.change < state.change:
@@ -375,42 +309,6 @@ class LiveCollection:
         """The graph, when its row numbers are the view's."""
         graph = self.graph
         return graph if graph is not None and graph.generation == view.generation else None
-
-    def encode(self, rows_max: int) -> bool:
-        """Codes of the newest rows, of so many at the most; whether there are more to encode."""
-        with self._encoding:
-            view, held = self._view, self.codes
-            if held is None or held.generation != view.generation:
-                return False
-            stop = min(view.rows, held.rows + rows_max)
-            if held.rows < stop:
-                self.codes = held = held.extend(view.vectors, stop)
-            return held.rows < view.rows
-
-    def codes_of(self, view: View) -> Codes | None:
-        """The codes, when their row numbers are the view's.
-
-        The first use takes those that were kept: a first answer reads a quarter of what the vectors are.
-        """
-        held = self.codes
-        if (held is None or held.generation < view.generation) and planner.wants_codes(view):
-            held = self._first_codes(view)
-        return held if held is not None and held.generation == view.generation else None
-
-    def _first_codes(self, view: View) -> Codes:
-        """Codes of a generation of which there are none yet: the checkpoint's, or of no row."""
-        with self._encoding:
-            held = self.codes
-            if held is not None and held.generation >= view.generation:
-                return held  # another thread was faster
-            space, dimension = self.hnsw.space, int(view.vectors.shape[1])
-            kept = None
-            if self.checkpoints is not None:
-                kept = _derived.load_codes(self.checkpoints, space, dimension, view)
-            if kept is not None:
-                self.verified.add("codes")  # loading compared its checksum
-            self.codes = kept or codes.empty(space, dimension, view.generation)
-            return self.codes
 
 
 class _Explained:

@@ -67,7 +67,7 @@ class LocalBackend:
                 existing = records.by_id(tx, request.ids, known_columns(request.mode))
                 metadatas = ((id, before[3]) for id, before in existing.items())
                 over = expired_ids(live.info.configuration.expiry, metadatas)
-                stored = live.committed_vectors(state)
+                stored = live.vectors.of(state)
                 decision = decide(request, texts, state, existing, over, stored, live.info.name)
                 if decision.changes_nothing:
                     return decision.info()
@@ -89,7 +89,7 @@ class LocalBackend:
                 found = records.fetch(tx, rows, "id, position, document, metadata, uri")
                 existing = {found[row][1]: (row, *found[row][2:]) for row in rows}
                 write = update_of(request, tuple(existing))
-                stored = live.committed_vectors(state)
+                stored = live.vectors.of(state)
                 decision = decide(write, [], state, existing, [], stored, live.info.name)
                 if decision.changes_nothing:
                     return decision.info()
@@ -262,7 +262,7 @@ class LocalBackend:
         assert request.embeddings is not None
         vectors = request.embeddings[decision.sources]
         self._files.step("write: before vectors")
-        with live.vectors(vectors.shape[1], state.generation).appending(state.rows, vectors):
+        with live.vectors.store(vectors.shape[1], state.generation).appending(state.rows, vectors):
             yield
         self._files.step("write: vectors synced")
 

@@ -98,7 +98,7 @@ class Snapshot:
     ) -> tuple[list[tuple[Rows, Distances]], planner.Plan]:
         """For each query the k nearest living rows that a mask allows, with their distances."""
         live, view = self.live, self.view
-        return planner.search(view, live.graph_of(view), live.codes_of(view), live.hnsw, queries, k, mask)
+        return planner.search(view, live.graph_of(view), live.codes.of(view), live.hnsw, queries, k, mask)
 
     # --- what a filter asks ----------------------------------------------------------------------
 

@@ -85,10 +85,10 @@ class Upkeep:
     def _encode(self, view: View) -> None:
         """Codes of the newest rows; a few milliseconds for a thousand, so all in one go."""
         if not planner.wants_codes(view):
-            self.live.codes = None
+            self.live.codes.forget()
             return
-        self.live.codes_of(view)
-        while self.live.encode(_CODED_ROWS):
+        self.live.codes.of(view)
+        while self.live.codes.extend(view, _CODED_ROWS):
             give_way()
 
     def _prepare(self) -> bool:
@@ -122,7 +122,7 @@ class Upkeep:
             is_due = partial(_is_due, self.live, view=view, oldest=changes.oldest(snapshot.tx))
         if is_due("rows"):
             _derived.save_rows(directory, view, files)
-        held = self.live.codes_of(view)
+        held = self.live.codes.of(view)
         if held is not None and _is_due(self.live, "codes", view):  # without a log: vectors do not change
             _derived.save_codes(directory, held, view, files)
         if is_due("columns"):
