@@ -226,7 +226,7 @@ def test_no_expiry_can_be_said_too(client, expiry):
         ({"key": ""}, "key"),
         ({"key": "#id"}, "key"),
         ({"key": 3}, "key"),
-        ({"ttl": 3}, "there are only `key` and `ttl_s`"),
+        ({"ttl": 3}, "there are only `key`, `ttl_s`"),
         (3600, "expiry"),
         ([], "expiry"),
     ],

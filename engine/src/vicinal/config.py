@@ -8,7 +8,7 @@ Chroma's, so `configuration={"hnsw": {"space": "cosine"}}` and the older
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -30,6 +30,8 @@ __all__ = [
     "parse_changes",
     "parse_configuration",
 ]
+
+_Part = TypeVar("_Part", bound=BaseModel)
 
 _LEGACY_KEYS = {
     "hnsw:space": "space",
@@ -216,42 +218,33 @@ def _check_fixed(fixed: Mapping[str, Any], key: str, place: str, value: Any) -> 
 
 def parse_text(given: Any) -> Analysis | None:
     """Read `configuration["text"]`: None or False for none, True for the defaults, or a dict."""
-    if given is None or given is False:
-        return None
-    if isinstance(given, Analysis):
-        return given
-    settings = {} if given is True else given
-    if not isinstance(settings, Mapping):
-        raise ArgumentTypeError(argument="configuration['text']", expected="a dict or True", got=given)
-    try:
-        return Analysis.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key, problem = ".".join(map(str, first["loc"])), first["msg"]
-        if first["type"] == "extra_forbidden":
-            problem = "there are only " + ", ".join(f"`{name}`" for name in Analysis.model_fields)
-        text = f"configuration['text']['{key}']: {problem}, got {first['input']!r}"
-        raise InvalidArgumentError(text) from None
+    return _parsed(Analysis, "text", given)
 
 
 def parse_expiry(given: Any) -> ExpiryConfiguration | None:
     """Read `configuration["expiry"]`: None or False for none, True for the defaults, or a dict."""
+    return _parsed(ExpiryConfiguration, "expiry", given)
+
+
+def _parsed(model: type[_Part], place: str, given: Any) -> _Part | None:
+    """What stands in one place of a configuration, as a model of it."""
     if given is None or given is False:
         return None
+    if isinstance(given, model):
+        return given
     settings: Mapping[Any, Any] = {} if given is True else given
     if not isinstance(settings, Mapping):
-        raise ArgumentTypeError(argument="configuration['expiry']", expected="a dict or True", got=given)
+        raise ArgumentTypeError(argument=f"configuration['{place}']", expected="a dict or True", got=given)
     try:
-        return ExpiryConfiguration.model_validate(
+        return model.model_validate(
             {key: v.item() if isinstance(v, np.generic) else v for key, v in settings.items()}
         )
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        problem = first["msg"]
+        key, problem = ".".join(map(str, first["loc"])), first["msg"]
         if first["type"] == "extra_forbidden":
-            problem = "there are only `key` and `ttl_s`"
-        text = f"configuration['expiry']['{key}']: {problem}, got {first['input']!r}"
+            problem = "there are only " + ", ".join(f"`{name}`" for name in model.model_fields)
+        text = f"configuration['{place}']['{key}']: {problem}, got {first['input']!r}"
         raise InvalidArgumentError(text) from None
 
 

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from vicinal._index import kernel, view
 from vicinal._index.view import Mask, Rows
+from vicinal._kth import reached
 from vicinal.types import Space, Vector, Vectors
 
 _GATHER_ROWS = 1024  # codes of so many rows stay in the cache while they are multiplied
-_GROUP_ROWS = 64
 _ROUNDING = 4e-6  # of the float32 arithmetic on similarities, relative to their size; generous
 _SLACK = 1e-4  # of others' float32 arithmetic, relative to the sizes that go into a distance; generous
 _FAR = np.float32(1e38)  # twice it is still a float32
@@ -141,7 +141,7 @@ class Codes:
         if wanted is not None:
             # Arithmetic instead of assignment through a mask, which is ten times slower.
             likeness += (wanted.astype(np.float32) - np.float32(1)) * _FAR
-        near = likeness >= np.float32(_kth(likeness, k) - 2 * self._largest_error(asked))
+        near = likeness >= np.float32(reached(likeness, k) - 2 * self._largest_error(asked))
         if len(strange):
             near[strange] = True
         if wanted is not None:
@@ -149,7 +149,7 @@ class Codes:
         left = np.flatnonzero(near)
         chosen = left + rows.start if isinstance(rows, range) else rows[left]
         error = self._errors(asked, chosen)
-        possible = likeness[left] + error >= _kth(likeness[left] - error, k)
+        possible = likeness[left] + error >= reached(likeness[left] - error, k)
         return chosen[possible]
 
     def within(self, query: Vector, limit: float) -> Rows:
@@ -277,20 +277,6 @@ def _encode_query(query: Vector) -> Query:
     rounded = np.rint(wide / (scale or 1.0))
     wide -= rounded * scale
     return Query(rounded.astype(np.int8), scale, math.sqrt(wide @ wide), length)
-
-
-def _kth(worst: Floats, k: int) -> float:
-    """A similarity that at least k rows reach; −∞ when there are fewer rows.
-
-    The k-th largest of the largest of each group is below the k-th largest of all, hardly so when k is
-    small beside the number of groups, and much faster found.
-    """
-    if len(worst) < k:
-        return -np.inf
-    groups = len(worst) // _GROUP_ROWS
-    if groups > 4 * k:
-        worst = worst[: groups * _GROUP_ROWS].reshape(_GROUP_ROWS, groups).max(axis=0)
-    return float(np.partition(worst, len(worst) - k)[len(worst) - k])
 
 
 def _all(rows: Rows | range, wanted: Mask | None) -> Rows:
