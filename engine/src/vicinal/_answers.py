@@ -34,11 +34,11 @@ def query_result(answer: r.Answer, include: tuple[str, ...], inputs: Inputs, *, 
     result = QueryResult(ids=[part.ids for part in answer.parts])
     for name in (*_COLUMNS, "distances"):
         given = [getattr(part, name) for part in answer.parts]
-        absent = name == "distances" and any(one is None for one in given)  # words alone have none
+        absent = name == "distances" and None in given  # words alone have none
         result[name] = given if name in include and not absent else None
     for name in ("scores", "snippets", "rerank_scores"):  # there only where they were asked for
         given = [getattr(part, name) for part in answer.parts]
-        if any(one is not None for one in given):
+        if given.count(None) < len(given):
             result[name] = given
     loads = "data" in include and inputs.loader is not None
     result["data"] = [inputs.load(part.uris or []) for part in answer.parts] if loads else None

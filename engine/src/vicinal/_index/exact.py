@@ -70,7 +70,7 @@ def between(
     if norms is None:
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     sizes = norms * np.sqrt(query @ query)
-    cosines = np.divide(dots, sizes, out=np.zeros_like(dots), where=sizes > 0)
+    cosines = np.divide(dots, sizes, out=np.zeros(len(dots)), where=sizes > 0)
     distances: Distances = 1.0 - np.minimum(np.maximum(cosines, -1.0), 1.0)
     return distances
 

@@ -229,7 +229,7 @@ class Graph:
             own, far = kept  # noqa: PLW2901
             near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
             own = own[: k + _SPARE]  # noqa: PLW2901
-            found.append(np.union1d(own, near) if len(near) else np.sort(own))
+            found.append(_merged(own, near) if len(near) else np.sort(own))
         return found, covered
 
     def save(self, path: Path) -> None:
@@ -283,6 +283,15 @@ def _wanted(
         return None
     chosen = np.flatnonzero(good & (own < covered))
     return own[chosen], far[chosen]
+
+
+def _merged(own: Rows, others: Rows) -> Rows:
+    """Both, ascending, each row once. (`np.union1d` takes twenty calls for two dozen numbers.)"""
+    both = np.concatenate([own, others])
+    both.sort()
+    first = np.ones(len(both), dtype=np.bool_)
+    np.not_equal(both[1:], both[:-1], out=first[1:])
+    return both[first]
 
 
 class _SharedLock:

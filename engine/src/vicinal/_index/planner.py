@@ -125,8 +125,6 @@ def search(
         for start in range(0, len(queries), _WALKED_MAX):
             part = slice(start, start + _WALKED_MAX)
             walked[part] = _walk(view, graph, codes, queries[part], k, plan, mask)
-        if all(rows is None for rows in walked):
-            plan = Plan("scan after graph", matches)
 
     def answer(asked: tuple[Vector, Rows | None]) -> tuple[Rows, Distances]:
         query, rows = asked
@@ -135,6 +133,8 @@ def search(
         return exact.nearest(view, hnsw.space, query, k, rows)
 
     scans = sum(rows is None for rows in walked)
+    if plan.ef is not None and scans == len(queries):
+        plan = Plan("scan after graph", matches)
     return _for_each(answer, list(zip(queries, walked)), at_once=scans >= _BATCH_MIN), plan
 
 
