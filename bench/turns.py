@@ -190,6 +190,8 @@ def _ask_and_write(options: Options, truth: Truth, round: int, places: dict[str,
         yield from _turn(name, "begin", "", worker.run("begin", places[name]))
     for place in places.values():  # the system may have dropped what was idle while others were filled
         _remember(place)
+    for worker in workers.values():
+        worker.run("warm_up", options.k)
     for step in itertools.chain(_asking(options, truth, round), _writing(options, truth)):
         for name, worker in workers.items():
             found = worker.run(step.function, *step.arguments)

@@ -39,6 +39,7 @@ _ANSWERS_MIN = 20
 _APPENDED_ROWS = 100
 _APPENDS = 15
 _SCANS = 5
+_RECORDS_ASKED = 300
 _WARM_UP = 5
 
 
@@ -59,6 +60,13 @@ def begin(engine: Engine, corpus: Corpus, directory: Path) -> Found:
     """Open a store that is there, and return when all that it loads in the background is loaded."""
     engine.open(directory, corpus.vectors.shape)
     engine.settle()
+    return {}
+
+
+def warm_up(engine: Engine, corpus: Corpus, k: int) -> Found:
+    """Ask for the neighbours of some hundred records, so that no turn is the first of its process."""
+    for row in np.linspace(0, len(corpus.ids) - 1, _RECORDS_ASKED, dtype=np.int64):
+        engine.query(corpus.vectors[row], k)
     return {}
 
 
