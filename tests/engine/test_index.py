@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import vicinal
-from vicinal import _upkeep
+from vicinal import _derived, _upkeep
 from vicinal._index import codes, exact, kernel, planner
 from vicinal._index.graph import Graph, Strays
 from vicinal._index.view import EMPTY, View, advance, appended
@@ -273,6 +274,57 @@ def test_a_review_that_was_stopped_is_finished() -> None:
         while graph.reviewed_rows < stop:  # each slice ends at the first opportunity
             next(iter(graph.review(vectors)))
         assert set(range(stop)) <= set(looked_for)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_graph_that_is_kept_without_its_vectors_gets_them_back(space: Any) -> None:
+    rng = np.random.default_rng(6)
+    vectors = (rng.standard_normal((700, 16)) * 10.0 ** rng.integers(-2, 3, (700, 1))).astype(np.float32)
+    view = replace(view_of(vectors), alive=rng.random(700) < 0.8)  # the dead ones are never inserted
+    configuration = HnswConfiguration(space=space, num_threads=1)
+    graph, again = (Graph(configuration, 16, generation=0) for _ in range(2))
+    for _ in itertools.chain(graph.extend(vectors, view.alive, 600), graph.review(vectors)):
+        pass
+    view.alive[100:200] = False
+    graph.hide(view.alive)
+    again.unpack(graph.pack(), graph.rows, graph.hidden_rows(), graph.strays(), vectors)
+    assert (again.rows, again.hidden, again.reviewed_rows) == (600, graph.hidden, 600)
+    asked = rng.standard_normal((20, 16)).astype(np.float32)
+    first = replace(view, rows=600, alive=view.alive[:600], records=int(view.alive[:600].sum()))
+    own, theirs = (one.nearest(asked, 10, 600, first, first.alive) for one in (graph, again))
+    assert own is not None and theirs is not None
+    for a, b in zip(own[0], theirs[0], strict=True):
+        assert np.array_equal(a, b)
+    for _ in itertools.chain(again.extend(vectors, view.alive, 700), again.review(vectors)):
+        pass
+    living = replace(view, records=int(view.alive.sum()))
+    for query in asked:
+        expected = np.flatnonzero(view.alive)[nearest(query, vectors[view.alive], 10, space)[0]]
+        found = again.nearest(query[None], 10, 700, living, living.alive)
+        assert found is not None and set(expected.tolist()) <= set(found[0][0].tolist())
+
+
+def test_a_graph_of_dead_rows_alone_is_kept_too() -> None:
+    graph, again = (Graph(HnswConfiguration(), 4, generation=0) for _ in range(2))
+    vectors, dead = np.ones((5, 4), dtype=np.float32), np.zeros(5, dtype=np.bool_)
+    for _ in graph.extend(vectors, dead, 5):
+        pass
+    again.unpack(graph.pack(), 5, graph.hidden_rows(), graph.strays(), vectors)
+    for _ in again.extend(np.ones((9, 4), dtype=np.float32), np.ones(9, dtype=np.bool_), 9):
+        pass
+    assert (again.rows, again.hidden) == (9, 5)
+
+
+def test_links_are_not_believed_beside_other_vectors() -> None:
+    graph = Graph(HnswConfiguration(), 4, generation=0)
+    vectors = np.random.default_rng(7).standard_normal((50, 4)).astype(np.float32)
+    for _ in graph.extend(vectors, np.ones(50, dtype=np.bool_), 50):
+        pass
+    packed, nothing = graph.pack(), np.empty(0, dtype=np.int64)
+    with pytest.raises(ValueError, match="shape"):
+        Graph(HnswConfiguration(), 5, generation=0).unpack(packed, 50, nothing, nothing, vectors.repeat(2, 1))
+    with pytest.raises(IndexError):
+        Graph(HnswConfiguration(), 4, generation=0).unpack(packed, 50, nothing, nothing, vectors[:40])
 
 
 def test_a_view_that_is_older_than_the_graph_finds_its_own_rows(walking: None) -> None:
@@ -544,13 +596,22 @@ def test_a_record_is_found_by_its_own_vector(walking: None, outliers: int) -> No
     assert [i for i in missed if i < outliers] == []
 
 
-def test_the_graph_is_read_back_with_all_its_rows(walking: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("memory_bytes", "form"), [(float("inf"), "links"), (0, None)])
+def test_the_graph_is_read_back_with_all_its_rows(
+    walking: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: float, form: str | None
+) -> None:
+    monkeypatch.setattr(_derived, "memory_bytes", lambda: memory_bytes)
     with vicinal.PersistentClient(tmp_path) as client:
         things = client.create_collection("things", embedding_function=None)
         things.add(ids=list(map(str, range(800))), embeddings=clustered(800, 1)[0])
         wait_for_index(things)
         things.delete(ids=["5", "6"])
         before = plan_of(things, n_results=50)
+    (manifest,) = tmp_path.rglob("graph.json")
+    entry = json.loads(manifest.read_text())
+    assert entry["covers"].get("form") == form
+    assert ((manifest.parent / entry["file"]).stat().st_size < 800 * DIMENSION * 4) == (form == "links")
+    monkeypatch.setattr(Graph, "extend", None)  # nothing is built
     with vicinal.PersistentClient(tmp_path) as client:
         things = client.get_collection("things")
         wait_for_index(things)
@@ -563,12 +624,13 @@ def test_the_graph_is_read_back_with_all_its_rows(walking: None, tmp_path: Path)
 def test_the_pages_of_vectors_are_put_in_place_if_they_fit(
     walking: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: float
 ) -> None:
+    for module in (_upkeep, _derived):  # a graph that is kept without its vectors reads them all
+        monkeypatch.setattr(module, "memory_bytes", lambda: memory_bytes)
     vectors = np.random.default_rng(8).normal(size=(8000, 256)).astype(np.float32)
     with vicinal.PersistentClient(tmp_path) as client:
         things = client.create_collection("things", embedding_function=None)
         things.add(ids=[str(i) for i in range(len(vectors))], embeddings=vectors)
         things.optimize()
-    monkeypatch.setattr(_upkeep, "_memory_bytes", lambda: memory_bytes)
     with vicinal.PersistentClient(tmp_path) as client:
         things = client.get_collection("things")
         assert things.query(query_embeddings=vectors[7], n_results=1)["ids"] == [["7"]]

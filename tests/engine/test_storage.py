@@ -25,7 +25,7 @@ from vicinal._derived import NAMES
 from vicinal._index import exact, planner
 from vicinal._index.view import View
 from vicinal._request import Status
-from vicinal._storage import changes, checkpoint, database
+from vicinal._storage import changes, checkpoint, database, files
 from vicinal._storage.files import Files, meanwhile
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._storage.vectors import VectorFile, VectorMemory
@@ -971,3 +971,18 @@ def test_the_exact_answer_survives_everything_above(tmp_path: Path) -> None:
         query = RNG(5).standard_normal(8).astype(np.float32)
         found = client.get_collection("things").query(query_embeddings=query, n_results=50)
         assert found["ids"] == [list(map(str, nearest(query, vectors, 50)[0]))]
+
+
+def test_what_a_container_may_have_of_the_memory_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, unlimited, missing = (tmp_path / name for name in ("memory.max", "unlimited", "missing"))
+    limit.write_text("268435456\n")
+    unlimited.write_text("max\n")
+    monkeypatch.setattr(files, "_CONTAINER_MEMORY", (missing, unlimited))
+    whole = files.memory_bytes()
+    assert whole > 1 << 28
+    monkeypatch.setattr(files, "_CONTAINER_MEMORY", (missing, unlimited, limit))
+    assert files.memory_bytes() == 1 << 28
+    monkeypatch.delattr(os, "sysconf", raising=False)  # as on Windows
+    assert files.memory_bytes() == 1 << 28

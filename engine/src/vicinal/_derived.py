@@ -1,9 +1,10 @@
 """What of the derived arrays is kept on disk, and when is it believed?
 
-Three checkpoints beside the graph's, each an `arrays` file that names the change and the generation it
-covers: `rows` (which rows hold a record, their positions, the lengths of vectors), without which opening
-would read every vector once; `codes`; and `columns`. What has happened since is caught up from the change
-log, as in a process that is running. All of it can be deleted.
+Four checkpoints, each an `arrays` file whose manifest names the generation, and of all but the graph the
+change, that it covers: `rows` (which rows hold a record, their positions, the lengths of vectors), without
+which opening would read every vector once; `codes`; `columns`; and `graph`, its links alone unless it is very
+large. What has happened since is caught up from the change log, as in a process that is running. All of it
+can be deleted.
 
 What catching up needs stands here too, for columns and words alike: the rows altered since, and what is
 stored of them and of the new ones.
@@ -11,7 +12,7 @@ stored of them and of the new ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,20 @@ import numpy as np
 from vicinal._index import codes, columns
 from vicinal._index.codes import Codes
 from vicinal._index.columns import Column, Covered
+from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View
 from vicinal._storage import arrays, changes, checkpoint, records
 from vicinal._storage.database import Transaction
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, memory_bytes
+from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vectors
 
 GROWTH = 1.1
 """A checkpoint is written anew when there are so many times the rows that it covers."""
 
 NAMES = ("graph", "rows", "codes", "columns")
+
+_TWICE_SHARE_MAX = 1 / 8  # of the machine's memory
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError)
 
@@ -108,6 +113,43 @@ def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column
     except BROKEN:
         return {}
     return held
+
+
+def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
+    """Keep a graph: without its vectors, if the machine can hold it twice for a moment."""
+    covers = {
+        "generation": view.generation,
+        "rows": graph.rows,
+        "hidden": graph.hidden_rows().tolist(),
+        "strays": graph.strays().tolist(),
+    }
+    write: Callable[[Path], None] = graph.save
+    if view.vectors.nbytes <= memory_bytes() * _TWICE_SHARE_MAX:
+        covers["form"] = "links"
+        write = lambda path: arrays.write(path, graph.pack())  # noqa: E731
+    checkpoint.save(directory, "graph", covers, write, files)
+
+
+def load_graph(directory: Path, hnsw: HnswConfiguration, view: View, known: int) -> Graph | None:
+    """The graph that was kept, if it covers more of this view's rows than are known without it."""
+    covers = checkpoint.covers(directory, "graph")
+    try:
+        if covers["generation"] != view.generation or not known < covers["rows"] <= view.rows:
+            return None
+        found = checkpoint.load(directory, "graph")
+        if found is None:
+            return None
+        path, covers = found
+        graph = Graph(hnsw, view.vectors.shape[1], view.generation)
+        # A row that the checkpoint hides stays hidden: rows never come back to life.
+        hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
+        if covers.get("form") == "links":
+            graph.unpack(arrays.read(path), covers["rows"], hidden, strays, view.vectors)
+        else:
+            graph.load(path, covers["rows"], hidden, strays, view.vectors)
+    except (RuntimeError, *BROKEN):
+        return None  # not to be believed after all
+    return graph
 
 
 def altered_since(tx: Transaction, covered: Covered, view: View) -> Rows | None:

@@ -10,7 +10,6 @@ needed for a right answer.
 from __future__ import annotations
 
 import errno
-import os
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
 from vicinal._storage import changes, checkpoint
+from vicinal._storage.files import memory_bytes
 from vicinal._turns import anybody_reads, give_way
 from vicinal.errors import ClosedError, NotFoundError
 
@@ -106,18 +106,20 @@ class Upkeep:
         if self.live.directory is None or self.live.touched == place:
             return
         self.live.touched = place
-        if view.vectors.nbytes <= _memory_bytes() / 2:
+        if view.vectors.nbytes <= memory_bytes() / 2:
             numbers = view.vectors.reshape(-1).view(np.uint32)
             size = _TOUCHED_BYTES // 4
             for start in range(0, len(numbers), size):
                 np.bitwise_or.reduce(numbers[start : start + size : _PAGE_BYTES // 4])
                 give_way()
 
-    def _keep(self, view: View) -> None:
-        """Write the other checkpoints that are far behind."""
+    def _keep(self, graph: Graph, view: View) -> None:
+        """Write the checkpoints that are far behind."""
         directory, files = self.live.checkpoints, self.live.files
         if directory is None:
             return
+        if _is_due(self.live, "graph", view):
+            _derived.save_graph(directory, graph, view, files)
         with self.live.read() as snapshot:
             is_due = partial(_is_due, self.live, view=view, oldest=changes.oldest(snapshot.tx))
         if is_due("rows"):
@@ -149,8 +151,7 @@ class Upkeep:
                 if inserting and graph.rows - graph.reviewed_rows >= _UNREVIEWED_MAX:
                     break
         try:
-            _save(self.live, graph, view)
-            self._keep(view)
+            self._keep(graph, view)
         except OSError as error:
             if error.errno != errno.ENOENT:  # somebody has removed the directory, or what was just written
                 raise
@@ -173,51 +174,16 @@ def compaction_is_due(live: LiveCollection, view: View) -> bool:
     return (view.vectors.nbytes + live.database.size_bytes()) * dead > _DEAD_BYTES_MIN * view.rows
 
 
-def _memory_bytes() -> float:
-    """Of this machine; infinite where the platform does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
-
-
 def _newest(live: LiveCollection, view: View) -> Graph | None:
     """The graph in memory, or that of the checkpoint when it covers more; None when there is neither."""
     held = live.graph_of(view)
-    directory = live.checkpoints
-    if directory is None:
+    if live.checkpoints is None:
         return held
-    covers = checkpoint.covers(directory, "graph")
-    try:
-        newer = covers["generation"] == view.generation and covers["rows"] <= view.rows
-        if not newer or covers["rows"] <= (0 if held is None else held.rows):
-            return held
-        found = checkpoint.load(directory, "graph")
-        if found is None:
-            return held
-        path, covers = found
-        graph = Graph(live.hnsw, view.vectors.shape[1], view.generation)
-        # A row that the checkpoint hides stays hidden: rows never come back to life.
-        hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
-        graph.load(path, covers["rows"], hidden, strays, view.vectors)
-        live.verified.add("graph")  # loading compared its checksum
-    except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
-        return held  # not to be believed after all
-    return graph
-
-
-def _save(live: LiveCollection, graph: Graph, view: View) -> None:
-    """Write the graph's checkpoint when the last one covers much less."""
-    directory = live.checkpoints
-    if directory is None or not _is_due(live, "graph", view):
-        return
-    covers = {
-        "generation": view.generation,
-        "rows": graph.rows,
-        "hidden": graph.hidden_rows().tolist(),
-        "strays": graph.strays().tolist(),
-    }
-    checkpoint.save(directory, "graph", covers, graph.save, live.files)
+    kept = _derived.load_graph(live.checkpoints, live.hnsw, view, 0 if held is None else held.rows)
+    if kept is None:
+        return held
+    live.verified.add("graph")  # loading compared its checksum
+    return kept
 
 
 def _is_due(live: LiveCollection, name: str, view: View, oldest: int = 0) -> bool:

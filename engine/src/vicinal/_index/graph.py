@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._index import codes
+from vicinal._index import codes, links
 from vicinal._index.codes import Codes
 from vicinal._index.view import Mask, Rows, View, lengths
 from vicinal._turns import anybody_reads, pause
@@ -232,16 +232,33 @@ class Graph:
             found.append(_merged(own, near) if len(near) else np.sort(own))
         return found, covered
 
+    def pack(self) -> dict[str, links.Array]:
+        """The graph without its vectors. For a moment, all that it holds is in memory twice."""
+        with self._lock.shared():
+            [state] = self._index.__getstate__()
+        return links.pack(state)
+
     def save(self, path: Path) -> None:
-        """Write the graph to a file, while queries go on."""
+        """Write the graph with its vectors to a file of hnswlib's, while queries go on."""
         with self._lock.shared():
             self._index.save_index(str(path))
 
+    def unpack(
+        self, packed: Mapping[str, links.Array], rows: int, hidden: Rows, strays: Rows, vectors: Vectors
+    ) -> None:
+        """Take the graph that `pack` gave when it covered so many of the rows of `vectors`."""
+        state = links.unpack(packed, lambda at: self._given(vectors[at]))
+        self._take(hnswlib.Index(state), rows, hidden, strays, vectors)
+
     def load(self, path: Path, rows: int, hidden: Rows, strays: Rows, vectors: Vectors) -> None:
-        """Take the graph from a file that `save` wrote when it covered so many of the rows of `vectors`."""
+        """Take the graph that `save` wrote when it covered so many of the rows of `vectors`."""
+        index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
+        index.load_index(str(path))
+        self._take(index, rows, hidden, strays, vectors)
+
+    def _take(self, index: Any, rows: int, hidden: Rows, strays: Rows, vectors: Vectors) -> None:
         with self._lock.exclusive():
-            self._index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
-            self._index.load_index(str(path))
+            self._index = index
             self._index.set_ef(1)
             self._hidden = np.zeros(rows, dtype=np.bool_)
             self._hidden[hidden] = True

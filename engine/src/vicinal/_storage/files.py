@@ -12,13 +12,18 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
 from vicinal.errors import StorageError
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_CONTAINER_MEMORY = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where Linux says what a container may have: since cgroups 2, and before."""
 
 
 class OpenFile:
@@ -203,6 +208,17 @@ def descriptors_max() -> int:
         return sys.maxsize
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if most == resource.RLIM_INFINITY else most
+
+
+def memory_bytes() -> float:
+    """Of this machine, or what a container may have of it; infinite where the platform does not tell."""
+    most = float("inf")
+    with suppress(AttributeError, ValueError, OSError):
+        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _CONTAINER_MEMORY:
+        with suppress(ValueError, OSError):  # "max", or no such file
+            most = min(most, int(path.read_text()))
+    return most
 
 
 def size_of(path: Path) -> int:
