@@ -325,6 +325,23 @@ def test_links_are_not_believed_beside_other_vectors() -> None:
         Graph(HnswConfiguration(), 5, generation=0).unpack(packed, 50, nothing, nothing, vectors.repeat(2, 1))
     with pytest.raises(IndexError):
         Graph(HnswConfiguration(), 4, generation=0).unpack(packed, 50, nothing, nothing, vectors[:40])
+    for broken in ({"upper": packed["upper"][:-1]}, {"levels": packed["levels"][:-1]}):
+        other = Graph(HnswConfiguration(), 4, generation=0)
+        with pytest.raises(ValueError, match="contradict"):
+            other.unpack({**packed, **broken}, 50, nothing, nothing, vectors)
+
+
+@pytest.mark.parametrize("dimension", [3, 384, 4096])
+def test_a_vector_is_at_distance_0_from_its_equal_and_for_cosine_from_its_multiples(dimension: int) -> None:
+    vectors = np.random.default_rng(dimension).standard_normal((300, dimension)).astype(np.float32)
+    for space in ("l2", "cosine"):
+        found = [exact.between(space, v.astype(float), v[None].astype(float))[0] for v in vectors]
+        assert set(found) == {0.0}
+    multiples = (vectors[0] * np.float32([[1], [3], [1e-5], [1e5]])).astype(float)
+    assert exact.between("cosine", vectors[0].astype(float), multiples).tolist() == [0, 0, 0, 0]
+    turned = vectors[0].astype(float)
+    turned[0] += 1e-5 * np.linalg.norm(turned)
+    assert exact.between("cosine", vectors[0].astype(float), turned[None])[0] > 1e-12
 
 
 def test_a_view_that_is_older_than_the_graph_finds_its_own_rows(walking: None) -> None:

@@ -20,6 +20,7 @@ Distances = NDArray[np.float64]
 _BLOCK_ROWS = 4096
 _MEASURED_MAX = 64  # so few rows are measured at once in float64
 _UNIT_ROUNDOFF = 2.0**-24
+_SAME = 1e-14  # below it the rounding of float64, and of an ulp in float32: the same direction
 _PRODUCT_MIN, _PRODUCT_MAX = 1e-30, 1e30
 """Where |v|·|q| lies outside, a float32 product of the two may under- or overflow."""
 
@@ -56,7 +57,8 @@ def measure(
 def between(
     space: Space, query: NDArray[np.float64], vectors: NDArray[np.float64], norms: Distances | None = None
 ) -> Distances:
-    """l2: squared Euclidean; ip: 1 − dot; cosine: 1 − cos, and 1 where a vector is zero.
+    """l2: squared Euclidean; ip: 1 − dot; cosine: 1 − cos, and 1 where a vector is zero. A vector's distance
+    from its equal, for cosine also from its multiple, is 0.
 
     `norms` are the lengths of the vectors, where they are known.
     """
@@ -71,7 +73,8 @@ def between(
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     sizes = norms * np.sqrt(query @ query)
     cosines = np.divide(dots, sizes, out=np.zeros(len(dots)), where=sizes > 0)
-    distances: Distances = 1.0 - np.minimum(np.maximum(cosines, -1.0), 1.0)
+    cosines[cosines > 1.0 - _SAME] = 1.0
+    distances: Distances = 1.0 - np.maximum(cosines, -1.0)
     return distances
 
 

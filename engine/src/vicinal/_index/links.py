@@ -43,6 +43,9 @@ def unpack(packed: Mapping[str, Array], given: Callable[[Rows], Vectors]) -> dic
     """
     numbers: dict[str, Any] = json.loads(packed["numbers"].tobytes())
     labels, levels = packed["labels"], packed["levels"]
+    above = numbers["size_links_per_element"] * int(levels.sum())
+    if len(levels) != len(labels) or len(packed["upper"]) != above:
+        raise ValueError("the arrays of a graph contradict each other")  # hnswlib would read beyond them
     first, last = numbers["offset_data"], numbers["label_offset"]
     elements = np.empty((len(labels), numbers["size_data_per_element"]), dtype=np.uint8)
     elements[:, :first] = packed["links"]
