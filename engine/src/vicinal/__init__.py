@@ -67,10 +67,15 @@ ClientAPI = Client
 AsyncClientAPI = AsyncClient
 AdminAPI = AdminClient
 
-# Chroma's packages, imported when a program looks at one; to type checkers they are there.
+# Chroma's packages, imported when a program looks at one; to type checkers they are there, as are the
+# modules that are always imported.
 if TYPE_CHECKING:
     from vicinal import api as api
+    from vicinal import config as config
+    from vicinal import embedding as embedding
     from vicinal import execution as execution
+    from vicinal import search as search
+    from vicinal import types as types
     from vicinal import utils as utils
 else:
 

@@ -11,7 +11,7 @@ import contextvars
 import os
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial, wraps
+from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -32,6 +32,7 @@ THREADS = 8
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Self = TypeVar("_Self", bound="AsyncClient")
+_Method = TypeVar("_Method", bound="Callable[..., Any]")
 
 
 def _of_client(
@@ -62,6 +63,16 @@ def _of_collection(
         return await self._client._run(lambda: method(self._collection, *args, **kwargs))
 
     return call
+
+
+def _described_by(method: Callable[..., Any]) -> Callable[[_Method], _Method]:
+    """`wraps`, but to type checkers what it gives is still a method, with its own types."""
+
+    def described(call: _Method) -> _Method:
+        update_wrapper(call, method)
+        return call
+
+    return described
 
 
 class AsyncCollection:
@@ -146,7 +157,7 @@ class AsyncCollection:
     fork_count = _of_collection(Collection.fork_count)
     get_indexing_status = _of_collection(Collection.get_indexing_status)
 
-    @wraps(Collection.fork)
+    @_described_by(Collection.fork)
     async def fork(self, new_name: str) -> AsyncCollection:
         forked = await self._client._run(lambda: self._collection.fork(new_name))
         return AsyncCollection(self._client, forked)
@@ -171,7 +182,7 @@ class AsyncClient:
     count_collections = _of_client(Client.count_collections)
     delete_collection = _of_client(Client.delete_collection)
 
-    @wraps(Client.list_collections)
+    @_described_by(Client.list_collections)
     async def list_collections(
         self, limit: int | None = None, offset: int | None = None
     ) -> Sequence[AsyncCollection]:

@@ -25,6 +25,7 @@ from vicinal._version import __version__
 from vicinal.collection import Collection
 from vicinal.config import beside_schema, check_schema_against, parse_configuration
 from vicinal.embedding import DefaultEmbeddingFunction, registry
+from vicinal.embedding.frameworks import LangChainEmbeddings
 from vicinal.embedding.protocol import Embedder
 from vicinal.errors import (
     ArgumentTypeError,
@@ -132,9 +133,9 @@ class Client(Tenancy):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        embedding_function: Embedder | _Default | None = _DEFAULT,
+        configuration: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        embedding_function: Embedder | LangChainEmbeddings | _Default | None = _DEFAULT,
         data_loader: Loader | None = None,
         get_or_create: bool = False,
     ) -> Collection:
@@ -183,9 +184,9 @@ class Client(Tenancy):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        embedding_function: Embedder | _Default | None = _DEFAULT,
+        configuration: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        embedding_function: Embedder | LangChainEmbeddings | _Default | None = _DEFAULT,
         data_loader: Loader | None = None,
     ) -> Collection:
         """The collection of that name, created if need be; an existing one keeps its settings."""
@@ -196,7 +197,7 @@ class Client(Tenancy):
     def get_collection(
         self,
         name: str,
-        embedding_function: Embedder | _Default | None = _DEFAULT,
+        embedding_function: Embedder | LangChainEmbeddings | _Default | None = _DEFAULT,
         data_loader: Loader | None = None,
     ) -> Collection:
         """Open an existing collection; its embedding function is found by the name it stored.
@@ -210,7 +211,7 @@ class Client(Tenancy):
     def get_collection_by_id(
         self,
         id: UUID | str,
-        embedding_function: Embedder | _Default | None = _DEFAULT,
+        embedding_function: Embedder | LangChainEmbeddings | _Default | None = _DEFAULT,
         data_loader: Loader | None = None,
     ) -> Collection:
         """Open an existing collection of the client's database by its id, which may also be given as text."""
@@ -293,7 +294,7 @@ class Client(Tenancy):
     def _open(
         self,
         info: r.CollectionInfo,
-        given: Embedder | _Default | None,
+        given: Embedder | LangChainEmbeddings | _Default | None,
         loader: Loader | None = None,
         schema: Schema | None = None,
     ) -> Collection:
@@ -305,7 +306,9 @@ class Client(Tenancy):
         return opened
 
     @staticmethod
-    def _resolve(given: Embedder | _Default | None, configuration: dict[str, Any] | None) -> Embedder | None:
+    def _resolve(
+        given: Embedder | LangChainEmbeddings | _Default | None, configuration: Mapping[str, Any] | None
+    ) -> Embedder | None:
         """The function of a new collection: the argument's, the configuration's, or the default."""
         if isinstance(given, _Default):
             named = (configuration or {}).get("embedding_function") is not None

@@ -450,7 +450,7 @@ class Collection(Described):
     def modify(
         self,
         name: str | None = None,
-        metadata: dict[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> None:
         """Rename the collection, replace its metadata, or change its configuration.

@@ -17,6 +17,7 @@ from vicinal.errors import (
     EmbeddingFunctionError,
     InvalidArgumentError,
 )
+from vicinal.search import Key
 from vicinal.types import Space
 
 
@@ -111,7 +112,7 @@ class SpannIndexConfig(Config):
 class Embedding(Config):
     """An index whose vectors may come from an embedding function."""
 
-    source_key: str | None = None
+    source_key: str | Key | None = None
 
     @field_validator("source_key", mode="before")
     @classmethod

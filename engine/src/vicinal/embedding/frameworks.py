@@ -6,16 +6,26 @@ so a collection remembers only that it had a function, and wants it again whenev
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from vicinal.embedding.protocol import EmbeddingFunction
 from vicinal.types import Documents
 
 
+class LangChainEmbeddings(Protocol):
+    """A LangChain `Embeddings` object, to type checkers: no callable, as LlamaIndex' are."""
+
+    def embed_documents(self, texts: list[str]) -> Any:
+        """Vectors of documents."""
+
+    def embed_query(self, text: str) -> Any:
+        """The vector of a query."""
+
+
 class LangChainEmbeddingFunction(EmbeddingFunction[Documents]):
     """Embeds by a LangChain `Embeddings` object: `embed_documents` and, text by text, `embed_query`."""
 
-    def __init__(self, embedding_function: Any) -> None:
+    def __init__(self, embedding_function: LangChainEmbeddings) -> None:
         self.embeddings = embedding_function
 
     def __call__(self, input: Documents) -> Any:
