@@ -61,10 +61,12 @@ def answers(things: vicinal.Collection) -> Any:
     """Everything that can be asked of a collection."""
     queries = [things.query(query_embeddings=vector, n_results=20) for vector in vectors(5, seed=2)]
     filtered = things.query(query_embeddings=vectors(1), n_results=9, where={"even": True})
+    mixed = things.query(vectors(9, seed=3), ["text 1"] * 9, mode="hybrid", n_results=60)
     conditions = [{"n": {"$lt": 30}}, {"even": {"$ne": True}}, {"#id": {"$in": ["id 3", "new"]}}]
     return (
         dump(things),
-        [(found["ids"], found["distances"]) for found in [*queries, filtered]],
+        [(found["ids"], found["distances"]) for found in [*queries, filtered, mixed]],
+        mixed["scores"],
         [things.get(where=condition)["ids"] for condition in conditions],
         things.get(where_document={"$contains": "text 1"})["ids"],
         things.get(limit=7, offset=3)["ids"],

@@ -74,7 +74,8 @@ def complementary(
 
 
 def _nearness(distances: Scores) -> Scores:
-    mean = float(distances.mean()) if len(distances) else 0.0
+    # Sorted, for a sum's last digit hangs on its order, and compaction changes that of the rows.
+    mean = float(np.sort(distances).mean()) if len(distances) else 0.0
     return 1.0 / (1.0 + (distances / mean) ** 2) if mean > 0 else np.ones_like(distances)
 
 
