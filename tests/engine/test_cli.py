@@ -108,6 +108,21 @@ def test_a_reader_who_has_seen_enough_is_no_error(path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_an_output_that_cannot_be_written_is_no_finding(path: Path) -> None:
+    command = [sys.executable, "-m", "vicinal", "check", str(path)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "vicinal: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs sh")
+def test_without_an_output_the_exit_code_says_it_all(path: Path) -> None:
+    closing = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "vicinal", "check", str(path)]
+    done = subprocess.run(closing, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_collection_that_cannot_be_opened_is_listed_with_the_reason(run: Run, path: Path) -> None:
     for file in path.rglob("records.sqlite3"):
         if b"id 1000" in file.read_bytes():

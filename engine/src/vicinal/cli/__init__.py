@@ -29,11 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # it may lack what a name is made of
     try:
         code = int(options.command(options))
-        sys.stdout.flush()
+        print(end="", flush=True)  # there may be no sys.stdout
     except VicinalError as error:
         print(f"vicinal: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader has seen enough, as `head` has
+    except OSError as error:  # of the output; a database's are StorageErrors
+        if not isinstance(error, BrokenPipeError):  # the reader has seen enough, as `head` has
+            print(f"vicinal: {error}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
         return 2
     return code
