@@ -249,6 +249,24 @@ def test_it_serves_one_event_loop_after_the_other():
     run(client.close())
 
 
+def test_another_event_loop_closes_it_before_or_after_a_call_but_not_in_between():
+    client = vicinal.AsyncEphemeralClient()
+    run(client.heartbeat())
+    submit, closer = client._pool.submit, threading.Thread(target=lambda: run(client.close()))
+
+    def closed_meanwhile(*work: Any) -> Any:
+        client._pool.submit = submit
+        closer.start()
+        closer.join(timeout=0.2)
+        return submit(*work)
+
+    client._pool.submit = closed_meanwhile
+    assert run(client.count_collections()) == 0
+    closer.join()
+    with pytest.raises(ClosedError):
+        run(client.count_collections())
+
+
 # --- beside the loop ---------------------------------------------------------------------------
 
 

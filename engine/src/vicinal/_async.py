@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, update_wrapper, wraps
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -172,6 +173,7 @@ class AsyncClient:
 
     def __init__(self, opener: Callable[[], Client]) -> None:
         self._closing: Future[None] | None = None
+        self._lock = Lock()  # of `_closing`, for event loops in several threads
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="vicinal-async")
         self._opened = self._pool.submit(opener)
 
@@ -231,9 +233,10 @@ class AsyncClient:
         """
         import asyncio
 
-        if self._closing is None:
-            self._closing = self._pool.submit(self._close)
-            self._pool.shutdown(wait=False)
+        with self._lock:
+            if self._closing is None:
+                self._closing = self._pool.submit(self._close)
+                self._pool.shutdown(wait=False)
         await asyncio.shield(_awaited(self._closing))
 
     def __await__(self: _Self) -> Generator[Any, None, _Self]:
@@ -264,10 +267,12 @@ class AsyncClient:
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         """What `work` returns, done by a thread of the pool, in the caller's context."""
-        if self._closing is not None:
-            raise ClosedError
         context = contextvars.copy_context()
-        return await _awaited(self._pool.submit(context.run, work))
+        with self._lock:
+            if self._closing is not None:
+                raise ClosedError
+            future = self._pool.submit(context.run, work)
+        return await _awaited(future)
 
 
 def _awaited(work: Future[_T]) -> asyncio.Future[_T]:
