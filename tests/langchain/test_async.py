@@ -1,6 +1,7 @@
 """Async methods await the embedding model and never run the engine on the event loop's thread."""
 
 import asyncio
+import inspect
 import threading
 
 import pytest
@@ -114,6 +115,26 @@ async def test_async_results_are_the_sync_ones(films, embedding):
     assert await store.aget_by_ids(["dune", "alien"]) == store.get_by_ids(["dune", "alien"])
     assert await store.aget(limit=2) == store.get(limit=2)
     assert await store.acount() == store.count() == 4
+
+
+def test_async_methods_take_the_arguments_of_the_sync_ones():
+    def described(method):
+        return [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
+
+    methods = dict(inspect.getmembers(VicinalVectorStore, callable))
+    pairs = [(name, "a" + name) for name in methods if name[0] != "_" and "a" + name in methods]
+    assert len(pairs) > 20
+    for name, awaited in pairs:
+        assert described(methods[awaited]) == described(methods[name]), awaited
+
+
+async def test_a_filter_by_its_place_is_one_to_both(films, embedding):
+    store = await VicinalVectorStore.afrom_documents(films, embedding)
+    where = {"genre": "sf"}
+    near, far = store.similarity_search_by_vector, store.max_marginal_relevance_search_by_vector
+    assert await store.asimilarity_search_by_vector(VECTOR, 4, where) == near(VECTOR, 4, where)
+    found = await store.amax_marginal_relevance_search_by_vector(VECTOR, 4, 20, 0.5, where)
+    assert found == far(VECTOR, 4, 20, 0.5, where)
 
 
 async def test_texts_make_a_store(embedding):

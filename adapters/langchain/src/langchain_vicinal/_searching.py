@@ -2,8 +2,7 @@
 
 Text is embedded here, awaited in the async methods, and not at all when only its words are searched;
 then one engine call, in a worker thread when the caller is async. `search` and `as_retriever` are
-`_retriever.py`'s; what is defined in neither is inherited from LangChain, whose version does right
-already: thresholds, and the async forms that only need a thread.
+`_retriever.py`'s; thresholds are inherited from LangChain, whose version does right already.
 
 Every search takes these, besides its own arguments:
 
@@ -30,6 +29,7 @@ Filters run before the search: when k records match, k come back ("text": k that
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,10 +107,12 @@ class SearchMethods(StoreBase):
         k: int = 4,
         filter: Filter | None = None,
         where_document: Filter | None = None,
+        *,
+        return_distance: bool = False,
         **kwargs: Any,
     ) -> list[Hit]:
         """Async `similarity_search_with_score_by_vector`."""
-        search = self.similarity_search_with_score_by_vector
+        search = partial(self.similarity_search_with_score_by_vector, return_distance=return_distance)
         return await run_in_executor(None, search, embedding, k, filter, where_document, **kwargs)
 
     def _for_text(self, search: Search, query: str) -> list[Hit]:
@@ -174,6 +176,18 @@ class SearchMethods(StoreBase):
         """Like `similarity_search`, for a vector at hand."""
         search = self.similarity_search_with_score_by_vector
         return _alone(search(embedding, k, filter, where_document, **kwargs))
+
+    async def asimilarity_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Async `similarity_search_by_vector`."""
+        search = self.similarity_search_by_vector
+        return await run_in_executor(None, search, embedding, k, filter, where_document, **kwargs)
 
     def similarity_search_with_vectors(
         self,
@@ -321,10 +335,13 @@ class SearchMethods(StoreBase):
         lambda_mult: float = 0.5,
         filter: Filter | None = None,
         where_document: Filter | None = None,
+        *,
+        return_distance: bool = False,
         **kwargs: Any,
     ) -> list[Hit]:
         """Async `max_marginal_relevance_search_with_score_by_vector`."""
-        search = self.max_marginal_relevance_search_with_score_by_vector
+        by_vector = self.max_marginal_relevance_search_with_score_by_vector
+        search = partial(by_vector, return_distance=return_distance)
         return await run_in_executor(
             None, search, embedding, k, fetch_k, lambda_mult, filter, where_document, **kwargs
         )
@@ -342,6 +359,22 @@ class SearchMethods(StoreBase):
         """Like `max_marginal_relevance_search`, for a vector at hand."""
         search = self.max_marginal_relevance_search_with_score_by_vector
         return _alone(search(embedding, k, fetch_k, lambda_mult, filter, where_document, **kwargs))
+
+    async def amax_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Async `max_marginal_relevance_search_by_vector`."""
+        search = self.max_marginal_relevance_search_by_vector
+        return await run_in_executor(
+            None, search, embedding, k, fetch_k, lambda_mult, filter, where_document, **kwargs
+        )
 
 
 def _alone(hits: list[Hit]) -> list[Document]:

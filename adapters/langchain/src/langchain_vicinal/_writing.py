@@ -7,6 +7,7 @@ the caller is async. Every call is atomic, unless it asks for `batch_size`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from langchain_core.documents import Document
@@ -190,6 +191,19 @@ class WriteMethods(StoreBase):
             condition = EVERYTHING
         self._collection.delete(ids, condition)
         return True
+
+    async def adelete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        filter: Filter | None = None,
+        where: Filter | None = None,
+        where_document: Filter | None = None,
+        **kwargs: Any,
+    ) -> bool:
+        """Async `delete`."""
+        delete = partial(self.delete, filter=filter, where=where, where_document=where_document)
+        return await run_in_executor(None, delete, ids, **kwargs)
 
     # --- embedding and writing -------------------------------------------------------------------
 

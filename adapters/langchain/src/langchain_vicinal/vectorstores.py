@@ -289,9 +289,20 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         included: dict[str, Any] = {} if include is None else {"include": include}
         return self._collection.get(ids, condition, limit, offset, **included)
 
-    async def aget(self, *args: Any, **kwargs: Any) -> vicinal.GetResult:
+    async def aget(
+        self,
+        ids: Iterable[str] | None = None,
+        where: Filter | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: Filter | None = None,
+        include: vicinal.Include | None = None,
+        *,
+        filter: Filter | None = None,
+    ) -> vicinal.GetResult:
         """Async `get`."""
-        return await run_in_executor(None, self.get, *args, **kwargs)
+        get = partial(self.get, filter=filter)
+        return await run_in_executor(None, get, ids, where, limit, offset, where_document, include)
 
     def count(self) -> int:
         """How many records there are."""
