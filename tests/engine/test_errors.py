@@ -133,6 +133,7 @@ misuse(
         "other", embedding_function=len, configuration={"embedding_function": HashEmbeddingFunction()}
     ),
     path_with_a_NUL_character=lambda *_: vicinal.PersistentClient("a\0b"),
+    path_in_the_home_of_nobody=lambda *_: vicinal.PersistentClient("~nobody-of-this-name/data"),
     backup_to_a_NUL_character=lambda client, _: client.backup("a\0b"),
 )
 each(

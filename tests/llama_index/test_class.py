@@ -95,6 +95,11 @@ def test_from_persist_dir_makes_nothing(tmp_path):
     assert not (tmp_path / "typo").exists()
 
 
+def test_from_persist_dir_of_a_home_that_nobody_has_finds_nothing():
+    with pytest.raises(NotFoundError, match="~nobody-of-this-name/data"):
+        VicinalVectorStore.from_persist_dir("~nobody-of-this-name/data")
+
+
 def test_from_persist_dir_of_nothing_says_so():
     with pytest.raises(ArgumentTypeError, match="Expected persist_dir to be a str or Path, got None"):
         VicinalVectorStore.from_persist_dir(None)

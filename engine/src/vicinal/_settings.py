@@ -106,7 +106,12 @@ def directory_of(value: Any, argument: str) -> Path:
         raise ArgumentTypeError(argument=argument, expected="a str or Path", got=value)
     if "\0" in str(value):
         raise InvalidArgumentError(f"{argument}: a NUL character cannot be part of a path, got {value!r}")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # there is no such user, or the process' own is not known, as in some containers
+        raise InvalidArgumentError(
+            f"{argument}: the home directory that ~ stands for is not known, got {value!r}"
+        ) from None
 
 
 def settings_of(given: Settings | None, **fixed: Any) -> Settings:

@@ -154,7 +154,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         become a new, empty one.
         """
         check_path(persist_dir, "persist_dir")
-        if not (Path(persist_dir).expanduser() / "catalog.sqlite3").is_file():
+        if not (Path(os.path.expanduser(persist_dir)) / "catalog.sqlite3").is_file():
             kind, hint = "Directory with a Vicinal database", "VicinalVectorStore(path=…) makes a new store"
             raise NotFoundError(kind=kind, key=os.fspath(persist_dir), hint=hint)
         with vicinal.PersistentClient(persist_dir, must_exist=True) as client:
