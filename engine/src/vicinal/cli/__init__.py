@@ -71,7 +71,8 @@ def _open(path: str) -> AdminClient:
 
 
 def _is_sealed(path: str) -> bool:
-    return os.path.isdir(path) and not os.access(path, os.W_OK)
+    place = os.path.expanduser(path)  # as the client does; a shell leaves a quoted ~ alone
+    return os.path.isdir(place) and not os.access(place, os.W_OK)
 
 
 def _collections(path: str) -> Iterator[tuple[str, Collection]]:
