@@ -175,6 +175,41 @@ def test_a_cell_is_short_and_explained(committed):
     assert ("code", "code") not in set(pairwise(kinds))
 
 
+INSTALLED_AS = {
+    "vicinal": '"vicinal[',
+    "langchain_vicinal": "langchain-vicinal ",
+    "llama_index": "llama-index-vector-stores-vicinal ",
+    "matplotlib": " matplotlib",
+    "re2": ",regex]",
+}
+
+
+def imported(source):
+    """The packages that a source needs when it is imported, those of this repository's modules included."""
+    packages = set()
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Import):
+            packages |= {alias.name.split(".")[0] for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom):
+            module = (statement.module or "").removeprefix("demo").strip(".")
+            ours = [name for alias in statement.names for name in (module, alias.name)]
+            files = {ROOT / folder / f"{name}.py" for folder in ("demo", "notebooks") for name in ours}
+            if statement.level == 0:
+                packages.add(statement.module.split(".")[0])
+            for file in files:
+                packages |= imported(file.read_text()) if file.exists() else set()
+    return packages
+
+
+def test_a_notebook_names_what_must_be_installed(committed):
+    sources = [cell.source for cell in code_cells(committed)]
+    needed = set().union(*map(imported, sources)) | ({"re2"} if "$regex" in "".join(sources) else set())
+    [line] = re.findall(r"It needs `pip install (.+?)`", committed.cells[0].source)
+    assert [
+        name for package, name in INSTALLED_AS.items() if package in needed and name not in f"{line} "
+    ] == []
+
+
 # --- executed in place -------------------------------------------------------------------------------
 
 
