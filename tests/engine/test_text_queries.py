@@ -578,6 +578,23 @@ def test_the_configuration_says_what_a_word_is(store):
         assert [sorted(ids) for ids in found["ids"]] == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ({"language": "german"}, "knows English only; use stemmer='snowball'"),
+        ({"language": "klingon", "stemmer": "snowball"}, "there is no such stemmer"),
+        ({"function": "nobody's"}, "no analysis is registered under this name"),
+    ],
+)
+def test_a_collection_that_could_cut_no_text_is_not_made(client, text, problem):
+    """What a word is cannot be changed later, when the first question would find out."""
+    if "stemmer" in text:
+        pytest.importorskip("snowballstemmer")
+    with pytest.raises(InvalidArgumentError, match=problem):
+        client.create_collection("things", configuration={"text": text})
+    assert client.list_collections() == []
+
+
 def test_a_read_only_client_searches_words_too(tmp_path):
     with vicinal.PersistentClient(tmp_path) as client:
         made = client.create_collection("things", embedding_function=None)

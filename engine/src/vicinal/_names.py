@@ -18,6 +18,7 @@ from vicinal._storage import catalog
 from vicinal._storage.catalog import Entry
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
+from vicinal._text.analysis import Analyser
 from vicinal.errors import NotFoundError, UniqueConstraintError
 from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT
 
@@ -37,6 +38,8 @@ def create(opened: OpenCollections, files: Files, request: r.Create) -> r.Collec
             raise UniqueConstraintError(kind="Collection", key=request.name, hint=_TAKEN)
         if found:
             return info_of(found[0], space)
+        if request.configuration.text is not None:
+            Analyser(request.configuration.text)  # refuses what could cut no text: it cannot be changed later
         entry = Entry(uuid4(), request.name, request.metadata, request.configuration)
         catalog.insert(tx, database, entry)
         files.step("create: before commit")
