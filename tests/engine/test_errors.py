@@ -162,6 +162,12 @@ each(
     },
     lambda hnsw: lambda client, _: client.create_collection("other", configuration={"hnsw": hnsw}),
 )
+each(
+    "InvalidArgumentError",
+    "beside hnsw",
+    {"space": {"space": "cosine"}, "older key": {"hnsw": {"ef_search": 50}, "hnsw:construction_ef": 300}},
+    lambda configuration: lambda client, _: client.create_collection("other", configuration=configuration),
+)
 
 # --- writing ---------------------------------------------------------------------------------
 

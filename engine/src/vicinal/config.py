@@ -173,6 +173,7 @@ def parse_configuration(
     embedding_function: dict[str, Any] | None,
 ) -> CollectionConfiguration:
     """Read a caller's configuration; what it does not name is left to the `hnsw:*` metadata keys."""
+    _check_places(configuration or {})
     named, older = _hnsw_of(configuration or {}), _hnsw_of_metadata(metadata or {})
     if "space" in older and named.get("space") is None:
         named.pop("space", None)
@@ -188,6 +189,14 @@ def parse_configuration(
         expiry=parse_expiry(given.get("expiry")),
         text=parse_text(given.get("text")),
     )
+
+
+def _check_places(configuration: Mapping[str, Any]) -> None:
+    """Refuse what belongs in `hnsw` and stands beside it: passed over, it would leave another distance."""
+    for key in configuration:
+        if key in HnswConfiguration.model_fields or key in _LEGACY_KEYS:
+            place = f"configuration['hnsw']['{_LEGACY_KEYS.get(key, key)}']"
+            raise InvalidArgumentError(f"configuration: unknown key {key!r}; its place is {place}")
 
 
 def check_schema_against(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> None:
