@@ -115,6 +115,7 @@ misuse(
         "other", configuration={"embedding_function": 5}
     ),
     path_that_is_a_number=lambda *_: vicinal.PersistentClient(5),
+    path_to_a_client_in_memory=lambda *_: vicinal.EphemeralClient("./data"),
     backup_to_a_number=lambda client, _: client.backup(5),
 )
 misuse(
@@ -422,6 +423,7 @@ each(
         "two keys": {"n": 1, "m": 2},
         "key that is a number": {1: 2},
         "operator without a key": {"$gt": 1},
+        "operator on documents": {"$contains": "a"},
         "unknown logical operator": {"$nor": [{"n": 1}, {"n": 2}]},
         "no operator": {"n": {}},
         "two operators": {"n": {"$gt": 1, "$lt": 3}},

@@ -256,8 +256,8 @@ def metadata(value: Any, argument: str, known: set[str] | None = None) -> dict[s
     for key in value:
         if isinstance(key, str) and (not key or key[0] in "#$" or key == "chroma:document"):
             raise InvalidArgumentError(
-                f"{argument}: the key {key!r} cannot be used; keys are non-empty and do not start with "
-                "'#' or '$', which filters use"
+                f"{argument}: the key {key!r} cannot be used; keys are non-empty, do not start with '#' "
+                "or '$', which filters use, and are not Chroma's own 'chroma:document'"
             )
     checked = _object(value, argument, 0)
     if known is not None:

@@ -45,6 +45,7 @@ from vicinal.types import SparseVector
 DEPTH_MAX = 100
 """How deep logical operators may nest; deeper is refused, not a crash of the interpreter."""
 
+_ON_DOCUMENTS = ("$contains", "$not_contains", "$regex", "$not_regex")
 _SCALARS = (str, int, float, bool, datetime, date, Decimal, UUID, bytes)
 
 
@@ -73,7 +74,8 @@ def _where(where: Any, path: str, depth: int) -> Node:
         raise InvalidFilterError(
             path=path,
             problem="Expected where key to be a metadata field name or a logical operator "
-            f"($and, $or, $not), got {key}",
+            f"($and, $or, $not), got {key}"
+            + (" (the text of documents is filtered by where_document)" if key in _ON_DOCUMENTS else ""),
         )
     if key == DOCUMENT:
         return _document(value, here, depth)
@@ -290,12 +292,20 @@ def _operand(value: Any, path: str, composite: bool = False) -> Operand:
         raise InvalidFilterError(
             path=path,
             problem="Expected where value to be a str, int, float, bool, date, datetime, Decimal, UUID or "
-            "bytes, got "
-            f"{value!r}" + (" (to find missing values, use $exists or $empty)" if value is None else ""),
+            f"bytes, got {value!r}{_way_out(value)}",
         )
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidFilterError(path=path, problem=f"Expected a finite number, got {value!r}")
     return Operand(*classify(value))
+
+
+def _way_out(value: Any) -> str:
+    """What somebody who compares with this value may have meant."""
+    if value is None:
+        return " (to find missing values, use $exists or $empty)"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return " (to find one of several values, use $in; in lists, $any or $all)"
+    return ""
 
 
 def _composite(value: Any, path: str) -> Operand:
