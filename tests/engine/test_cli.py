@@ -163,7 +163,8 @@ def test_the_space_of_deleted_records_comes_back(run: Run, path: Path, only: lis
 def test_a_collection_that_does_not_exist_cannot_be_compacted(run: Run, path: Path) -> None:
     code, output, errors = run("compact", path, "--collection", "nothing")
     assert (code, output) == (2, "")
-    assert errors.startswith("vicinal: Collection [nothing] does not exist")
+    hint = f"vicinal info {path} lists them; --tenant and --database say where one is"
+    assert errors == f"vicinal: Collection [nothing] does not exist. {hint}\n"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from vicinal.cli import moving
 from vicinal.client import PersistentClient
 from vicinal.collection import Collection
 from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from vicinal.errors import StorageError, VicinalError
+from vicinal.errors import NotFoundError, StorageError, VicinalError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +128,11 @@ def _compact(options: argparse.Namespace) -> int:
     if options.collection:
         space = (options.tenant, options.database)
         with PersistentClient(options.path, None, *space, must_exist=True) as client:
-            client.get_collection(options.collection).compact()
+            try:
+                client.get_collection(options.collection).compact()
+            except NotFoundError:
+                hint = f"vicinal info {options.path} lists them; --tenant and --database say where one is"
+                raise NotFoundError(kind="Collection", key=options.collection, hint=hint) from None
         return 0
     for _, collection in _collections(options.path):
         collection.compact()
