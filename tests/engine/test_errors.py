@@ -10,6 +10,7 @@ import pickle
 import sqlite3
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -455,6 +456,7 @@ each(
         "$nin nothing": {"n": {"$nin": []}},
         "$gt None": {"n": {"$gt": None}},
         "$gt bool": {"n": {"$gt": True}},
+        "$gt Decimal": {"n": {"$gt": Decimal("1.50")}},
         "$lte list": {"n": {"$lte": [1]}},
         "$contains None": {"n": {"$contains": None}},
         "$contains a list": {"n": {"$contains": ["a"]}},
@@ -464,6 +466,7 @@ each(
         "$between one": {"n": {"$between": [5]}},
         "$between three": {"n": {"$between": [1, 2, 3]}},
         "$between bools": {"n": {"$between": [False, True]}},
+        "$between bytes": {"n": {"$between": [b"a", b"z"]}},
         "$exists 1": {"n": {"$exists": 1}},
         "$empty text": {"n": {"$empty": "yes"}},
         "$like number": {"n": {"$like": 5}},

@@ -139,16 +139,14 @@ def _between(key: str, bounds: Any, path: str) -> Node:
     low_high = list(_operands(bounds, path))
     if len(low_high) != 2:
         raise InvalidFilterError(path=path, problem=f"expected [low, high], got {bounds!r}")
-    return And(
-        (
-            Compare(key, "gte", _ordered(low_high[0], "$between", path)),
-            Compare(key, "lte", _ordered(low_high[1], "$between", path)),
-        )
-    )
+    low, high = (_ordered(each, given, "$between", path) for each, given in zip(low_high, bounds))
+    return And((Compare(key, "gte", low), Compare(key, "lte", high)))
 
 
 def _order(order: Order) -> Callable[[str, Any, str], Node]:
-    return lambda key, value, path: Compare(key, order, _ordered(_operand(value, path), f"${order}", path))
+    return lambda key, value, path: Compare(
+        key, order, _ordered(_operand(value, path), value, f"${order}", path)
+    )
 
 
 def _startswith(key: str, prefix: Any, path: str) -> Node:
@@ -330,12 +328,13 @@ def _is_json(value: Any, depth: int) -> bool:
     return value is None or isinstance(value, (*_SCALARS, SparseVector))
 
 
-def _ordered(operand: Operand, operator: str, path: str) -> Operand:
+def _ordered(operand: Operand, given: Any, operator: str, path: str) -> Operand:
     if operand.kind in (Kind.BOOL, Kind.NULL, Kind.OBJECT):
+        equal = " (which is compared for equality alone)" if isinstance(given, (Decimal, UUID, bytes)) else ""
         raise InvalidFilterError(
             path=path,
             problem="Expected operand value to be a number, a string, a date or a datetime for operator "
-            f"{operator}, got {operand.value!r}",
+            f"{operator}, got {given!r}{equal}",
         )
     return operand
 
