@@ -62,7 +62,8 @@ class Collection(Described):
             embeddings: Shape (n, dimension), any real numbers; stored as float32. Without it, the
                 collection's embedding function embeds the documents, the images, or, when there are
                 neither, what the collection's data loader reads from the URIs.
-            metadatas: n JSON objects (datetime, date and `SparseVector` values too) or None.
+            metadatas: n JSON objects or None. Values may also be datetimes, dates, Decimals, UUIDs, bytes and
+                `SparseVector`s; tuples and sets become lists.
             documents: n texts or None; None as an item only where embeddings are given.
             images: n arrays of shape (height, width, 3), to be embedded; they are not stored.
             uris: n strings or None.
