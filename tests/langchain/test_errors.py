@@ -37,6 +37,11 @@ CALLS = {
         InvalidArgumentError,
         "unknown search option 'lambda_mult'; .* one by MMR also fetch_k and lambda_mult",
     ),
+    "FAISS's fetch_k beside a filter": (
+        lambda s: s.similarity_search("a", filter={"a": 1}, fetch_k=20),
+        InvalidArgumentError,
+        'fetch_k goes with rerank, MMR or mode="hybrid"; a filter needs none',
+    ),
     "MMR's option for a retriever that is none": (
         lambda s: s.as_retriever(search_kwargs={"fetch_k": 20, "lambda_mult": 0.5}).invoke("a"),
         InvalidArgumentError,

@@ -339,7 +339,7 @@ REFUSED = {
     ),
     "fetch_k of words": (
         lambda s: s.similarity_search("x", mode="text", fetch_k=50),
-        "fetch_k goes with rerank or MMR",
+        "fetch_k goes with rerank, MMR",
     ),
     "words by vector": (
         lambda s: s.similarity_search_by_vector(VECTOR, mode="text"),

@@ -430,7 +430,10 @@ def mmr(lambda_mult: Any, fetch_k: Any, k: int) -> Mmr | None:
     """Maximal marginal relevance, when it is asked for."""
     if lambda_mult is None:
         if fetch_k is not None:
-            raise InvalidArgumentError("fetch_k belongs to MMR: give lambda_mult (0 to 1) with it")
+            raise InvalidArgumentError(
+                "fetch_k belongs to MMR, a mixture or a reranker: give lambda_mult (0 to 1), "
+                'mode="hybrid" or rerank with it'
+            )
         return None
     fetched = max(20, 4 * k) if fetch_k is None else count(fetch_k, "fetch_k", 1)
     return Mmr(fraction(lambda_mult, "lambda_mult"), max(fetched, k))

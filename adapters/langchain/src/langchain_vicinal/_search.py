@@ -174,9 +174,9 @@ def plan(
     if rerank is not None and fetch_k is not None:
         fetch_k = _count(fetch_k, "fetch_k")
     words = _words(mode, alpha=alpha, fusion=fusion, text_key=text_key, snippets=snippets or None)
-    if mode == "text" and fetch_k is not None and rerank is None and lambda_mult is None:
+    if mode != "hybrid" and fetch_k is not None and rerank is None and lambda_mult is None:
         raise InvalidArgumentError(
-            'fetch_k: mode="text" ranks whatever has one of the words; fetch_k goes with rerank or MMR'
+            'fetch_k goes with rerank, MMR or mode="hybrid"; a filter needs none: it comes before the search'
         )
     where = to_where(filter, where_document, where)
     return Search(_count(k, "k"), where, ids, lambda_mult, fetch_k, check_reranker(rerank), mode, words)

@@ -43,7 +43,8 @@ class WriteMethods(StoreBase):
 
         Args:
             texts: Any iterable, read once.
-            metadatas: One per text, or none at all. Any JSON values, datetimes and dates.
+            metadatas: One per text, or none at all. Any JSON values, datetimes, dates,
+                Decimals, UUIDs and bytes.
             ids: One per text, or none at all; for a None in it an id is made. Of texts with one id
                 the last wins.
             embeddings: One vector per text, to spare the embedding.
