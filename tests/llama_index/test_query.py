@@ -331,6 +331,12 @@ def test_a_value_of_another_type_is_refused_by_the_arguments_name(store, fields,
         store.query(query, **keywords)
 
 
+@pytest.mark.parametrize("query", ["a text", {"query_embedding": [1, 0]}, [1.0, 0.0], None])
+def test_what_is_no_query_is_refused_with_the_way_to_ask_a_text(store, query):
+    with pytest.raises(ArgumentTypeError, match=r"query to be a VectorStoreQuery; a text goes to .*retrieve"):
+        store.query(query)
+
+
 def test_errors_are_of_the_engines_tree(store):
     for mode in (VectorStoreQueryMode.LINEAR_REGRESSION, "nearest"):
         with pytest.raises(InvalidArgumentError):

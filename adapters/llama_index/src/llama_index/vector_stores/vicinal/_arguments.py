@@ -1,4 +1,4 @@
-"""Can a store be made of these arguments, or something be deleted by them?"""
+"""Can a store be made of these arguments, or something be asked or deleted by them?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import pickle
 from collections.abc import Mapping
 from typing import Any
+
+from llama_index.core.vector_stores.types import VectorStoreQuery
 
 import vicinal
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -42,6 +44,13 @@ def check_keywords(method: str, known: str, given: Mapping[str, Any]) -> None:
     """A deletion has no keyword that it ignores: it could have been a condition."""
     if given:
         raise InvalidArgumentError(f"{method}: unknown keyword {next(iter(given))!r}; expected {known}")
+
+
+def check_query(given: object) -> None:
+    """A text is asked of a retriever, which has the model that embeds it."""
+    if not isinstance(given, VectorStoreQuery):
+        expected = "a VectorStoreQuery; a text goes to as_index(embed_model=…).as_retriever().retrieve(text)"
+        raise ArgumentTypeError(argument="query", expected=expected, got=given)
 
 
 def check_path(given: object, argument: str = "path") -> None:

@@ -35,6 +35,7 @@ from llama_index.vector_stores.vicinal._arguments import (
     check_keywords,
     check_path,
     check_portable,
+    check_query,
     check_reranker,
     check_sources,
     configuration_of,
@@ -296,6 +297,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
             InvalidFilterError: An operator that cannot take its value; the text says where.
             InvalidDimensionError: An embedding of another dimension than the collection's.
         """
+        check_query(query)
         kept = None if query.output_fields is None else texts(query.output_fields, "output_fields")
         found = answer(self._collection, query, kwargs, self.rerank)
         rows = zip(found.ids, found.documents, found.metadatas)
