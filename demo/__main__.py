@@ -5,7 +5,7 @@
     (nothing)                  build or open the collection, ask the shown questions
     --ask "…"                  ask your own
     --path DIR [--ask "…"]     the same over a folder of .md, .rst, .txt and .py files
-    --evaluate                 hit@5 over the question → entry pairs
+    --evaluate                 hit@5 over questions about Python itself
 """
 
 from __future__ import annotations
@@ -107,7 +107,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add = arguments.add_argument
     add("--ask", action="append", type=_question, metavar="TEXT", help="a question of yours; may be repeated")
-    add("--path", type=Path, metavar="DIR", help="ask over a folder of your own .md, .rst, .txt, .py files")
+    either = arguments.add_mutually_exclusive_group().add_argument  # the pairs are of Python's documentation
+    either(
+        "--path", type=Path, metavar="DIR", help="ask over a folder of your own .md, .rst, .txt, .py files"
+    )
     add("--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="where the collections are kept")
     add("--with", dest="framework", choices=_FRAMEWORKS, default="langchain", help="who answers --ask")
     add(
@@ -126,7 +129,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("-k", type=_positive, default=K, metavar="N", help="how many entries to retrieve")
     add("--reader", action="store_true", help="use the extractive reader even if a model is configured")
-    add("--evaluate", action="store_true", help="print hit@5 over the question → entry pairs")
+    either(
+        "--evaluate", action="store_true", help="print hit@5 over questions about Python's own documentation"
+    )
     return arguments
 
 

@@ -111,6 +111,7 @@ def test_headings_are_spread_over_a_folder() -> None:
         (("-k", "0"), "0 is not 1 or more"),
         (("--filter", "x"), "expected KEY=VALUE"),
         (("--with", "x"), "invalid choice"),
+        (("--evaluate", "--path", "."), "argument --path: not allowed with argument --evaluate"),
         (("--ask", ""), "argument --ask: the question is empty"),
         (("--ask", " \n"), "argument --ask: the question is empty"),
         (("--ask", "caf\udce9 words"), r"argument --ask: not valid Unicode text: caf\udce9 words"),
