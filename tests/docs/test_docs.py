@@ -35,6 +35,12 @@ def examples(page: Path) -> list[tuple[int, str, str | None]]:
     return found
 
 
+def sections(page: Path) -> set[str]:
+    """The anchors that a page's headings get."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -51,3 +57,29 @@ def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
 def test_links_to_files_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [] == [link for link in links if not os.path.exists(page.parent / link)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_sections_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert [] == [
+        (file, section)
+        for file, section in links
+        if section not in sections(page.parent / file if file else page)
+    ]
+
+
+def test_every_page_is_found_from_the_readme():
+    """By links alone; one to a folder leads to all pages in it."""
+    found, left = set(), [ROOT / "README.md"]
+    while left:
+        page = left.pop().resolve()
+        pages = list(page.glob("*.md")) if page.is_dir() else []
+        if page.suffix == ".md":
+            links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+            pages = [page.parent / link for link in links]
+        found.add(page)
+        left += [each for each in pages if each.resolve() not in found]
+    assert [] == [
+        page for page in (*ROOT.glob("docs/**/*.md"), ROOT / "CHANGELOG.md") if page.resolve() not in found
+    ]
