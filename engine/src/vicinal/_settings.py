@@ -117,6 +117,9 @@ def directory_of(value: Any, argument: str) -> Path:
 def settings_of(given: Settings | None, **fixed: Any) -> Settings:
     """A copy of what a client was given, with what its class decides itself."""
     if given is not None and not isinstance(given, Settings):
-        path = " (PersistentClient takes a path)" if isinstance(given, (str, os.PathLike)) else ""
-        raise ArgumentTypeError(argument="settings", expected=f"a vicinal.config.Settings{path}", got=given)
+        raise ArgumentTypeError(
+            argument="settings",
+            expected="a vicinal.config.Settings (PersistentClient takes a path)",
+            got=given,
+        )
     return (given or Settings()).model_copy(update=fixed)
