@@ -2,6 +2,7 @@
 
 import math
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import hypothesis
@@ -37,6 +38,13 @@ SORTED: dict[str, Any] = {
     "ä": "ä",
     "[1]": [1],
     "[]": [],
+    "Decimal -3": Decimal("-3"),
+    "Decimal 0.5": Decimal("0.5"),
+    "Decimal 9": Decimal(9),
+    "Decimal 10": Decimal(10),
+    "Decimal inf": Decimal("Infinity"),
+    "Decimal NaN": Decimal("NaN"),
+    "an object that looks like one": {"#decimal": "many"},
     "{}": {},
 }
 VALUES = st.one_of(

@@ -3,13 +3,16 @@
 Works on columns (`_index/columns.py`), never on JSON: a record's place is a number, computed for all rows
 at once. Values of different kinds are ordered by kind: null, false, true, numbers, dates and datetimes,
 strings, lists, objects. Numbers compare mathematically, NaN after all others; strings by code point;
-dates and datetimes by instant; lists and objects by their JSON text. A record without the key has no place.
+dates and datetimes by instant; lists and objects by their JSON text, but Decimals, before the other objects,
+by their value. A record without the key has no place.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ from vicinal._snapshot import Snapshot
 Ranks = NDArray[np.int64]
 _EXACT_AS_FLOAT = 2**53
 _LAST = np.iinfo(np.int64).max
+_DECIMAL = re.compile(r'\0\{"#decimal":"([^"]*)"\}')  # as a column's dictionary has it
 
 
 def ordered(snapshot: Snapshot, rows: Rows, order: Sequence[OrderBy]) -> Rows:
@@ -54,8 +58,10 @@ def ranks_of(column: Column, rows: Rows) -> Ranks:
             continue
         if Kind.INT in group:
             within = _rank_numbers(column, rows[chosen], kinds[chosen], values[chosen])
-        elif group[0] in (Kind.STRING, Kind.LIST, Kind.OBJECT):
-            within = _rank_texts(column, values[chosen])
+        elif group[0] in (Kind.STRING, Kind.LIST):
+            within = _rank_texts(column, values[chosen], str)
+        elif Kind.OBJECT in group:
+            within = _rank_texts(column, values[chosen], _place_of_object)
         else:
             within = _dense(values[chosen])
         ranks[chosen] = first + within
@@ -79,14 +85,24 @@ def _dense(values: NDArray[Any]) -> Ranks:
     return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def _rank_texts(column: Column, codes: Ranks) -> Ranks:
-    """Codes ranked as the texts that they stand for."""
+def _rank_texts(column: Column, codes: Ranks, place_of: Callable[[str], Any]) -> Ranks:
+    """Codes ranked by the places of the texts that they stand for."""
     present, inverse = np.unique(codes, return_inverse=True)
     strings = column.dictionary.strings
-    by_text = sorted(range(len(present)), key=lambda i: strings[present[i]])
+    by_text = sorted(range(len(present)), key=lambda i: place_of(strings[present[i]]))
     place = np.empty(len(present), dtype=np.int64)
     place[by_text] = np.arange(len(present))
     return place[inverse.reshape(-1)]
+
+
+def _place_of_object(text: str) -> tuple[int, Decimal | str]:
+    """Decimals as the numbers that they are, NaN last; then objects, UUIDs and bytes by their text."""
+    found = _DECIMAL.fullmatch(text)
+    try:
+        number = Decimal(found[1] if found else "")
+    except InvalidOperation:
+        return 2, text
+    return (1, text) if number.is_nan() else (0, number)
 
 
 def _rank_numbers(column: Column, rows: Rows, kinds: NDArray[np.uint8], values: Ranks) -> Ranks:

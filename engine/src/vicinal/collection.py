@@ -227,8 +227,9 @@ class Collection(Described):
                 what the collection's data loader reads from the URIs, and fills these too. `ids` always are.
             order_by: A metadata key or "#id", or several, the first deciding; "-key" is descending.
                 By kind of value: null, bools, numbers (NaN last), dates and datetimes, strings by
-                code point, lists, objects. Records without the key come last, either way; equal ones in
-                the order of adding. A key that begins with + or - is written with a sign in front.
+                code point, lists, Decimals, other objects. Records without the key come last, either way;
+                equal ones in the order of adding. A key that begins with + or - is written with a sign in
+                front.
 
         Returns:
             A dictionary of parallel lists: `ids`, and `documents`, `metadatas`, `embeddings` (float32,
