@@ -2,8 +2,11 @@
 
 client = vicinal.PersistentClient("./data")
 collection = client.get_or_create_collection("notes")
-collection.add(ids=["1"], documents=["hnswlib releases the GIL"])
+collection.add(ids=["1"], documents=["hnswlib releases the GIL"], metadatas=[{"lang": "en"}])
 collection.query(query_texts=["threads in Python"], n_results=3, where={"lang": "en"})
+
+Texts are embedded by the default function, which needs `vicinal[wordllama]` and no network, unless you pass
+`embeddings` and `query_embeddings`, or a collection is created with an `embedding_function` of yours.
 """
 
 from importlib import import_module
