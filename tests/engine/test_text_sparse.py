@@ -347,7 +347,7 @@ INVALID = [
     ({"mode": "sparse", "query_sparse": V, "text_key": "t"}, InvalidArgumentError, "text_key belongs to"),
     ({"mode": "sparse", "query_sparse": V, "alpha": 0.5}, InvalidArgumentError, "alpha mixes"),
     ({"mode": "sparse", "query_sparse": V, "max_distance": 1}, InvalidArgumentError, "no distance"),
-    ({"mode": "sparse", "query_sparse": V, "snippets": 1}, InvalidArgumentError, "snippets show words"),
+    ({"mode": "sparse", "query_sparse": V, "snippets": 1}, InvalidArgumentError, "without sparse vectors"),
     ({"mode": "sparse", "query_sparse": V, "rerank": len}, InvalidArgumentError, "give query_texts"),
     ({"query_embeddings": [[1, 2]], "query_sparse": V}, InvalidArgumentError, "query_sparse belongs to"),
     ({"mode": "text", "query_texts": "a", "sparse_key": "s"}, InvalidArgumentError, "sparse_key belongs to"),

@@ -183,7 +183,9 @@ def _shown(snippets: Any, ranking: r.Ranking | None) -> int:
     """How many fragments of each document are wanted."""
     shown = 3 if snippets is True else 0 if snippets is False else check.count(snippets, "snippets", 0)
     if shown and (ranking is None or ranking.sparse is not None):
-        raise InvalidArgumentError('snippets show words that were searched: use mode="text" or "hybrid"')
+        raise InvalidArgumentError(
+            'snippets show words that were searched: use mode="text" or "hybrid", without sparse vectors'
+        )
     return shown
 
 
