@@ -259,7 +259,10 @@ class ReadOnlyError(StorageError, PermissionError):
 
 
 class CorruptionError(StorageError):
-    """The directory's content contradicts itself; `check()` lists every contradiction."""
+    """The directory's content contradicts itself.
+
+    `check()` lists every contradiction, and `repair()` saves what is whole.
+    """
 
 
 class ClosedError(VicinalError, RuntimeError):
