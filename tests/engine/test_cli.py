@@ -167,6 +167,13 @@ def test_a_collection_that_does_not_exist_cannot_be_compacted(run: Run, path: Pa
     assert errors == f"vicinal: Collection [nothing] does not exist. {hint}\n"
 
 
+@pytest.mark.parametrize("place", ["--tenant", "--database"])
+def test_a_tenant_without_a_collection_is_refused(run: Run, path: Path, place: str) -> None:
+    """Every collection of every tenant would be compacted."""
+    refused = "vicinal: --tenant and --database say where --collection is; give that, too\n"
+    assert run("compact", path, place, "acme") == (2, "", refused)
+
+
 @pytest.mark.parametrize(
     "command", [["check"], ["check", "--repair"], ["info"], ["compact"], ["backup", "--"]]
 )

@@ -19,7 +19,7 @@ from vicinal.cli import moving
 from vicinal.client import PersistentClient
 from vicinal.collection import Collection
 from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from vicinal.errors import NotFoundError, StorageError, VicinalError
+from vicinal.errors import InvalidArgumentError, NotFoundError, StorageError, VicinalError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     backup.set_defaults(command=_backup)
     compact = commands.add_parser("compact", help="give the space of deleted records back to the disk")
     compact.add_argument("--collection", help="this one only", metavar="NAME")
-    compact.add_argument("--tenant", default=DEFAULT_TENANT, help="whose collection that is")
-    compact.add_argument("--database", default=DEFAULT_DATABASE, help="where that collection is")
+    compact.add_argument("--tenant", help="whose collection that is")
+    compact.add_argument("--database", help="where that collection is")
     compact.set_defaults(command=_compact)
     for command in (check, info, backup, compact):
         command.add_argument("path", help="the directory of the database")
@@ -126,7 +126,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 def _compact(options: argparse.Namespace) -> int:
     if options.collection:
-        space = (options.tenant, options.database)
+        space = (options.tenant or DEFAULT_TENANT, options.database or DEFAULT_DATABASE)
         with PersistentClient(options.path, None, *space, must_exist=True) as client:
             try:
                 client.get_collection(options.collection).compact()
@@ -134,6 +134,8 @@ def _compact(options: argparse.Namespace) -> int:
                 hint = f"vicinal info {options.path} lists them; --tenant and --database say where one is"
                 raise NotFoundError(kind="Collection", key=options.collection, hint=hint) from None
         return 0
+    if options.tenant or options.database:
+        raise InvalidArgumentError("--tenant and --database say where --collection is; give that, too")
     for _, collection in _collections(options.path):
         collection.compact()
     return 0
