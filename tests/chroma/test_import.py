@@ -390,6 +390,11 @@ def test_a_directory_without_a_chroma_is_an_error(tmp_path: Path) -> None:
         import_directory(tmp_path, tmp_path / "into")
 
 
+def test_chromas_own_file_is_no_directory(old: Path, into: Path) -> None:
+    with pytest.raises(StorageError, match=r"is a file; give the directory that holds chroma\.sqlite3"):
+        import_directory(f"chroma://{old / 'chroma.sqlite3'}", into)
+
+
 def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "chroma.sqlite3").write_bytes(b"not a database at all, whatever its name" * 100)
     with pytest.raises(CorruptionError):

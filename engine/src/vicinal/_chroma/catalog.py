@@ -45,6 +45,8 @@ class Source:
 def opened(path: Path) -> Iterator[Transaction]:
     """One committed state of a Chroma directory."""
     file = path / "chroma.sqlite3"
+    if path.is_file():
+        raise StorageError(path=str(path), problem="is a file; give the directory that holds chroma.sqlite3")
     if not file.is_file():
         raise StorageError(path=str(path), problem="holds no Chroma database: there is no chroma.sqlite3")
     with foreign(file) as tx:
