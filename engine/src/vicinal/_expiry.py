@@ -1,8 +1,9 @@
 """When does a record cease to be there?
 
 A collection that is created with an `expiry` in its configuration looks at one metadata key of every
-record: the moment, a datetime or seconds since 1970, from which it is not there any more. Every read, and
-every write that meets its id, leaves such a record out; its row goes for good with the next removal.
+record: the moment, a datetime, a date or seconds since 1970, from which it is not there any more. Every
+read, and every write that meets its id, leaves such a record out; its row goes for good with the next
+removal.
 
 The clock is rounded down to whole seconds, so that the mask of what is still there repeats. A record is
 never gone early, and at most a second late. One whose key is missing or null never expires.

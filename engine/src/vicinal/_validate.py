@@ -339,7 +339,7 @@ def expiry(column: Iterable[Mapping[str, Any] | None] | None, configured: Expiry
         if isinstance(moment, bool) or not isinstance(moment, (int, float, datetime, date, type(None))):
             raise ArgumentTypeError(
                 argument=f'metadatas[{i}]["{configured.key}"]',
-                expected="a datetime or seconds since 1970 (when the record expires), or None for never",
+                expected="a datetime, a date or seconds since 1970 (when the record expires), or None",
                 got=moment,
             )
         if isinstance(moment, float) and math.isnan(moment):

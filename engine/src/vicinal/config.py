@@ -108,7 +108,7 @@ class ExpiryConfiguration(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     key: str = Field("expires_at", min_length=1, pattern=r"^[^#$]")
-    """The metadata key that says when: a datetime, or seconds since 1970."""
+    """The metadata key that says when: a datetime, a date (its midnight UTC) or seconds since 1970."""
     ttl_s: float | None = Field(None, gt=0, allow_inf_nan=False)
     """How many seconds a record lives that is added or upserted without that key; None: for ever."""
 
