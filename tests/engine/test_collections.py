@@ -1,6 +1,8 @@
 """A collection is found under its name, keeps what it was created with, and is gone when deleted."""
 
+import gc
 import uuid
+import weakref
 
 import pytest
 
@@ -13,7 +15,7 @@ from vicinal.errors import (
     NotFoundError,
     UniqueConstraintError,
 )
-from vicinal.testing import HashEmbeddingFunction
+from vicinal.testing import HashEmbeddingFunction, wait_for_index
 
 GOOD_NAMES = ["abc", "ABC", "a-b", "a_b.c-d", "0.0", "1.2.3", "a" * 512, "abc+def", "con", "a__b--c"]
 BAD_NAMES = [
@@ -461,6 +463,18 @@ def test_deleting_frees_the_disk(new_client, tmp_path):
     client.create_collection("things", embedding_function=None).add(ids="a", embeddings=[1, 2])
     client.delete_collection("things")
     assert list((tmp_path / "collections").iterdir()) == []
+
+
+def test_of_a_deleted_collection_nothing_is_held(client, collection):
+    """Even if the background worked for it last: its mapped vectors would keep their place on the disk."""
+    collection.add(ids="a", embeddings=[1, 2])
+    wait_for_index(collection)
+    with client._backend._opened.using(collection.id) as live:
+        held = weakref.ref(live)
+    del live
+    client.delete_collection("things")
+    gc.collect()
+    assert held() is None
 
 
 # --- closing ---------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ class Indexer:
                 _log.exception("background work failed; searching goes on without it")
             if again is not None:
                 self.wake(work, again)
+            del work  # or the memory and files of a collection that is deleted meanwhile would wait with us
 
     def _next(self) -> Work | None:
         """The work that has been due longest, once it is due; None when closed."""
