@@ -156,6 +156,20 @@ def test_merging_keeps_segments_few_and_leaves_the_dead_behind():
     assert len(bm25.merged(index, np.arange(400) % 2 == 0).postings.segments[0]) == 400
 
 
+def test_segments_stay_few_where_nobody_merges_them():
+    """As in a small collection, of which each question takes in what was written since the last one."""
+    index, texts = made([f"ant{row}" for row in range(20)]), {row: f"ant{row}" for row in range(20)}
+    for number in range(200):  # new rows and altered ones in turns
+        row = 20 + number // 2 if number % 2 else number % 20
+        texts[row] = f"ant bee{number}"
+        index = bm25.extend(index, PLAIN, max(row + 1, index.rows), [(row, texts[row])])
+        assert len(index.postings.segments) <= 32
+    alive = np.ones(index.rows, dtype=bool)
+    found = bm25.search(index, ["ant", "bee199"], 200, bm25.statistics(index, alive))
+    expected = reference(texts, alive, ["ant", "bee199"], 200)
+    assert [row for row, _ in expected] == found[0].tolist()
+
+
 def test_merging_keeps_the_rows_that_the_mask_does_not_know():
     index = bm25.extend(made(["ant", "ant"]), PLAIN, 4, [(2, "ant"), (3, "ant")])
     index = bm25.merged(index, np.array([True, False]))

@@ -26,6 +26,7 @@ Mask = NDArray[np.bool_]
 
 _NOWHERE = -1
 _GROWTH = 4  # a segment is joined to its younger neighbour unless it is this many times as large
+_SEGMENTS_MAX = 32  # each is looked into for each term, and not everybody has a background that joins them
 _FORMAT = 2  # those of 1 may lack live rows, and count rows without entries
 
 
@@ -114,6 +115,8 @@ def extend(
 ) -> Postings:
     """The next version, `rows` long. Price: the entries given, and one array as long as the rows.
 
+    Segments are joined here only when there are many, for nobody else has done so.
+
     Args:
         rows: At least as many as before.
         changed: Rows, new or old, whose entries are the ones given; an old one forgets those it had. One
@@ -131,7 +134,8 @@ def extend(
     if len(codes):
         home[entry_rows] = old.numbered
         segments = (*segments, _segment(old.numbered, np.asarray(entry_rows), codes, weights))
-    return Postings(segments, home, stale, old.numbered + bool(len(codes)))
+    extended = Postings(segments, home, stale, old.numbered + bool(len(codes)))
+    return extended if len(segments) <= _SEGMENTS_MAX else merged(extended)
 
 
 def merged(old: Postings, alive: Mask | None = None) -> Postings:
