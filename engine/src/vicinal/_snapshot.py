@@ -124,13 +124,18 @@ class Snapshot:
 
     def _can_match(self, node: Document) -> Mask | None:
         """The rows whose document is to be read; None when none can be excluded, or nothing is known yet."""
-        signatures = self.live.words.signatures(self.view)
-        if signatures is not None:
-            of = literals.of_substring if node.operator == "contains" else literals.of_regex
-            return trigrams.candidates(signatures, of(node.text), self.rows)
-        if self.live.prepares(self.view):
+        known = self.live.words.signatures(self.tx, self.view)
+        behind = known is None or known[0].rows < self.rows or len(known[1])
+        if behind and self.live.prepares(self.view):
             self.live.wake()  # they are made now, for the questions to come
-        return None
+        if known is None:
+            return None
+        signatures, altered = known
+        of = literals.of_substring if node.operator == "contains" else literals.of_regex
+        mask = trigrams.candidates(signatures, of(node.text), self.rows)
+        if mask is not None:
+            mask[altered] = True
+        return mask
 
     def picked(self, rows: Rows) -> Fields:
         """What a filter can ask about some ascending rows alone."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vicinal import _derived
 from vicinal._by_field import ByField, Kind, Values
 from vicinal._filter import DOCUMENT
 from vicinal._index.view import Mask, Rows, View
@@ -73,16 +74,16 @@ class LiveWords:
         with self._changing:
             return self._sparse.at(tx, view, field)
 
-    def signatures(self, view: View) -> Signatures | None:
-        """The signatures of documents, at the view's change; None while the background has not come so far.
+    def signatures(self, tx: Transaction, view: View) -> tuple[Signatures, Rows] | None:
+        """The signatures of documents, and which of their rows were altered since; None while there are none.
 
-        From now on it keeps them up.
+        From now on the background keeps them up: they may be a few changes behind the view, and rows short.
         """
         with self._changing:
             held = self._signatures.held(view, DOCUMENT)
             covered, index = held.covered, held.index
-        at_view = (covered.change, covered.generation) == (view.change, view.generation)
-        return index if at_view else None
+        altered = _derived.altered_since(tx, covered, view)
+        return None if altered is None else (index, altered)
 
     def analyser(self) -> Analyser:
         """How texts become terms, both ways."""
