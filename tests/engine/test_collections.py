@@ -7,6 +7,7 @@ import weakref
 import pytest
 
 import vicinal
+from vicinal._storage import catalog
 from vicinal.embedding import EmbeddingFunction, known_embedding_functions, register_embedding_function
 from vicinal.errors import (
     ClosedError,
@@ -138,6 +139,23 @@ def test_names_differ_by_case(client):
 def test_get_returns_the_collection_of_that_name(client, collection):
     client.create_collection("others")
     assert collection == client.get_collection("things")
+
+
+def test_finding_one_collection_looks_at_no_other(client):
+    ids = [client.create_collection(f"things{i}", embedding_function=None).id for i in range(300)]
+    steps: list[int] = []
+    space = (client.tenant, client.database)
+    with client._backend._opened.catalog.read() as tx:
+        tx.set_progress_handler(lambda: steps.append(1), 100)
+        found = [*catalog.find(tx, *space, name="things7"), *catalog.find(tx, *space, id=str(ids[7]))]
+        tx.set_progress_handler(None, 0)
+    assert ([entry.id for entry in found], len(steps) < 5) == ([ids[7]] * 2, True)
+
+
+def test_a_heartbeat_looks_at_one_collection(client, calls_of):
+    for number in range(50):
+        client.create_collection(f"things{number}", embedding_function=None)
+    assert calls_of(client.heartbeat)[1] < 300
 
 
 @pytest.mark.parametrize("name", ["nothing", "x", "", "a b", "'; DROP TABLE collections; --", "%"])

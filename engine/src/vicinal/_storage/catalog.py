@@ -40,10 +40,11 @@ def find(
     offset: int = 0,
 ) -> list[Entry]:
     """The entries of collections, in order of name."""
+    asked = {column: value for column, value in (("c.name", name), ("c.id", id)) if value is not None}
+    equal = "".join(f" AND {column} = ?" for column in asked)  # "? IS NULL OR …" would look at each of them
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM {_FROM} AND (? IS NULL OR c.name = ?) AND (? IS NULL OR c.id = ?) "
-        "ORDER BY c.name LIMIT ? OFFSET ?",
-        (tenant, database, name, name, id, id, _bound(limit, -1), _bound(offset, 0)),
+        f"SELECT {_COLUMNS} FROM {_FROM}{equal} ORDER BY c.name LIMIT ? OFFSET ?",
+        (tenant, database, *asked.values(), _bound(limit, -1), _bound(offset, 0)),
     )
     return [_entry(*row) for row in rows.fetchall()]
 
