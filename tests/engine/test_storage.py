@@ -316,6 +316,15 @@ def test_without_its_checkpoints_a_collection_answers_the_same(tmp_path: Path) -
     assert (checkpoints / "graph.json").exists()
 
 
+def test_a_collection_too_small_for_a_graph_keeps_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every process that opens it would read all vectors, metadata and texts anew."""
+    monkeypatch.setattr(planner, "CODES_BYTES_MIN", 1 << 12)
+    checkpoints = with_graph(tmp_path)
+    assert {path.name for path in checkpoints.glob("*.json")} == {"rows.json", "codes.json", "columns.json"}
+
+
 @pytest.mark.usefixtures("small_graphs")
 def test_a_checkpoint_is_read_rather_than_made_again(tmp_path: Path) -> None:
     manifest = with_graph(tmp_path) / "graph.json"

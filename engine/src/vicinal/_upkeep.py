@@ -64,14 +64,15 @@ class Upkeep:
         more = live.prepares(view) and self._prepare()
         due = compaction_is_due(live, view)
         again: float | None = None
-        if not due and not planner.wants_graph(view):
+        if not planner.wants_graph(view):
             live.graph = None
-        elif not live.files.read_only and live.upkeep_lock.acquire():
+        awaited = due or planner.wants_graph(view)
+        if not live.files.read_only and (awaited or live.prepares(view)) and live.upkeep_lock.acquire():
             if due:
                 compact(live)
                 view = self._view()
             again = self._index(view)
-        else:
+        elif awaited:
             again = self._follow(view)
         again = 0.0 if more else again
         if again is None or again > 0:
@@ -113,12 +114,12 @@ class Upkeep:
                 np.bitwise_or.reduce(numbers[start : start + size : _PAGE_BYTES // 4])
                 give_way()
 
-    def _keep(self, graph: Graph, view: View) -> None:
-        """Write the checkpoints that are far behind."""
+    def _keep(self, graph: Graph | None, view: View) -> None:
+        """Write the checkpoints that are far behind; of a small collection none is worth it."""
         directory, files = self.live.checkpoints, self.live.files
-        if directory is None:
+        if directory is None or not self.live.prepares(view):
             return
-        if _is_due(self.live, "graph", view):
+        if graph is not None and _is_due(self.live, "graph", view):
             _derived.save_graph(directory, graph, view, files)
         with self.live.read() as snapshot:
             is_due = partial(_is_due, self.live, view=view, oldest=changes.oldest(snapshot.tx))
@@ -132,9 +133,21 @@ class Upkeep:
         self.live.words.save(directory, view, files, is_due)
 
     def _index(self, view: View) -> float | None:
-        """One slice of building; 0 while there is more."""
-        if not planner.wants_graph(view):
-            return None
+        """One slice of building, and checkpoints when all is built; 0 while there is more."""
+        graph = None
+        if planner.wants_graph(view):
+            graph = self._built(view)
+            if graph is None:
+                return 0.0
+        try:
+            self._keep(graph, view)
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # somebody has removed the directory, or what was just written
+                raise
+        return 0.0 if self._view().change != view.change else None
+
+    def _built(self, view: View) -> Graph | None:
+        """The graph when it covers the view; None when there is more to build than fits into a slice."""
         graph = _newest(self.live, view) or Graph(self.live.hnsw, view.vectors.shape[1], view.generation)
         self.live.graph = graph
         graph.hide(view.alive)
@@ -147,15 +160,10 @@ class Upkeep:
             )
             for _ in work:
                 if time.monotonic() > deadline:
-                    return 0.0
+                    return None
                 if inserting and graph.rows - graph.reviewed_rows >= _UNREVIEWED_MAX:
                     break
-        try:
-            self._keep(graph, view)
-        except OSError as error:
-            if error.errno != errno.ENOENT:  # somebody has removed the directory, or what was just written
-                raise
-        return 0.0 if self._view().change != view.change else None
+        return graph
 
     def _follow(self, view: View) -> float:
         """Another process is at work, or may be: take what it has finished, and ask again."""
