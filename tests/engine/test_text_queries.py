@@ -22,6 +22,7 @@ import vicinal
 from vicinal import K, Knn, Search, SparseVector, _by_field
 from vicinal._index import planner
 from vicinal._storage import records
+from vicinal._upkeep import Upkeep
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.testing import HashEmbeddingFunction, wait_for_index
 
@@ -254,6 +255,29 @@ def read(monkeypatch):
 @pytest.mark.parametrize("name", KEPT)
 def test_every_index_is_kept_on_disk(indexed, name):
     assert checkpoints(indexed[0], name)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("words", {"mode": "text", "query_texts": "ants"}),
+        ("sparse", {"mode": "sparse", "query_sparse": SparseVector([0], [1.0]), "sparse_key": "s"}),
+    ],
+)
+def test_what_a_question_has_made_is_kept_though_nobody_writes(indexed, name, asked):
+    """Else each process that opens the directory, asks and goes would index all texts anew."""
+    path, _ = indexed
+    for file in checkpoints(path, name):
+        file.unlink()
+    with vicinal.PersistentClient(path) as client:
+        things = client.get_collection("things")
+        things.peek()
+        opened = client._backend._opened
+        with opened.using(things.id) as live:
+            opened.indexer.wait(Upkeep(live))  # which has nothing to do any more, and was not told of words
+            assert things.query(**asked)["ids"][0]
+            opened.indexer.wait(Upkeep(live))
+    assert checkpoints(path, name)
 
 
 def test_a_kept_index_is_not_made_again(indexed, read):

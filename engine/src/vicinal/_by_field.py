@@ -88,9 +88,12 @@ class ByField(Generic[Index]):
         self.want(field)
         return self._held[field]
 
-    def at(self, tx: Transaction, view: View, field: str) -> Index:
-        """A field's index at the view's change. The first question makes it."""
-        return self._advance(tx, view, field, self.held(view, field), view.rows)
+    def at(self, tx: Transaction, view: View, field: str, making: Callable[[], None]) -> Index:
+        """A field's index at the view's change. The first question makes it, and says so beforehand."""
+        held = self.held(view, field)
+        if view.rows and not held.index.rows:
+            making()
+        return self._advance(tx, view, field, held, view.rows)
 
     def refresh(self, tx: Transaction, view: View) -> bool:
         """Bring what is held a little nearer to the view; whether there is more to do."""

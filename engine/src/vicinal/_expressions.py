@@ -161,7 +161,7 @@ def _found(snapshot: Snapshot, knn: Knn, mask: Mask | None) -> tuple[Rows, Score
         return _NO_ROWS, _NO_SCORES
     if isinstance(knn.query, str):
         assert knn.key == DOCUMENT
-        words = live.words.words(snapshot.tx, view, DOCUMENT)
+        words = snapshot.words(DOCUMENT)
         terms = words.analyser.tokens(knn.query)
         rows, likeness = text_part(words, terms, knn.limit, mask, view.positions)
         return rows, 1.0 - likeness

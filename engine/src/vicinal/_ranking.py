@@ -54,7 +54,7 @@ def ranked(
     deep = max(request.k, ranking.fetch_k)
     judge: Callable[[Rows], _Judged]
     if ranking.sparse is None:
-        words = snapshot.live.words.words(snapshot.tx, snapshot.view, ranking.field)
+        words = snapshot.words(ranking.field)
         terms = words.analyser.tokens(ranking.texts[number])
         said = text_part(words, terms, deep, mask, snapshot.view.positions)
         judge = partial(_judged_words, words, terms)
@@ -93,14 +93,14 @@ def _judged_words(words: Words, terms: list[str], rows: Rows) -> _Judged:
 def sparse_part(snapshot: Snapshot, key: str, query: SparseVector, k: int, mask: Mask | None) -> Part:
     """The k rows with the largest dot product, of those that share a component with the query."""
     view = snapshot.view
-    index = snapshot.live.words.sparse(snapshot.tx, view, key)
+    index = snapshot.sparse(key)
     idf = _has_idf(snapshot, key)
     return sparse.search(index, query.indices, query.values, k, view.alive, mask, idf, view.positions)
 
 
 def _judged_sparse(snapshot: Snapshot, key: str, query: SparseVector, rows: Rows) -> _Judged:
     view = snapshot.view
-    index = snapshot.live.words.sparse(snapshot.tx, view, key)
+    index = snapshot.sparse(key)
     scores = sparse.score(index, query.indices, query.values, rows, view.alive, _has_idf(snapshot, key))
     return scores, None
 

@@ -23,6 +23,8 @@ from vicinal._index.view import Rows, View
 from vicinal._storage import changes, records
 from vicinal._storage.database import Transaction
 from vicinal._text import literals, trigrams
+from vicinal._text.postings import Postings
+from vicinal._words import Words
 from vicinal.types import Vectors
 
 if TYPE_CHECKING:
@@ -100,6 +102,22 @@ class Snapshot:
         live, view = self.live, self.view
         return planner.search(view, live.graph_of(view), live.codes.of(view), live.hnsw, queries, k, mask)
 
+    def words(self, field: str) -> Words:
+        """The words of a field."""
+        return self.live.words.words(self.tx, self.view, field, self._have_kept)
+
+    def sparse(self, field: str) -> Postings:
+        """The sparse vectors of a metadata field."""
+        return self.live.words.sparse(self.tx, self.view, field, self._have_kept)
+
+    def _have_kept(self) -> None:
+        """Have the background write what is made of texts now: perhaps nobody writes a record for long.
+
+        It waits for the question that makes it, and who closes waits for the background.
+        """
+        if self.live.prepares(self.view):
+            self.live.wake()
+
     # --- what a filter asks ----------------------------------------------------------------------
 
     def values(self, key: str) -> Column:
@@ -126,8 +144,8 @@ class Snapshot:
         """The rows whose document is to be read; None when none can be excluded, or nothing is known yet."""
         known = self.live.words.signatures(self.tx, self.view)
         behind = known is None or known[0].rows < self.rows or len(known[1])
-        if behind and self.live.prepares(self.view):
-            self.live.wake()  # they are made now, for the questions to come
+        if behind:
+            self._have_kept()  # they are made now, for the questions to come
         if known is None:
             return None
         signatures, altered = known

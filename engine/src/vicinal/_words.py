@@ -58,21 +58,21 @@ class LiveWords:
         if analysis is not None:  # asked for by configuration: the background need not wait for a question
             self._words.want(DOCUMENT)
 
-    def words(self, tx: Transaction, view: View, field: str) -> Words:
-        """The words of a field, at the view's change. The first question makes the index."""
+    def words(self, tx: Transaction, view: View, field: str, making: Callable[[], None]) -> Words:
+        """The words of a field, at the view's change. The first question makes the index, and says so."""
         analyser = self.analyser()
         with self._changing:
-            index = self._words.at(tx, view, field)
+            index = self._words.at(tx, view, field, making)
             change, statistics = self._statistics.get(field, (-1, None))
             if statistics is None or change != view.change:
                 statistics = bm25.statistics(index, view.alive)
                 self._statistics[field] = view.change, statistics
             return Words(index, statistics, analyser)
 
-    def sparse(self, tx: Transaction, view: View, field: str) -> Postings:
-        """The sparse vectors of a metadata field, at the view's change."""
+    def sparse(self, tx: Transaction, view: View, field: str, making: Callable[[], None]) -> Postings:
+        """The sparse vectors of a metadata field, at the view's change; made as words are."""
         with self._changing:
-            return self._sparse.at(tx, view, field)
+            return self._sparse.at(tx, view, field, making)
 
     def signatures(self, tx: Transaction, view: View) -> tuple[Signatures, Rows] | None:
         """The signatures of documents, and which of their rows were altered since; None while there are none.
