@@ -170,6 +170,18 @@ def test_segments_stay_few_where_nobody_merges_them():
     assert [row for row, _ in expected] == found[0].tolist()
 
 
+def test_words_that_nobody_says_any_more_are_forgotten():
+    index, texts = made([f"ant bee{row}" for row in range(9)]), {row: f"ant bee{row}" for row in range(9)}
+    for number in range(400):  # a row that tells ever new words
+        texts[3] = " ".join(["ant", *(f"n{number}w{word}" for word in range(10))])
+        index = bm25.extend(index, PLAIN, 9, [(3, texts[3])])
+    assert len(index.vocabulary.terms) < 2_500
+    alive = np.ones(9, dtype=bool)
+    for terms in (["ant"], ["n399w9", "bee7"], ["n398w9", "bee3"]):
+        found, _ = bm25.search(index, terms, 9, bm25.statistics(index, alive))
+        assert found.tolist() == [row for row, _ in reference(texts, alive, terms, 9)]
+
+
 def test_merging_keeps_the_rows_that_the_mask_does_not_know():
     index = bm25.extend(made(["ant", "ant"]), PLAIN, 4, [(2, "ant"), (3, "ant")])
     index = bm25.merged(index, np.array([True, False]))

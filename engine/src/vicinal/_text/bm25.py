@@ -34,12 +34,14 @@ from vicinal._turns import in_texts
 K1 = 1.2
 B = 0.75
 _BATCH = 512  # texts at a time; counting holds the GIL for some 3 ms
+_WASTE_MIN = 1024  # terms that may be left over before they are done away with
 _CHARS = 1 << 19  # of a batch, of which each takes some 15 bytes meanwhile, and 50 ns
 
 
 @dataclass(frozen=True)
 class TextIndex:
-    """One version of the words of one field; immutable but for the vocabulary, which only grows."""
+    """One version of the words of one field; immutable but for the vocabulary, which only grows until another
+    takes its place."""
 
     vocabulary: Vocabulary
     postings: Postings
@@ -85,7 +87,21 @@ def extend(
     changed = np.array(numbers, dtype=np.int64)
     none = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     entries = [np.concatenate(column) for column in zip(*(parts or [none]))]
-    return TextIndex(old.vocabulary, postings.extend(old.postings, rows, changed, *entries), lengths)
+    return _tidied(TextIndex(old.vocabulary, postings.extend(old.postings, rows, changed, *entries), lengths))
+
+
+def _tidied(index: TextIndex) -> TextIndex:
+    """The same without the terms that no row has any more, once those are the most.
+
+    Else a text that is altered in its row, and tells the time, would gather them: no compaction begins anew.
+    """
+    terms, segments = index.vocabulary.terms, index.postings.segments
+    if len(terms) <= _WASTE_MIN + 2 * sum(len(segment.codes) for segment in segments):
+        return index
+    used = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(segment.codes for segment in segments)]))
+    renumbered = tuple(replace(segment, codes=np.searchsorted(used, segment.codes)) for segment in segments)
+    vocabulary = Vocabulary(terms[code] for code in used.tolist())
+    return TextIndex(vocabulary, replace(index.postings, segments=renumbered), index.lengths)
 
 
 def merged(old: TextIndex, alive: Mask | None = None) -> TextIndex:
