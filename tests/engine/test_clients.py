@@ -518,6 +518,15 @@ def test_a_directory_may_have_any_name(tmp_path, name):
             assert (client.get_collection("things").get()["ids"], client.check()) == (["a"], [])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="elsewhere two slashes begin like one")
+def test_a_path_may_begin_with_two_slashes(tmp_path):
+    path = f"/{tmp_path}/data"
+    with vicinal.PersistentClient(path) as client:
+        client.create_collection("things", embedding_function=None).add("a", [1, 2])
+    with vicinal.PersistentClient(path, read_only=True) as client:
+        assert client.get_collection("things").get()["ids"] == ["a"]
+
+
 def test_a_directory_is_made_where_it_is_needed(tmp_path):
     with vicinal.PersistentClient(Path(tmp_path) / "a" / "b"):
         pass

@@ -297,8 +297,11 @@ class Database:
 
 
 def uri_of(path: Path, how: str) -> str:
-    """What SQLite is told to open; the name of a file is bytes, which need not be text."""
-    return f"file:{quote(os.fsencode(path.absolute()))}?{how}"
+    """What SQLite is told to open; the name of a file is bytes, which need not be text.
+
+    Slashes are quoted, too: SQLite takes what follows two of them at the beginning for the name of a host.
+    """
+    return f"file:{quote(os.fsencode(path.absolute()), safe='')}?{how}"
 
 
 def beside(path: Path, suffix: str) -> Path:
