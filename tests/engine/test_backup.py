@@ -454,6 +454,20 @@ def test_a_backup_does_not_go_into_the_database_itself(path: Path, place: str) -
         assert names_in(path) == before
 
 
+@pytest.mark.parametrize("place", [".", "inside"])
+def test_nor_when_the_database_has_another_name(
+    path: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "alias").symlink_to(path, target_is_directory=True)
+    monkeypatch.setattr(Path, "resolve", lambda self: self.absolute())  # as of a mount, or another case
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        before = names_in(path)
+        with pytest.raises(StorageError, match=r"a backup needs its own place"):
+            client.backup(tmp_path / "alias" / place)
+        assert names_in(path) == before
+
+
 @pytest.mark.parametrize(
     "held", ["notes.txt", "catalog.sqlite3.old", "folder/file", "collections/stamps/one.jpg"]
 )

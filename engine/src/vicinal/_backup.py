@@ -92,9 +92,10 @@ def _check_target(opened: OpenCollections, target: Path) -> None:
     """A backup replaces what it finds, so it must find nothing, or an earlier backup, perhaps unfinished."""
     assert opened.path is not None
     place, source = target.resolve(), opened.path.resolve()
-    if place == source:
+    # Not by their names: a mount, or a file system to which "Notes" is "notes", gives a directory several.
+    if place.exists() and place.samefile(source):
         raise StorageError(path=str(target), problem="is the database itself; a backup needs its own place")
-    if source in place.parents:
+    if any(level.samefile(source) for level in place.parents if level.exists()):
         raise StorageError(path=str(target), problem="lies inside the database; a backup needs its own place")
     found = list(target.iterdir()) if target.is_dir() else []
     if (target / "catalog.sqlite3").exists():
