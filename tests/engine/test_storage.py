@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -910,6 +910,48 @@ def test_every_directory_in_which_something_was_made_is_synced(tmp_path: Path) -
         path = tmp_path / "a" / "b" / "collections"
         made_in = {tmp_path, tmp_path / "a", tmp_path / "a" / "b", path, path / str(things.id)}
     assert made_in <= set(files.synced)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there directories are not synced")
+@pytest.mark.parametrize(("code", "known"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_system_that_cannot_sync_a_directory_is_used_all_the_same(
+    tmp_path: Path, code: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fd: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(StorageError) if known else nullcontext():
+        Files().sync_directory(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs fcntl")
+@pytest.mark.parametrize("code", [None, errno.ENOTSUP, errno.EIO])
+def test_a_vector_is_past_the_drives_cache_where_macos_can_bring_it_there(
+    tmp_path: Path, code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    asked: list[int] = []
+
+    def ask(fd: int, command: int) -> None:
+        asked.append(command)
+        if code is not None:
+            raise OSError(code, os.strerror(code))
+
+    files = Files()
+    file = files.open(tmp_path / "vectors", create=True)
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", ask)
+    with pytest.raises(StorageError) if code == errno.EIO else nullcontext():
+        files.sync(file)
+    assert asked == [51]
+
+
+def test_a_commit_is_past_the_drives_cache_where_macos_can_bring_it_there(tmp_path: Path) -> None:
+    with closing(database.Database(tmp_path / "catalog.sqlite3", CATALOG)) as held, held.read() as tx:
+        assert tx.execute("PRAGMA fullfsync").fetchall() == [(1,)]
 
 
 def test_what_is_done_meanwhile_has_been_done_or_has_raised() -> None:

@@ -206,6 +206,7 @@ class Database:
             )
             try:
                 connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA fullfsync = ON")  # macOS: past the drive's cache, as vectors are
                 connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
                 connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
                 if writes:

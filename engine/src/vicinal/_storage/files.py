@@ -6,6 +6,7 @@ can count, fail and interrupt them. `step` names the moments at which a crash mu
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -24,6 +25,8 @@ _CONTAINER_MEMORY = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 """Where Linux says what a container may have: since cgroups 2, and before."""
+_UNKNOWN = {errno.EINVAL, errno.ENOTTY, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What a file system says that does not know how to do something, rather than has failed to."""
 
 
 class OpenFile:
@@ -93,11 +96,9 @@ class Files:
     def sync(self, file: OpenFile) -> None:
         """Return when the file's bytes are on the medium."""
         with translated(file.path):
-            if sys.platform == "darwin":
-                import fcntl
-
-                fcntl.fcntl(file.fd, fcntl.F_FULLFSYNC)
-            elif hasattr(os, "fdatasync"):
+            if sys.platform == "darwin" and _synced_fully(file.fd):
+                return
+            if hasattr(os, "fdatasync"):
                 os.fdatasync(file.fd)
             else:
                 os.fsync(file.fd)
@@ -118,6 +119,9 @@ class Files:
             fd = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(fd)
+            except OSError as error:
+                if error.errno not in _UNKNOWN:
+                    raise
             finally:
                 os.close(fd)
 
@@ -143,6 +147,19 @@ class Files:
     def remove_tree(self, path: Path) -> None:
         """Remove a directory that may be gone already, as far as the platform allows."""
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _synced_fully(fd: int) -> bool:
+    """Whether macOS has brought a file past its drive's cache; false where the file system cannot."""
+    import fcntl
+
+    try:
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined,unused-ignore]
+    except OSError as error:
+        if error.errno not in _UNKNOWN:
+            raise
+        return False
+    return True
 
 
 @contextmanager
