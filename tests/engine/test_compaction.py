@@ -458,6 +458,36 @@ def test_an_error_in_the_middle_loses_nothing(tmp_path: Path, step: str, code: i
         assert len(list(tmp_path.rglob("vectors-*"))) == 1
 
 
+class Clinging(Files):
+    """Removes, as Windows does, no file that this process has open or mapped."""
+
+    def remove(self, path: Path) -> None:
+        descriptors = (entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+        if path in descriptors or f" {path}\n" in Path("/proc/self/maps").read_text():
+            raise StorageError(path=str(path), problem="is in use")
+        super().remove(path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_it_happens_where_a_file_that_is_mapped_cannot_be_removed(tmp_path: Path) -> None:
+    with open_with(tmp_path, Clinging()) as client:
+        things = fill(client)
+        thin_out(things)
+        before = answers(things)
+        things.compact()
+        assert (answers(things), check(client), rows_of(client, things)) == (before, [], things.count())
+        assert [path.name for path in tmp_path.rglob("vectors-*")] == ["vectors-1.f32"]
+        fill_one(things)
+        things.delete(ids=["written meanwhile"])
+        with opened(client, things).read() as snapshot:
+            things.compact()
+            assert len(snapshot.view.vectors) == things.count() + 1
+        assert len(list(tmp_path.rglob("vectors-*"))) == 2
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert answers(client.get_collection("things")) == before
+        assert [path.name for path in tmp_path.rglob("vectors-*")] == ["vectors-2.f32"]
+
+
 def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     with vicinal.EphemeralClient() as client:
         things = fill(client)

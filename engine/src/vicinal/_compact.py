@@ -8,15 +8,12 @@ the live vectors and records once more. Checkpoints of rows as they were numbere
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 
 from vicinal._live import LiveCollection
 from vicinal._storage import changes, records
 from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.vectors import VectorStore
-from vicinal.errors import StorageError
 
 _BLOCK_ROWS = 4096
 _NO_ROWS = np.empty(0, dtype=np.int64)
@@ -56,8 +53,7 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
             except BaseException:
                 if before is not None:
                     live.vectors.adopt(before)
-                with suppress(StorageError):  # a full disk gets its space back at once
-                    live.vectors.discard(state.generation + 1)
+                live.vectors.discard(state.generation + 1)  # a full disk gets its space back at once
                 raise
     except BaseException:
         # The COMMIT failed, or a signal came during it, which is raised when it is done. The generation
@@ -65,9 +61,10 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
         if before is not None and live.generation() == before.generation:
             live.vectors.adopt(before)
         raise
-    # COMMIT has returned: the old generation is nobody's truth any more.
+    # COMMIT has returned: the old generation is nobody's truth any more, and nobody's store.
+    before = None
     live.files.step("compact: committed")
-    live.vectors.discard(state.generation)
+    live.discard_generation(state.generation)
     return True
 
 

@@ -181,6 +181,13 @@ class LiveCollection:
                     )
             self.codes.committed(self._view, before.rows)
 
+    def discard_generation(self, generation: int) -> None:
+        """Remove the vectors of rows as they were numbered before a compaction."""
+        with self._catching_up:
+            if self._view.generation == generation:
+                self._view = EMPTY  # it maps the file, which may keep it from being removed
+        self.vectors.discard(generation)
+
     def discard_outdated_checkpoints(self) -> None:
         """Remove those of rows as they were numbered before a compaction."""
         if self.checkpoints is not None:

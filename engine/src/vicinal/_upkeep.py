@@ -69,6 +69,7 @@ class Upkeep:
         awaited = due or planner.wants_graph(view)
         if not live.files.read_only and (awaited or live.prepares(view)) and live.upkeep_lock.acquire():
             if due:
+                del view  # it maps the file that compaction is to remove
                 compact(live)
                 view = self._view()
             again = self._index(view)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from vicinal._storage.files import Files, translated
-from vicinal.errors import StorageError
 
 _BLOCK = 1 << 20
 _ABANDONED_S = 3600.0
@@ -48,17 +47,16 @@ def save(
         raise
     files.step("checkpoint: manifest replaced")
     if str(previous).startswith(f"{name}-"):
-        files.remove(directory / Path(str(previous)).name)
+        files.discard(directory / Path(str(previous)).name)
     _sweep(directory, name, path, files)
 
 
 def discard(directory: Path, name: str, files: Files) -> None:
     """Remove a checkpoint, as far as the platform allows; not a file that is just being written."""
     file = str(_manifest(directory, name).get("file", ""))
-    with suppress(StorageError):
-        files.remove(directory / f"{name}.json")
-        if file.startswith(f"{name}-"):
-            files.remove(directory / Path(file).name)
+    files.discard(directory / f"{name}.json")
+    if file.startswith(f"{name}-"):
+        files.discard(directory / Path(file).name)
 
 
 def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:
@@ -67,7 +65,7 @@ def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:
     for leftover in files.find(directory, f"{name}-*"):
         with suppress(OSError):
             if leftover != current and leftover.stat().st_mtime < oldest:
-                files.remove(leftover)
+                files.discard(leftover)
 
 
 def _manifest(directory: Path, name: str) -> dict[str, Any]:

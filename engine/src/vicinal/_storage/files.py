@@ -144,6 +144,12 @@ class Files:
         with translated(path):
             path.unlink(missing_ok=True)
 
+    def discard(self, path: Path) -> None:
+        """Remove a file that nobody needs any more, as far as the platform allows: Windows does not while
+        somebody has it open or mapped, and then it is left for the next opening."""
+        with suppress(StorageError):
+            self.remove(path)
+
     def remove_tree(self, path: Path) -> None:
         """Remove a directory that may be gone already, as far as the platform allows."""
         shutil.rmtree(path, ignore_errors=True)

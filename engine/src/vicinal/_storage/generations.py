@@ -66,13 +66,13 @@ class Generations:
     def discard(self, generation: int) -> None:
         """Remove the file of a generation that is not the truth (any more)."""
         if self._directory is not None:
-            self._files.remove(self._path(self._directory, generation))
+            self._files.discard(self._path(self._directory, generation))
 
     def discard_others(self, generation: int) -> None:
         """Remove all files but this generation's; for the holder of the write lock."""
         for path in self.found():
             if path != self._path(path.parent, generation):
-                self._files.remove(path)
+                self._files.discard(path)
 
     def after_fork(self) -> None:
         """In the child of a fork: forget who held the lock."""
