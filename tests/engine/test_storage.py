@@ -778,6 +778,38 @@ def test_what_deleted_collections_left_is_removed_at_opening(tmp_path: Path) -> 
         assert client.get_collection("things").count() == 5
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there what is open stays")
+def test_nothing_is_written_to_a_directory_that_was_removed(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        things = make(client)
+        fill(things)
+        shutil.rmtree(tmp_path / "data")
+        with pytest.raises(NotFoundError):
+            things.add(ids=["lost"], embeddings=[[1, 2, 3]])
+        with pytest.raises(StorageError, match="was removed or replaced while it was open"):
+            make(client, "lost")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there what is open stays")
+def test_nothing_is_written_to_or_read_of_two_directories_of_one_name(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        things = make(client)
+        fill(things)
+        client.backup(tmp_path / "backup")
+        things.add(ids=["later"], embeddings=[[1, 2, 3]])
+        shutil.rmtree(tmp_path / "data")
+        shutil.copytree(tmp_path / "backup", tmp_path / "data")
+        with pytest.raises(StorageError, match="was removed or replaced while it was open"):
+            things.add(ids=["lost"], embeddings=[[1, 2, 3]])
+        with client._backend._opened.using(things.id) as live:
+            live.database.disconnect()  # as before a fork; a thread more would connect, too
+        with pytest.raises(StorageError, match="was removed or replaced while it was open"):
+            things.count()
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        assert (client.get_collection("things").count(), check(client)) == (5, [])
+
+
 def test_files_that_are_not_ours_stay(tmp_path: Path) -> None:
     made(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")

@@ -47,6 +47,8 @@ class Database:
     """
 
     _connected: Transaction | None = None
+    _file: int | None = None
+    """Which file it is: a connection made later has to lead to the same one."""
 
     def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
         self.path = path
@@ -75,6 +77,7 @@ class Database:
             try:
                 # Inside: what a signal raises while another process is waited for comes when it has begun.
                 connection.execute("BEGIN IMMEDIATE")
+                self._check_place()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -205,6 +208,7 @@ class Database:
                 cached_statements=256,
             )
             try:
+                self._check_place()
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA fullfsync = ON")  # macOS: past the drive's cache, as vectors are
                 connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
@@ -215,6 +219,18 @@ class Database:
                 connection.close()
                 raise
             return connection
+
+    def _check_place(self) -> None:
+        """Raise when another file has this name by now, or none: SQLite would write to what nobody reads."""
+        if self.path is None:
+            return
+        with suppress(OSError):
+            found = self.path.stat().st_ino
+            self._file = self._file or found
+            if found == self._file:
+                return
+        problem = "was removed or replaced while it was open; close this client, and open another"
+        raise StorageError(path=str(self.path), problem=problem)
 
     def _location(self, *, create: bool) -> str:
         if self.path is None:

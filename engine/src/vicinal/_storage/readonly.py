@@ -148,6 +148,9 @@ class ReadOnlyDatabase(Database):
             found = path.stat()
         return found.st_ino, found.st_size, found.st_mtime_ns
 
+    def _check_place(self) -> None:
+        """Any file will do: `_settled` notices when there is another."""
+
     def _location(self, *, create: bool) -> str:  # noqa: ARG002 - nothing is ever made
         assert self.path is not None
         how = "readonly_shm=1" if self._footing() == _SHARED else "immutable=1"
