@@ -493,6 +493,33 @@ def test_a_checkpoint_of_an_older_state_catches_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_graphs")
+@pytest.mark.parametrize("later", ["more records", "other metadata", "a deletion"])
+def test_checkpoints_of_what_a_backup_was_copied_over_are_not_believed(tmp_path: Path, later: str) -> None:
+    path, rng = tmp_path / "data", RNG(0)
+
+    def change(things: vicinal.Collection, n: int) -> None:
+        if later == "more records":
+            things.add(ids=[f"{n} {i}" for i in range(200)], embeddings=rng.standard_normal((200, 16)))
+        elif later == "other metadata":
+            things.update(ids=["1", "2"], metadatas=[{"n": n}] * 2)
+        else:
+            things.delete(ids=[str(n + i) for i in range(30)])
+
+    with vicinal.PersistentClient(path) as client:
+        things = make(client)
+        fill(things, 200, 16)
+        client.backup(tmp_path / "backup")
+        change(things, 10)
+    answers(path)  # and checkpoints of what they need
+    shutil.copytree(tmp_path / "backup", path, dirs_exist_ok=True)
+    with vicinal.PersistentClient(path) as client:
+        change(client.get_collection("things"), 100)
+    seen = answers(path)
+    shutil.rmtree(path / "collections" / str(things.id) / "checkpoints")
+    assert answers(path) == seen
+
+
+@pytest.mark.usefixtures("small_graphs")
 def test_a_checkpoint_that_the_log_has_left_behind_is_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from vicinal._index.columns import Column, Covered
 from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, Rows, View
 from vicinal._storage import arrays, changes, checkpoint, records
+from vicinal._storage.changes import State
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files, memory_bytes
 from vicinal.config import HnswConfiguration
@@ -49,6 +50,15 @@ def is_behind(directory: Path, name: str, view: View, oldest: int = 0) -> bool:
         return not known or bool(view.rows >= GROWTH * covers["rows"])
     except (KeyError, TypeError):
         return True
+
+
+def is_ahead(covers: dict[str, Any], state: State) -> bool:
+    """Whether a checkpoint covers rows or a change that are not committed."""
+    try:
+        ahead = covers.get("change", 0) > state.change or covers.get("generation", 0) > state.generation
+        return ahead or bool(covers.get("generation") == state.generation and covers["rows"] > state.rows)
+    except (KeyError, TypeError):
+        return False
 
 
 def save_rows(directory: Path, view: View, files: Files) -> None:
@@ -119,6 +129,7 @@ def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
     """Keep a graph: without its vectors, if the machine can hold it twice for a moment."""
     covers = {
         "generation": view.generation,
+        "change": view.change,
         "rows": graph.rows,
         "hidden": graph.hidden_rows().tolist(),
         "strays": graph.strays().tolist(),

@@ -77,6 +77,7 @@ class LiveCollection:
         self._start_deriving()
         try:
             self._discard_old_generations()
+            self._discard_other_histories()
         except BaseException:
             self.close()
             raise
@@ -257,6 +258,18 @@ class LiveCollection:
             return
         with suppress(NotFoundError), self.write() as (_, state):  # nobody compacts meanwhile
             self.vectors.discard_others(state.generation)
+
+    def _discard_other_histories(self) -> None:
+        """Remove checkpoints of what was never committed here: an older copy of the records has been put in
+        place of newer ones. In time there would be as many changes again, and those taken for these."""
+        if self.checkpoints is None or self.files.read_only or not self.checkpoints.exists():
+            return
+        kept = {name: checkpoint.covers(self.checkpoints, name) for name in CHECKPOINTS}
+        with (
+            suppress(NotFoundError, StorageError),
+            self.read_state() as state,
+        ):  # later: nobody is ahead of it
+            self._discard_checkpoints(n for n, covers in kept.items() if _derived.is_ahead(covers, state))
 
     def _gone(self) -> NotFoundError:
         return NotFoundError(kind="Collection", key=str(self.info.id))
