@@ -837,6 +837,14 @@ def test_nothing_is_written_to_or_read_of_two_directories_of_one_name(tmp_path: 
         assert (client.get_collection("things").count(), check(client)) == (5, [])
 
 
+def test_a_link_to_another_database_deletes_nothing_there(tmp_path: Path) -> None:
+    theirs = made(tmp_path / "theirs")
+    made(tmp_path / "ours").with_name("link").symlink_to(theirs, target_is_directory=True)
+    for path in (tmp_path / "ours", tmp_path / "theirs"):
+        with vicinal.PersistentClient(path) as client:
+            assert (client.get_collection("things").count(), check(client)) == (5, [])
+
+
 def test_files_that_are_not_ours_stay(tmp_path: Path) -> None:
     made(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")

@@ -280,7 +280,8 @@ class OpenCollections:
     @staticmethod
     def _unknown(tx: Transaction, directories: list[Path]) -> list[Path]:
         known = catalog.names(tx)
-        return [directory for directory in directories if directory.name not in known]
+        # No link: what it leads to belongs to somebody else, perhaps to another database.
+        return [entry for entry in directories if entry.name not in known and not entry.is_symlink()]
 
     def _discard_forks(self) -> None:
         """Remove copies that nobody finishes any more: who is writing one has touched it within the hour."""
