@@ -927,6 +927,18 @@ def test_a_database_that_another_program_has_not_signed_is_refused_too(tmp_path:
 # --- the file system -----------------------------------------------------------------------------
 
 
+def test_an_sqlite_that_is_too_old_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 24, 0))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.24.0")
+    for make_client in (vicinal.EphemeralClient, partial(vicinal.PersistentClient, tmp_path / "data")):
+        with pytest.raises(
+            StorageError, match=r"needs SQLite 3\.25 or later, and this Python was built with 3\.24\.0"
+        ):
+            make_client()
+
+
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):

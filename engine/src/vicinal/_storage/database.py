@@ -32,6 +32,7 @@ _WAIT_S = 600.0  # for another process's write transaction; of ours, compaction 
 _SWITCH_S = 10.0
 _SHORT_S = 0.2
 _BUSY = 5  # SQLITE_BUSY
+_OLDEST = (3, 25)  # has window functions, which compaction numbers rows with
 _IDLE_READERS_MAX = 4
 _MAPPED_BYTES = 2 << 30  # of the file are read without a system call
 _LOG_BYTES = 8 << 20  # of the write-ahead log, before the background brings them into the database
@@ -52,6 +53,12 @@ class Database:
 
     def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
         self.path = path
+        if sqlite3.sqlite_version_info < _OLDEST:
+            needed, found = ".".join(map(str, _OLDEST)), sqlite3.sqlite_version
+            problem = (
+                f"needs SQLite {needed} or later, and this Python was built with {found}; use another Python"
+            )
+            raise StorageError(path=str(path or ":memory:"), problem=problem)
         self._closed = False
         self._writing = Lock()
         self._depth = 0
