@@ -13,6 +13,7 @@ import pytest
 import vicinal
 import vicinal as chromadb
 from vicinal import errors
+from vicinal._index import planner
 from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from vicinal.testing import HashEmbeddingFunction
 
@@ -508,10 +509,14 @@ def test_chromas_names_of_interfaces_are_there():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere names are text")
 @pytest.mark.parametrize("name", [b"\xff", b"a?b#c%20d", "ü ✓".encode()])
-def test_a_directory_may_have_any_name(tmp_path, name):
+def test_a_directory_may_have_any_name(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 0)
     path = os.path.join(tmp_path, os.fsdecode(name))
     with vicinal.PersistentClient(path) as client:
-        client.create_collection("things", embedding_function=None).add("a", [1, 2])
+        things = client.create_collection("things", embedding_function=None)
+        things.add("a", [1, 2])
+        things.optimize()
+        assert len(list(Path(path).glob("collections/*/checkpoints/graph.json"))) == 1
         client.backup(path + " too")
     for place in (path, path + " too"):
         with vicinal.PersistentClient(place, read_only=True) as client:

@@ -241,7 +241,7 @@ class Graph:
     def save(self, path: Path) -> None:
         """Write the graph with its vectors to a file of hnswlib's, while queries go on."""
         with self._lock.shared():
-            self._index.save_index(str(path))
+            self._index.save_index(os.fsencode(path))  # not str: a name need not be text
 
     def unpack(
         self, packed: Mapping[str, links.Array], rows: int, hidden: Rows, strays: Rows, vectors: Vectors
@@ -253,7 +253,7 @@ class Graph:
     def load(self, path: Path, rows: int, hidden: Rows, strays: Rows, vectors: Vectors) -> None:
         """Take the graph that `save` wrote when it covered so many of the rows of `vectors`."""
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
-        index.load_index(str(path))
+        index.load_index(os.fsencode(path))
         self._take(index, rows, hidden, strays, vectors)
 
     def _take(self, index: Any, rows: int, hidden: Rows, strays: Rows, vectors: Vectors) -> None:
