@@ -461,6 +461,26 @@ def test_a_damaged_checkpoint_is_ignored_and_made_again(
     assert caplog.records == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not limit how long files are")
+@pytest.mark.usefixtures("small_graphs")
+def test_a_graph_that_is_not_written_whole_is_no_checkpoint(tmp_path: Path) -> None:
+    import resource
+
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        fill(things, 600, 16)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, most))
+        try:
+            things.optimize()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        assert list(tmp_path.rglob("graph*")) == []
+        things.add(ids=["later"], embeddings=[[1] * 16])
+        things.optimize()
+        assert (len(list(tmp_path.rglob("graph*"))), check(client)) == (2, [])
+
+
 @pytest.mark.usefixtures("small_graphs")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", LIES)

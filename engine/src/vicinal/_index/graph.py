@@ -8,6 +8,7 @@ stay as stepping stones and are never returned.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -239,9 +240,14 @@ class Graph:
         return links.pack(state)
 
     def save(self, path: Path) -> None:
-        """Write the graph with its vectors to a file of hnswlib's, while queries go on."""
+        """Write the graph with its vectors to a file of hnswlib's, while queries go on.
+
+        Raises `OSError` when not all of it could be written, which hnswlib does not notice.
+        """
         with self._lock.shared():
             self._index.save_index(os.fsencode(path))  # not str: a name need not be text
+            if path.stat().st_size != self._index.index_file_size():
+                raise OSError(errno.EIO, "The graph was not written whole", str(path))
 
     def unpack(
         self, packed: Mapping[str, links.Array], rows: int, hidden: Rows, strays: Rows, vectors: Vectors
