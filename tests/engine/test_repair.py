@@ -351,6 +351,21 @@ def test_what_too_few_descriptors_keep_from_being_read_is_not_damaged(
     damaged.repaired()
 
 
+def test_what_cannot_be_read_is_a_storage_error_and_stays(damaged: Damaged, monkeypatch: Any) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    damaged.sql("UPDATE records SET document = 'another' WHERE row = 3")
+    before = damaged.vectors.read_bytes()
+    monkeypatch.setattr(np, "fromfile", refused)
+    with (
+        vicinal.PersistentClient(damaged.path) as client,
+        pytest.raises(StorageError, match="Permission denied"),
+    ):
+        client.repair()
+    assert damaged.vectors.read_bytes() == before
+
+
 def test_a_repaired_collection_is_still_the_same_collection(damaged: Damaged) -> None:
     damaged.write(damaged.vectors, 5, b"\x99")
     with vicinal.PersistentClient(damaged.path) as client:

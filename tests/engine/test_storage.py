@@ -968,9 +968,31 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_name_that_no_file_system_takes_is_a_storage_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [{}, {"must_exist": True}, {"read_only": True}], ids=str)
+def test_a_name_that_no_file_system_takes_is_a_storage_error(tmp_path: Path, how: Any) -> None:
     with pytest.raises(StorageError, match="too long"):
-        vicinal.PersistentClient(tmp_path / ("x" * 300))
+        vicinal.PersistentClient(tmp_path / ("x" * 300), **how)
+
+
+def test_a_directory_that_may_not_be_looked_into_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = made(tmp_path)
+    looked = Path.exists
+
+    def refused(path: Path) -> bool:
+        if path.parent == directory:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    for read_only in (False, True):
+        with vicinal.PersistentClient(tmp_path, read_only=read_only) as client:
+            with pytest.raises(StorageError, match="Permission denied"):
+                client.get_collection("things").count()
+            assert "cannot be opened" in client.check()[0]
+    with vicinal.PersistentClient(tmp_path) as client:
+        client.delete_collection("things")
 
 
 def test_a_directory_that_cannot_be_listed_is_a_storage_error(

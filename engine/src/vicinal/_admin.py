@@ -18,6 +18,7 @@ from vicinal._backend import Backend
 from vicinal._local import LocalBackend
 from vicinal._readonly import ReadOnlyBackend
 from vicinal._settings import Settings, directory_of, settings_of
+from vicinal._storage.files import exists
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotFoundError, StorageError
 from vicinal.types import DEFAULT_TENANT
 
@@ -184,7 +185,7 @@ def backend_at(place: Path | None, *, must_exist: bool = False, read_only: bool 
     """The collections of a directory, or new ones in memory."""
     if place is None:
         return LocalBackend(None)
-    if (must_exist or read_only) and not (place / _CATALOG).exists():
+    if (must_exist or read_only) and not exists(place / _CATALOG):
         raise StorageError(path=str(place), problem="holds no Vicinal database")
     return ReadOnlyBackend(place) if read_only else LocalBackend(place)
 

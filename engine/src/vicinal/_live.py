@@ -27,7 +27,7 @@ from vicinal._snapshot import MovedError, Snapshot
 from vicinal._storage import changes, checkpoint, fsck, readonly, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
-from vicinal._storage.files import Files
+from vicinal._storage.files import Files, exists
 from vicinal._storage.generations import Generations, VectorsMissingError
 from vicinal._storage.lock import FileLock, NoLock
 from vicinal._storage.schema import RECORDS
@@ -262,7 +262,7 @@ class LiveCollection:
     def _discard_other_histories(self) -> None:
         """Remove checkpoints of what was never committed here: an older copy of the records has been put in
         place of newer ones. In time there would be as many changes again, and those taken for these."""
-        if self.checkpoints is None or self.files.read_only or not self.checkpoints.exists():
+        if self.checkpoints is None or self.files.read_only or not exists(self.checkpoints):
             return
         kept = {name: checkpoint.covers(self.checkpoints, name) for name in CHECKPOINTS}
         with (
@@ -285,7 +285,7 @@ class LiveCollection:
         ours, which must not hide.
         """
         if isinstance(error, (ClosedError, StorageError)):
-            if self._dropped or (self.directory is not None and not self.directory.exists()):
+            if self._dropped or (self.directory is not None and not exists(self.directory)):
                 raise self._gone() from error
         elif isinstance(error, _NOT_OURS) and not isinstance(error, VicinalError):
             damage = [finding for finding in self.check() if not finding.startswith("checkpoint")]

@@ -23,7 +23,7 @@ from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace
 from vicinal._storage import catalog, changes, fsck, readonly
 from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files, descriptors_max
+from vicinal._storage.files import Files, descriptors_max, exists
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
 from vicinal.errors import ClosedError, NotFoundError, StorageError
@@ -101,7 +101,7 @@ class OpenCollections:
     def is_unused(self, id: UUID) -> bool:
         """Whether a collection has no files yet: opening it would make them."""
         directory = self._directory(id)
-        return directory is not None and not directory.exists()
+        return directory is not None and not exists(directory)
 
     def entry(self, id: UUID) -> CollectionInfo:
         """What the catalog says of a collection, or `NotFoundError`."""
@@ -149,7 +149,7 @@ class OpenCollections:
         if live is not None:
             with suppress(StorageError):  # a damaged collection can be deleted, too
                 live.drop()
-        elif directory is not None and directory.exists():
+        elif directory is not None and exists(directory):
             self._disown(directory)
         if directory is not None:
             self.files.remove_tree(directory)
@@ -209,7 +209,7 @@ class OpenCollections:
     def _open(self, id: UUID) -> LiveCollection:
         info, directory = self.entry(id), self._directory(id)
         if self.files.read_only:
-            made = directory is not None and (directory / "records.sqlite3").exists()
+            made = directory is not None and exists(directory / "records.sqlite3")
             return LiveCollection(info, directory if made else None, self.files, self._wake)
         if directory is not None:
             self.files.make_directory(directory)

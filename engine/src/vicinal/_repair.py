@@ -52,9 +52,10 @@ def repair(opened: OpenCollections, files: Files) -> list[str]:
     for id, name in names.items():
         directory = opened.path / "collections" / id
         check_descriptors(directory, _DESCRIPTORS)
-        if directory.exists() and _is_damaged(opened, UUID(id)):
-            opened.forget(UUID(id))
-            report += [f"collection {name}: {line}" for line in _salvage(directory, opened.path, files)]
+        with translated(directory):  # what cannot be read is no more damaged than what cannot be opened
+            if directory.exists() and _is_damaged(opened, UUID(id)):
+                opened.forget(UUID(id))
+                report += [f"collection {name}: {line}" for line in _salvage(directory, opened.path, files)]
     return report
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from vicinal._schema import Schema, without_function
 from vicinal._storage.database import Transaction, foreign
+from vicinal._storage.files import exists
 from vicinal.config import CollectionConfiguration, parse_configuration
 from vicinal.embedding import registry
 from vicinal.errors import CorruptionError, InvalidArgumentError, StorageError
@@ -45,9 +46,9 @@ class Source:
 def opened(path: Path) -> Iterator[Transaction]:
     """One committed state of a Chroma directory."""
     file = path / "chroma.sqlite3"
-    if path.is_file():
+    if exists(path) and path.is_file():
         raise StorageError(path=str(path), problem="is a file; give the directory that holds chroma.sqlite3")
-    if not file.is_file():
+    if not (exists(file) and file.is_file()):
         raise StorageError(path=str(path), problem="holds no Chroma database: there is no chroma.sqlite3")
     with foreign(file) as tx:
         missing = _TABLES - {name for (name,) in tx.execute("SELECT name FROM sqlite_master")}

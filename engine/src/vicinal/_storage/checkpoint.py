@@ -8,6 +8,7 @@ the two leaves a file that nobody names. Whatever does not agree with its manife
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import uuid
@@ -107,7 +108,7 @@ def covers(directory: Path, name: str) -> dict[str, Any]:
 def check(directory: Path, name: str) -> list[str]:
     """A checkpoint that is there but cannot be believed: it costs time, and nothing else."""
     manifest = directory / f"{name}.json"
-    while manifest.exists():
+    while os.path.exists(manifest):  # one that cannot be reached is none
         before = _manifest(directory, name)
         if load(directory, name) is not None:
             return []

@@ -19,7 +19,7 @@ from types import TracebackType
 from urllib.parse import quote
 
 from vicinal._storage import forks
-from vicinal._storage.files import size_of
+from vicinal._storage.files import exists, size_of
 from vicinal._storage.schema import Schema, statements
 from vicinal._turns import Lock
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, StorageError
@@ -63,7 +63,7 @@ class Database:
         self._writing = Lock()
         self._depth = 0
         self._idle: list[Transaction] = []
-        if must_exist and path is not None and not path.exists():
+        if must_exist and path is not None and not exists(path):
             raise CorruptionError(path=str(path), problem="is missing, though files that belong to it exist")
         forks.watch(self)
         with forks.transaction():
@@ -336,7 +336,7 @@ def beside(path: Path, suffix: str) -> Path:
 def has_log(path: Path) -> bool:
     """Whether a write-ahead log says anything, or may: an empty one that nobody has open was left behind."""
     log = beside(path, "-wal")
-    return log.exists() and (beside(path, "-shm").exists() or size_of(log) > 0)
+    return exists(log) and (exists(beside(path, "-shm")) or size_of(log) > 0)
 
 
 @contextmanager

@@ -244,6 +244,12 @@ def memory_bytes() -> float:
     return most
 
 
+def exists(path: Path) -> bool:
+    """Whether there is such a file or directory; `StorageError` when that cannot be told."""
+    with translated(path):
+        return path.exists()
+
+
 def size_of(path: Path) -> int:
     """In bytes; 0 when there is no such file."""
     try:

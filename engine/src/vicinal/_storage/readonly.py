@@ -19,7 +19,7 @@ from typing import Union
 
 from vicinal._storage import forks
 from vicinal._storage.database import Database, Transaction, beside, has_log, uri_of
-from vicinal._storage.files import Files, OpenFile, translated
+from vicinal._storage.files import Files, OpenFile, exists, translated
 from vicinal._storage.schema import Schema
 from vicinal.errors import FormatVersionError, ReadOnlyError, StorageError
 
@@ -141,7 +141,7 @@ class ReadOnlyDatabase(Database):
         path = self.path
         assert path is not None
         if has_log(path):
-            if not beside(path, "-shm").exists():
+            if not exists(beside(path, "-shm")):
                 raise UnsettledError(path, "has a -wal file and no -shm file; open it once without read_only")
             return _SHARED
         with translated(path):
