@@ -287,7 +287,7 @@ def test_a_graph_that_is_kept_without_its_vectors_gets_them_back(space: Any) -> 
         pass
     view.alive[100:200] = False
     graph.hide(view.alive)
-    again.unpack(graph.pack(), graph.rows, graph.hidden_rows(), graph.strays(), vectors)
+    again.unpack(graph.pack(), graph.coverage(), vectors)
     assert (again.rows, again.hidden, again.reviewed_rows) == (600, graph.hidden, 600)
     asked = rng.standard_normal((20, 16)).astype(np.float32)
     first = replace(view, rows=600, alive=view.alive[:600], records=int(view.alive[:600].sum()))
@@ -309,7 +309,7 @@ def test_a_graph_of_dead_rows_alone_is_kept_too() -> None:
     vectors, dead = np.ones((5, 4), dtype=np.float32), np.zeros(5, dtype=np.bool_)
     for _ in graph.extend(vectors, dead, 5):
         pass
-    again.unpack(graph.pack(), 5, graph.hidden_rows(), graph.strays(), vectors)
+    again.unpack(graph.pack(), graph.coverage(), vectors)
     for _ in again.extend(np.ones((9, 4), dtype=np.float32), np.ones(9, dtype=np.bool_), 9):
         pass
     assert (again.rows, again.hidden) == (9, 5)
@@ -320,15 +320,15 @@ def test_links_are_not_believed_beside_other_vectors() -> None:
     vectors = np.random.default_rng(7).standard_normal((50, 4)).astype(np.float32)
     for _ in graph.extend(vectors, np.ones(50, dtype=np.bool_), 50):
         pass
-    packed, nothing = graph.pack(), np.empty(0, dtype=np.int64)
+    packed, covered = graph.pack(), graph.coverage()
     with pytest.raises(ValueError, match="shape"):
-        Graph(HnswConfiguration(), 5, generation=0).unpack(packed, 50, nothing, nothing, vectors.repeat(2, 1))
+        Graph(HnswConfiguration(), 5, generation=0).unpack(packed, covered, vectors.repeat(2, 1))
     with pytest.raises(IndexError):
-        Graph(HnswConfiguration(), 4, generation=0).unpack(packed, 50, nothing, nothing, vectors[:40])
+        Graph(HnswConfiguration(), 4, generation=0).unpack(packed, covered, vectors[:40])
     for broken in ({"upper": packed["upper"][:-1]}, {"levels": packed["levels"][:-1]}):
         other = Graph(HnswConfiguration(), 4, generation=0)
         with pytest.raises(ValueError, match="contradict"):
-            other.unpack({**packed, **broken}, 50, nothing, nothing, vectors)
+            other.unpack({**packed, **broken}, covered, vectors)
 
 
 @pytest.mark.parametrize("dimension", [3, 384, 4096])
@@ -634,6 +634,39 @@ def test_the_graph_is_read_back_with_all_its_rows(
         wait_for_index(things)
         assert client._backend.status(Status(things.id)).rows_in_graph == 800
         assert plan_of(things, n_results=50) == before
+
+
+def test_of_a_graph_that_takes_long_to_build_what_there_is_is_kept(
+    walking: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"_UNKEPT_S": 0.0, "_KEEPING_SHARE_MAX": float("inf"), "_SLICE_S": 0.0}.items():
+        monkeypatch.setattr(_upkeep, name, value)
+    vectors, extend, begun = clustered(800, 1)[0], Graph.extend, []
+
+    def stopped(graph: Graph, *arguments: Any) -> Iterator[int]:
+        yield from itertools.takewhile(lambda rows: rows < 400, extend(graph, *arguments))
+        raise RuntimeError("killed")
+
+    def noted(graph: Graph, *arguments: Any) -> Iterator[int]:
+        begun.append(graph.rows)
+        return extend(graph, *arguments)
+
+    monkeypatch.setattr(Graph, "extend", stopped)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=list(map(str, range(800))), embeddings=vectors)
+        wait_for_index(things)
+    (manifest,) = tmp_path.rglob("graph.json")
+    covers = json.loads(manifest.read_text())["covers"]
+    assert 300 < covers["rows"] <= 400 and covers["reviewed"] == 0
+    monkeypatch.setattr(Graph, "extend", noted)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        wait_for_index(things)
+        assert client._backend.status(Status(things.id)).rows_in_graph == 800
+        assert begun[0] == covers["rows"]
+        found = things.query(query_embeddings=vectors[::20], n_results=1, include=[])["ids"]
+    assert found == [[str(row)] for row in range(0, 800, 20)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says what is in place")

@@ -22,7 +22,7 @@ import numpy as np
 from vicinal._index import codes, columns
 from vicinal._index.codes import Codes
 from vicinal._index.columns import Column, Covered
-from vicinal._index.graph import Graph
+from vicinal._index.graph import Coverage, Graph
 from vicinal._index.view import EMPTY, Rows, View
 from vicinal._storage import arrays, changes, checkpoint, records
 from vicinal._storage.changes import State
@@ -127,12 +127,14 @@ def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column
 
 def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
     """Keep a graph: without its vectors, if the machine can hold it twice for a moment."""
+    rows, reviewed, hidden, strays = graph.coverage()
     covers = {
         "generation": view.generation,
         "change": view.change,
-        "rows": graph.rows,
-        "hidden": graph.hidden_rows().tolist(),
-        "strays": graph.strays().tolist(),
+        "rows": rows,
+        "reviewed": reviewed,
+        "hidden": hidden.tolist(),
+        "strays": strays.tolist(),
     }
     write: Callable[[Path], None] = graph.save
     if view.vectors.nbytes <= memory_bytes() * _TWICE_SHARE_MAX:
@@ -154,10 +156,11 @@ def load_graph(directory: Path, hnsw: HnswConfiguration, view: View, known: int)
         graph = Graph(hnsw, view.vectors.shape[1], view.generation)
         # A row that the checkpoint hides stays hidden: rows never come back to life.
         hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
+        covered = Coverage(covers["rows"], covers.get("reviewed", covers["rows"]), hidden, strays)
         if covers.get("form") == "links":
-            graph.unpack(arrays.read(path), covers["rows"], hidden, strays, view.vectors)
+            graph.unpack(arrays.read(path), covered, view.vectors)
         else:
-            graph.load(path, covers["rows"], hidden, strays, view.vectors)
+            graph.load(path, covered, view.vectors)
     except (RuntimeError, *BROKEN):
         return None  # not to be believed after all
     return graph

@@ -74,6 +74,8 @@ class LiveCollection:
         """The checkpoints whose files have been compared with their manifests since opening."""
         self.touched = 0
         """The address of the vectors whose pages the background has put in place."""
+        self.graph_kept_s = 0.0
+        """When the graph was last written to its checkpoint while it was built; `time.monotonic`."""
         self._start_deriving()
         try:
             self._discard_old_generations()

@@ -31,6 +31,8 @@ _CODED_ROWS = 1024  # at a time, so that queries and writes get their turn
 _SLICE_S = 0.1  # of indexing, before another collection has its turn
 _SLICE_READING_S = 0.02  # while queries run: the newest rows get their codes, which they need more
 _UNREVIEWED_MAX = 1 << 16  # rows that queries measure by their codes because nobody has looked for them
+_UNKEPT_S = 60.0  # of building, before what there is gets its checkpoint
+_KEEPING_SHARE_MAX = 0.05  # of the time that writing them may take
 _ASK_AGAIN_S = 1.0  # while another process indexes
 _DEAD_SHARE_MAX = 0.5  # then compaction copies at most as many rows as it frees
 _DEAD_BYTES_MIN = 4 << 20  # of their vectors and, by their share, of the database
@@ -136,11 +138,11 @@ class Upkeep:
     def _index(self, view: View) -> float | None:
         """One slice of building, and checkpoints when all is built; 0 while there is more."""
         graph = None
-        if planner.wants_graph(view):
-            graph = self._built(view)
-            if graph is None:
-                return 0.0
         try:
+            if planner.wants_graph(view):
+                graph = self._built(view)
+                if graph is None:
+                    return 0.0
             self._keep(graph, view)
         except OSError as error:
             if error.errno != errno.ENOENT:  # somebody has removed the directory, or what was just written
@@ -150,7 +152,8 @@ class Upkeep:
     def _built(self, view: View) -> Graph | None:
         """The graph when it covers the view; None when there is more to build than fits into a slice."""
         graph = _newest(self.live, view) or Graph(self.live.hnsw, view.vectors.shape[1], view.generation)
-        self.live.graph = graph
+        if graph is not self.live.graph:
+            self.live.graph, self.live.graph_kept_s = graph, time.monotonic()
         graph.hide(view.alive)
         deadline = time.monotonic() + (_SLICE_READING_S if anybody_reads() else _SLICE_S)
         while graph.rows < view.rows or graph.reviewed_rows < graph.rows:
@@ -161,10 +164,22 @@ class Upkeep:
             )
             for _ in work:
                 if time.monotonic() > deadline:
+                    self._keep_unfinished(graph, view)
                     return None
                 if inserting and graph.rows - graph.reviewed_rows >= _UNREVIEWED_MAX:
                     break
         return graph
+
+    def _keep_unfinished(self, graph: Graph, view: View) -> None:
+        """Write the checkpoint of a graph that takes long to build: who stops then loses a few minutes of it,
+        or the last tenth."""
+        began = time.monotonic()
+        if self.live.checkpoints is None or began < self.live.graph_kept_s + _UNKEPT_S:
+            return
+        if _derived.is_behind(self.live.checkpoints, "graph", view):
+            _derived.save_graph(self.live.checkpoints, graph, view, self.live.files)
+        ended = time.monotonic()
+        self.live.graph_kept_s = ended + (ended - began) / _KEEPING_SHARE_MAX
 
     def _follow(self, view: View) -> float:
         """Another process is at work, or may be: take what it has finished, and ask again."""

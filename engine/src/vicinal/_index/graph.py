@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hnswlib
 import numpy as np
@@ -67,6 +67,17 @@ class Strays:
             return near
         near = near[near < len(wanted)]
         return near[wanted[near]]
+
+
+class Coverage(NamedTuple):
+    """What a graph knows of some vectors: the first `rows` of them, of which some have been looked for."""
+
+    rows: int
+    reviewed: int
+    hidden: Rows
+    """Those that hold no record any more."""
+    strays: Rows
+    """Those that walking does not find."""
 
 
 class Graph:
@@ -249,20 +260,25 @@ class Graph:
             if path.stat().st_size != self._index.index_file_size():
                 raise OSError(errno.EIO, "The graph was not written whole", str(path))
 
-    def unpack(
-        self, packed: Mapping[str, links.Array], rows: int, hidden: Rows, strays: Rows, vectors: Vectors
-    ) -> None:
-        """Take the graph that `pack` gave when it covered so many of the rows of `vectors`."""
-        state = links.unpack(packed, lambda at: self._given(vectors[at]))
-        self._take(hnswlib.Index(state), rows, hidden, strays, vectors)
+    def coverage(self) -> Coverage:
+        """What is to be told when the graph is taken back."""
+        with self._lock.shared():
+            hidden = np.flatnonzero(self._hidden[: self.rows])
+            return Coverage(self.rows, self.reviewed_rows, hidden, self._strays.rows)
 
-    def load(self, path: Path, rows: int, hidden: Rows, strays: Rows, vectors: Vectors) -> None:
-        """Take the graph that `save` wrote when it covered so many of the rows of `vectors`."""
+    def unpack(self, packed: Mapping[str, links.Array], covered: Coverage, vectors: Vectors) -> None:
+        """Take the graph that `pack` gave."""
+        state = links.unpack(packed, lambda at: self._given(vectors[at]))
+        self._take(hnswlib.Index(state), covered, vectors)
+
+    def load(self, path: Path, covered: Coverage, vectors: Vectors) -> None:
+        """Take the graph that `save` wrote."""
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
         index.load_index(os.fsencode(path))
-        self._take(index, rows, hidden, strays, vectors)
+        self._take(index, covered, vectors)
 
-    def _take(self, index: Any, rows: int, hidden: Rows, strays: Rows, vectors: Vectors) -> None:
+    def _take(self, index: Any, covered: Coverage, vectors: Vectors) -> None:
+        rows, reviewed, hidden, strays = covered
         with self._lock.exclusive():
             self._index = index
             self._index.set_ef(1)
@@ -270,17 +286,8 @@ class Graph:
             self._hidden[hidden] = True
             strays = strays[(strays >= 0) & (strays < rows)]
             self._strays = Strays.among(vectors, strays, self._configuration.space)
-            self.reviewed_rows = self._all_reviewed_at = rows
+            self.reviewed_rows = self._all_reviewed_at = min(reviewed, rows)
             self.rows, self.hidden = rows, len(hidden)
-
-    def hidden_rows(self) -> Rows:
-        """The covered rows that are never returned."""
-        with self._lock.shared():
-            return np.flatnonzero(self._hidden[: self.rows])
-
-    def strays(self) -> Rows:
-        """The rows that `nearest` adds because walking does not find them."""
-        return self._strays.rows
 
     def _empty(self) -> Any:
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
