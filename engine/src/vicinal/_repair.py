@@ -216,7 +216,7 @@ def _vectors(directory: Path, state: State | None, sample: list[tuple[Any, ...]]
     """
     data = {n: np.fromfile(directory / f"vectors-{n}.f32", dtype="<f4") for n in _generations(directory)}
     stated: list[tuple[int, int]] = []
-    if state is not None and state.dimension and state.generation in data:
+    if state is not None and state.dimension and state.dimension <= len(data.get(state.generation, ())):
         stated = [(state.generation, state.dimension)]
     others = ((n, dimension) for n in data for dimension in range(1, _DIMENSION_MAX + 1))
     for n, dimension in chain(stated, others):
