@@ -156,7 +156,11 @@ def test_a_table_that_can_be_done_without_costs_no_record(damaged: Damaged, tabl
 
 
 @pytest.mark.parametrize(
-    "change", ["dropped = 1", "generation = 3", "dimension = 5", "rows = 3", "positions = 0"]
+    "change",
+    [
+        *("dropped = 1", "generation = 3", "dimension = 5", "rows = 3", "positions = 0"),
+        *("change = -1", "dimension = 1 << 62"),  # as one bit makes them
+    ],
 )
 def test_a_wrong_state_costs_no_record(damaged: Damaged, change: str) -> None:
     damaged.sql(f"UPDATE state SET {change}")
