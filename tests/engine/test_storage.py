@@ -415,6 +415,7 @@ DAMAGES: dict[str, Callable[[Checkpoint], None]] = {
     "an empty manifest": lambda at: write_manifest(at, b""),
     "a manifest of garbage": lambda at: write_manifest(at, b"\xff\x00{"),
     "a manifest that is a list": lambda at: write_manifest(at, b"[1, 2]"),
+    "a manifest that nests too deep": lambda at: write_manifest(at, b"[" * 100_000),
     "a manifest that is a number": lambda at: write_manifest(at, b"7"),
     "a changed manifest": lambda at: damage_manifest(at, covers={"rows": 5}),
     "a manifest of another file": lambda at: damage_manifest(at, file="../records.sqlite3"),
@@ -666,6 +667,13 @@ def test_a_damaged_records_database_is_reported(tmp_path: Path, damage: str) -> 
         assert caught.value.path == str(directory / "records.sqlite3")
         assert any(caught.value.path in finding or "SQLite" in finding for finding in check(client))
     assert (directory / "vectors-0.f32").exists()
+
+
+def test_a_number_below_zero_in_the_state_is_reported(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(made(tmp_path) / "records.sqlite3")) as database, database:
+        database.execute("UPDATE state SET change = -1")
+    with vicinal.PersistentClient(tmp_path) as client, pytest.raises(CorruptionError, match="its state is"):
+        client.get_collection("things").count()
 
 
 @pytest.mark.parametrize("damage", SQLITE_DAMAGES)

@@ -72,7 +72,7 @@ def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:
 def _manifest(directory: Path, name: str) -> dict[str, Any]:
     try:
         return dict(json.loads((directory / f"{name}.json").read_text()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 
