@@ -12,7 +12,7 @@ stored of them and of the new ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -128,19 +128,14 @@ def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column
 def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
     """Keep a graph: without its vectors, if the machine can hold it twice for a moment."""
     rows, reviewed, hidden, strays = graph.coverage()
-    covers = {
-        "generation": view.generation,
-        "change": view.change,
-        "rows": rows,
-        "reviewed": reviewed,
-        "hidden": hidden.tolist(),
-        "strays": strays.tolist(),
-    }
-    write: Callable[[Path], None] = graph.save
+    covers = {**covers_of(view), "rows": rows, "reviewed": reviewed}
     if view.vectors.nbytes <= memory_bytes() * _TWICE_SHARE_MAX:
         covers["form"] = "links"
-        write = lambda path: arrays.write(path, graph.pack())  # noqa: E731
-    checkpoint.save(directory, "graph", covers, write, files)
+        kept = {"hidden": hidden, "strays": strays, **graph.pack()}
+        checkpoint.save(directory, "graph", covers, lambda path: arrays.write(path, kept), files)
+    else:
+        covers |= {"hidden": hidden.tolist(), "strays": strays.tolist()}
+        checkpoint.save(directory, "graph", covers, graph.save, files)
 
 
 def load_graph(directory: Path, hnsw: HnswConfiguration, view: View, known: int) -> Graph | None:
@@ -155,12 +150,13 @@ def load_graph(directory: Path, hnsw: HnswConfiguration, view: View, known: int)
         path, covers = found
         graph = Graph(hnsw, view.vectors.shape[1], view.generation)
         # A row that the checkpoint hides stays hidden: rows never come back to life.
-        hidden, strays = (np.array(covers[key], dtype=np.int64) for key in ("hidden", "strays"))
+        packed = arrays.read(path) if covers.get("form") == "links" else None
+        hidden, strays = (np.array((packed or covers)[key], dtype=np.int64) for key in ("hidden", "strays"))
         covered = Coverage(covers["rows"], covers.get("reviewed", covers["rows"]), hidden, strays)
-        if covers.get("form") == "links":
-            graph.unpack(arrays.read(path), covered, view.vectors)
-        else:
+        if packed is None:
             graph.load(path, covered, view.vectors)
+        else:
+            graph.unpack(packed, covered, view.vectors)
     except (RuntimeError, *BROKEN):
         return None  # not to be believed after all
     return graph
