@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import vicinal
-from vicinal import _derived, _upkeep
+from vicinal import _derived, _progress, _upkeep
 from vicinal._index import codes, exact, kernel, planner
 from vicinal._index.graph import Graph, Strays
 from vicinal._index.view import EMPTY, View, advance, appended
@@ -689,6 +689,28 @@ def test_the_pages_of_vectors_are_put_in_place_if_they_fit(
         mapping = Path("/proc/self/smaps").read_text().split(str(path))[1]
         in_place = 1024 * int(mapping.split("Rss:")[1].split()[0])
     assert (in_place >= vectors.nbytes) == (memory_bytes > 0)
+
+
+def test_progress_is_told_until_every_row_has_been_looked_for(
+    graphed: vicinal.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    asked, review = threading.Event(), Graph.review
+
+    def report(done: int, total: int) -> None:
+        told.append((done, total))
+        asked.set()
+
+    def watched(graph: Graph, *arguments: Any) -> Iterator[int]:
+        asked.wait(60)
+        return review(graph, *arguments)
+
+    monkeypatch.setattr(Graph, "review", watched)
+    monkeypatch.setattr(_progress, "_EVERY_S", 0.001)
+    with graphed._backend._opened.using(graphed.id) as live:  # type: ignore[attr-defined]
+        live.graph.reviewed_rows = 0
+    graphed.optimize(progress=report)
+    assert (told[0], told[-1]) == ((600, 800), (800, 800))
 
 
 def test_compaction_changes_no_answer(graphed: vicinal.Collection) -> None:

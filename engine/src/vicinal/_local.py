@@ -154,7 +154,8 @@ class LocalBackend:
             waiting = max(state.rows - indexed, 0) if wanted else 0
             if waiting and graph is not None:
                 self._opened.attend(live)  # another process's rows: the background here has not heard of them
-            return r.StatusInfo(state.records, state.rows, indexed, state.dimension, waiting)
+            unseen = max(indexed - graph.reviewed_rows, 0) if graph is not None else 0
+            return r.StatusInfo(state.records, state.rows, indexed, state.dimension, waiting, unseen)
 
     def maintain(self, request: r.Maintain) -> Findings:
         if request.task == "check":

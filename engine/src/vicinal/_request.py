@@ -132,6 +132,8 @@ class StatusInfo:
     dimension: int | None
     rows_waiting: int = 0
     """Rows that a graph should cover and does not cover yet."""
+    rows_unseen: int = 0
+    """Rows that are in the graph, and that nobody has looked for yet."""
 
 
 @dataclass(frozen=True)
