@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from vicinal import _upkeep
 from vicinal._compact import compact
 from vicinal._index import planner
 from vicinal._request import Status
+from vicinal._storage import database
 from vicinal._storage.files import Files
 from vicinal.errors import StorageError
 from vicinal.testing import FaultyFiles, check, dump, open_with, wait_for_index
@@ -123,6 +125,36 @@ def test_the_space_of_vectors_and_texts_comes_back(tmp_path: Path) -> None:
         assert after["vectors"] <= 1000 * DIMENSION * 4 + 8192
         assert after["records"] <= before["records"] / 10
         assert len(list(tmp_path.rglob("vectors-*"))) == 1
+
+
+def test_the_space_comes_back_when_a_reader_ends_a_little_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_upkeep, "_DEAD_BYTES_MIN", 1 << 40)  # nobody else compacts
+    ended = threading.Event()
+
+    def read(records: Any, begun: threading.Event) -> None:
+        with records.read() as tx:
+            tx.execute("SELECT count(*) FROM records").fetchall()
+            begun.set()
+            ended.wait(60)
+
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client, 5_000)
+        things.delete(where={"n": {"$gte": 100}})
+        wait_for_index(things)
+        before, begun = size_of(tmp_path), threading.Event()
+        with client._backend._opened.using(things.id) as live:
+            reader = threading.Thread(target=read, args=(live.database, begun))
+            reader.start()
+            begun.wait(60)
+            # The first try is over: now the reader ends.
+            monkeypatch.setattr(
+                database, "time", SimpleNamespace(sleep=lambda _: (ended.set(), reader.join()))
+            )
+            things.compact()
+        reader.join()
+        assert size_of(tmp_path)["records"] <= before["records"] / 5
 
 
 def test_when_everything_was_deleted_nothing_is_left(client: vicinal.Client) -> None:

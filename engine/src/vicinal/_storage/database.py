@@ -31,6 +31,7 @@ APPLICATION_ID = 0x7669636E  # "vicn"
 _WAIT_S = 600.0  # for another process's write transaction; of ours, compaction and migration may last seconds
 _SWITCH_S = 10.0
 _SHORT_S = 0.2
+_TRIES = 5
 _BUSY = 5  # SQLITE_BUSY
 _OLDEST = (3, 25)  # has window functions, which compaction numbers rows with
 _IDLE_READERS_MAX = 4
@@ -125,15 +126,27 @@ class Database:
 
     def shrink(self) -> None:
         """Give free pages back to the file system, as far as other readers let it."""
+        with forks.transaction(), self._alone(), self.translated(), suppress(sqlite3.OperationalError):
+            self._writer.execute("VACUUM")
+        for _ in range(_TRIES):
+            if self._cut_log():
+                return
+            time.sleep(_SHORT_S)
+
+    def _cut_log(self) -> bool:
+        """Bring the write-ahead log into the database, and cut it; false while a reader needs it.
+
+        A short reader is waited for; waiting for a long one would stop all writers.
+        """
         with forks.transaction(), self._alone(), self.translated():
             try:
-                with suppress(sqlite3.OperationalError):
-                    self._writer.execute("VACUUM")
-                    # A short reader is waited for; waiting for a long one would stop all writers.
-                    self._writer.execute(f"PRAGMA busy_timeout = {int(_SHORT_S * 1000)}")
-                    self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._writer.execute(f"PRAGMA busy_timeout = {int(_SHORT_S * 1000)}")
+                [(busy, _, _)] = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.OperationalError:
+                return False
             finally:
                 self._writer.execute(f"PRAGMA busy_timeout = {int(_WAIT_S * 1000)}")
+            return not busy
 
     def size_bytes(self) -> int:
         """What the database occupies."""
