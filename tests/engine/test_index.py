@@ -644,7 +644,7 @@ def test_of_a_graph_that_takes_long_to_build_what_there_is_is_kept(
     vectors, extend, begun = clustered(800, 1)[0], Graph.extend, []
 
     def stopped(graph: Graph, *arguments: Any) -> Iterator[int]:
-        yield from itertools.takewhile(lambda rows: rows < 400, extend(graph, *arguments))
+        yield from itertools.takewhile(lambda rows: rows < 780, extend(graph, *arguments))
         raise RuntimeError("killed")
 
     def noted(graph: Graph, *arguments: Any) -> Iterator[int]:
@@ -658,7 +658,7 @@ def test_of_a_graph_that_takes_long_to_build_what_there_is_is_kept(
         wait_for_index(things)
     (manifest,) = tmp_path.rglob("graph.json")
     covers = json.loads(manifest.read_text())["covers"]
-    assert 300 < covers["rows"] <= 400 and covers["reviewed"] == 0
+    assert 700 < covers["rows"] <= 780 and covers["reviewed"] == 0
     monkeypatch.setattr(Graph, "extend", noted)
     with vicinal.PersistentClient(tmp_path) as client:
         things = client.get_collection("things")
@@ -667,6 +667,8 @@ def test_of_a_graph_that_takes_long_to_build_what_there_is_is_kept(
         assert begun[0] == covers["rows"]
         found = things.query(query_embeddings=vectors[::20], n_results=1, include=[])["ids"]
     assert found == [[str(row)] for row in range(0, 800, 20)]
+    covers = json.loads(manifest.read_text())["covers"]
+    assert (covers["rows"], covers["reviewed"]) == (800, 800), "looked for at every opening"
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says what is in place")

@@ -43,11 +43,12 @@ BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError)
 
 def is_behind(directory: Path, name: str, view: View, oldest: int = 0) -> bool:
     """Whether a checkpoint covers much less than a view, or another generation, or a change so old that the
-    log cannot lead on from there."""
+    log cannot lead on from there; or a graph that was not finished."""
     covers = checkpoint.covers(directory, name)
     try:
         known = covers["generation"] == view.generation and covers.get("change", oldest) >= oldest
-        return not known or bool(view.rows >= GROWTH * covers["rows"])
+        unfinished = covers.get("reviewed", covers["rows"]) < covers["rows"]
+        return not known or unfinished or bool(view.rows >= GROWTH * covers["rows"])
     except (KeyError, TypeError):
         return True
 
