@@ -1,10 +1,10 @@
 """What of the derived arrays is kept on disk, and when is it believed?
 
-Four checkpoints, each an `arrays` file whose manifest names the generation, and of all but the graph the
-change, that it covers: `rows` (which rows hold a record, their positions, the lengths of vectors), without
-which opening would read every vector once; `codes`; `columns`; and `graph`, its links alone unless it is very
-large. What has happened since is caught up from the change log, as in a process that is running. All of it
-can be deleted.
+Four checkpoints, whose manifests name the change and the generation that they cover, and whose files hold
+`arrays`: `rows` (which rows hold a record, their positions, the lengths of vectors), without which opening
+would read every vector once; `codes`; `columns`; and `graph`, its links alone, unless it is so large that it
+is hnswlib's own file. What has happened since is caught up from the change log, as in a process that is
+running. All of it can be deleted.
 
 What catching up needs stands here too, for columns and words alike: the rows altered since, and what is
 stored of them and of the new ones.
