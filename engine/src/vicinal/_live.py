@@ -267,10 +267,8 @@ class LiveCollection:
         if self.checkpoints is None or self.files.read_only or not exists(self.checkpoints):
             return
         kept = {name: checkpoint.covers(self.checkpoints, name) for name in CHECKPOINTS}
-        with (
-            suppress(NotFoundError, StorageError),
-            self.read_state() as state,
-        ):  # later: nobody is ahead of it
+        # The state is read after the manifests: what others keep meanwhile is never ahead of it.
+        with suppress(NotFoundError, StorageError), self.read_state() as state:
             self._discard_checkpoints(n for n, covers in kept.items() if _derived.is_ahead(covers, state))
 
     def _gone(self) -> NotFoundError:
