@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import random
 import signal
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -20,8 +22,10 @@ from vicinal import _turns
 from vicinal._filter import parse_where
 from vicinal._index import planner
 from vicinal._index.indexer import Indexer
+from vicinal._opened import OpenCollections
 from vicinal._snapshot import Snapshot
 from vicinal._storage import records
+from vicinal._storage.files import Files
 from vicinal.errors import ClosedError, NotFoundError
 from vicinal.testing import check, wait_for_index
 
@@ -499,6 +503,44 @@ def test_a_question_to_a_collection_that_another_process_deletes_finds_nothing(t
         version(things, 1)
         with client._backend._opened.using(things.id) as live, pytest.raises(NotFoundError):
             live.ask(lambda snapshot: (other.delete_collection("things"), snapshot.fetch([0], "id")))
+
+
+def test_a_collection_deleted_while_it_is_opened_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        version(make(client), 1)
+    with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
+        things = client.get_collection("things")
+        entry, asked = OpenCollections.entry, itertools.count()
+
+        def entry_while_another_deletes(opened: OpenCollections, id: UUID) -> Any:
+            if opened is client._backend._opened and next(asked) == 1:  # its files are open by now
+                other.delete_collection("things")
+                again = tmp_path / "collections" / str(id)  # which a third one is opening
+                again.mkdir()
+                (again / "records.sqlite3").touch()
+            return entry(opened, id)
+
+        monkeypatch.setattr(OpenCollections, "entry", entry_while_another_deletes)
+        with pytest.raises(NotFoundError):
+            version(things, 2)
+        assert next(asked) == 2
+    assert list((tmp_path / "collections").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there what is open stays")
+def test_a_collection_whose_files_are_just_being_removed_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
+        things = make(client)
+        version(things, 1)
+        some = tmp_path / "collections" / str(things.id) / "records.sqlite3"
+        monkeypatch.setattr(Files, "remove_tree", lambda *_: some.unlink(missing_ok=True))
+        other.delete_collection("things")
+        with pytest.raises(NotFoundError):
+            version(things, 2)
 
 
 def test_new_rows_have_their_codes_when_a_write_returns(

@@ -218,7 +218,8 @@ class LiveCollection:
 
     def drop(self) -> None:
         """Tell everyone that the collection is deleted, and remove its files."""
-        with suppress(NotFoundError), self.write() as (tx, _):
+        # One that is damaged can be deleted, too, and one whose files another thread is removing.
+        with suppress(NotFoundError, StorageError), self.write() as (tx, _):
             changes.drop(tx)
         self._dropped = True
         self.close()
@@ -285,7 +286,8 @@ class LiveCollection:
         ours, which must not hide.
         """
         if isinstance(error, (ClosedError, StorageError)):
-            if self._dropped or (self.directory is not None and not exists(self.directory)):
+            # The last as well: a deletion removes one file after the other.
+            if self._dropped or (self.database.path is not None and not exists(self.database.path)):
                 raise self._gone() from error
         elif isinstance(error, _NOT_OURS) and not isinstance(error, VicinalError):
             damage = [finding for finding in self.check() if not finding.startswith("checkpoint")]

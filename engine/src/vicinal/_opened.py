@@ -147,12 +147,9 @@ class OpenCollections:
         live = self._pop(id)
         directory = self._directory(id)
         if live is not None:
-            with suppress(StorageError):  # a damaged collection can be deleted, too
-                live.drop()
+            live.drop()
         elif directory is not None and exists(directory):
             self._disown(directory)
-        if directory is not None:
-            self.files.remove_tree(directory)
 
     def close(self) -> None:
         """Close everything. The thread stops first: it reads the databases."""
