@@ -514,6 +514,22 @@ def test_masks_are_kept_within_bounds_and_the_latest_longest(monkeypatch):
     assert sum(masks.get(parse_where({"n": first}))[0] == covered for first in range(9)) == 2
 
 
+def test_columns_of_keys_that_filters_name_are_kept_within_bounds_and_the_latest_longest(
+    collection, monkeypatch
+):
+    monkeypatch.setattr(_fields, "_HELD_MAX", 3)
+    collection.add(ids=["a", "b"], embeddings=[[0, 0]] * 2, metadatas=[{"n": 1, "m": 1}, {"n": 2}])
+
+    def count(**where):
+        return collection.count(where={key: {"$gte": value} for key, value in where.items()})
+
+    assert [count(n=0), count(m=0), count(x=0), count(n=1), count(y=0)] == [2, 1, 0, 2, 0]
+    with collection._backend._opened.using(collection.id) as live:
+        assert list(live.columns._held) == ["x", "n", "y"]
+    wide = {"$or": [{key: {"$gte": 1}} for key in ("a", "b", "m", "n", "o")]}
+    assert (collection.count(where=wide), count(n=2), count(m=1)) == (2, 1, 1)
+
+
 def test_any_of_many_values_takes_no_mask_for_each(collection, peak_of):
     ids = list(map(str, range(3_000)))
     metadatas = [{"tags": [number, -1]} for number in range(3_000)]

@@ -36,6 +36,7 @@ _DECODED_ROWS = 128  # at once
 _SAMPLE_ROWS = 500
 _STALE_SHARE_MAX = 0.25
 _KEYS_MAX = 32  # prepared unasked
+_HELD_MAX = 128  # columns; filters may name any key, also ones that no record has
 _STRING_MAX = 64  # characters; keys with longer values are prepared when somebody filters on them
 
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -88,7 +89,11 @@ class LiveColumns:
         """Columns at a view's change, caught up together so that metadata is decoded once."""
         with self._changing:
             self._read(view)
-            return self._advance(tx, view, keys, view.rows)
+            ready = self._advance(tx, view, keys, view.rows)
+            self._held.update({key: self._held.pop(key) for key in keys if key in self._held})
+            for oldest in list(self._held)[:-_HELD_MAX]:
+                del self._held[oldest]
+            return ready
 
     def refresh(self, tx: Transaction, view: View) -> bool:
         """Bring the columns a little nearer to the view; whether there is more to do."""
