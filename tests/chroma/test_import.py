@@ -210,6 +210,15 @@ def test_the_source_stays_as_it_is(unpacked: Any, into: Path, version: str) -> N
     assert before == state(directory)
 
 
+def test_a_database_whose_tenant_was_never_made_comes_along(old: Path, into: Path) -> None:
+    """Chroma makes databases of tenants that do not exist."""
+    change(old, "INSERT INTO databases (id, name, tenant_id) VALUES ('1', 'library', 'nobody')")
+    import_directory(old, into)
+    with vicinal.PersistentClient(into) as client:
+        assert client.get_database("library", tenant="nobody")["name"] == "library"
+        assert client.get_collection("books").count() > 0
+
+
 def test_some_collections_can_be_named(old: Path, into: Path) -> None:
     import_directory(old, into, collections=["dots"])
     with vicinal.PersistentClient(into) as client:

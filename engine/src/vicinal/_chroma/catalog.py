@@ -62,8 +62,9 @@ def opened(path: Path) -> Iterator[Transaction]:
 
 
 def tenants(tx: Transaction) -> list[str]:
-    """Every tenant, in order of name."""
-    return [name for (name,) in tx.execute("SELECT id FROM tenants ORDER BY id")]
+    """Every tenant, in order of name, those too that a database alone names: Chroma makes it unasked."""
+    named = "SELECT id FROM tenants UNION SELECT tenant_id FROM databases ORDER BY 1"
+    return [name for (name,) in tx.execute(named)]
 
 
 def databases(tx: Transaction) -> list[tuple[str, str]]:
