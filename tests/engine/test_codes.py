@@ -126,6 +126,14 @@ def test_both_kernels_give_the_integer(seed: int, count: int, dimension: int) ->
     np.testing.assert_array_equal(kernel.dots_numpy(query, many), exact)
 
 
+@pytest.mark.parametrize("dimension", [133_144, 133_145, 140_000, 400_000])
+def test_no_product_overflows_however_many_components_there_are(dimension: int) -> None:
+    largest = np.full((3, dimension), 127, dtype=np.int8)
+    largest[1] *= -1
+    exact = np.float32(127**2 * dimension)
+    np.testing.assert_array_equal(kernel.dots(largest[0], largest), [exact, -exact, exact])
+
+
 @pytest.mark.parametrize("dimension", [384, 3072, 8192])
 @pytest.mark.parametrize("space", SPACES)
 def test_lengths_are_exact_however_many_components_there_are(space: Any, dimension: int) -> None:

@@ -1,9 +1,9 @@
 """How fast can int8 vectors be multiplied?
 
 The one file that imports simsimd, whose SIMD kernel multiplies int8 vectors without unpacking them and
-lets go of the GIL meanwhile. Where it cannot be imported, numpy does the same more slowly; both give the
-integer, rounded to float32 where it is beyond 2²⁴ (more than 1,000 dimensions). Measured beside numkong's
-and numpy's: docs/decisions/0007-codes.md.
+lets go of the GIL meanwhile. Where it cannot be imported, or could overflow, numpy does the same more
+slowly; both give the integer, rounded to float32 where it is beyond 2²⁴ (more than 1,000 dimensions).
+Measured beside numkong's and numpy's: docs/decisions/0007-codes.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int8]
 
 _BLOCK_ROWS = 1024
+_DIMENSION_MAX = (2**31 - 1) // 127**2  # simsimd adds up in int32: beyond, equal vectors could seem opposite
 
 simsimd: Any
 try:
@@ -26,7 +27,9 @@ except ImportError:  # no wheel for this platform
 
 def dots(query: Codes, codes: Codes) -> NDArray[np.float32]:
     """query · code for each row of codes, shape (n, dimension): integers, rounded to float32."""
-    return dots_simsimd(query, codes) if simsimd is not None else dots_numpy(query, codes)
+    if simsimd is None or len(query) > _DIMENSION_MAX:
+        return dots_numpy(query, codes)
+    return dots_simsimd(query, codes)
 
 
 def dots_simsimd(query: Codes, codes: Codes) -> NDArray[np.float32]:
