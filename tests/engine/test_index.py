@@ -206,6 +206,21 @@ def test_the_graph_alone_finds_them_too(tmp_path: Path, space: str) -> None:
 
 
 @pytest.mark.usefixtures("walking")
+def test_a_question_that_points_away_from_all_vectors_is_answered(client: vicinal.Client) -> None:
+    """Links lead to large inner products; the least negative ones are those of short vectors."""
+    rng = np.random.default_rng(1)
+    vectors = -np.abs(rng.standard_normal((1500, 16))).astype(np.float32)
+    things = client.create_collection(
+        "things", embedding_function=None, configuration={"hnsw": {"space": "ip"}}
+    )
+    things.add(ids=[str(i) for i in range(1500)], embeddings=vectors)
+    wait_for_index(things)
+    for query in np.abs(rng.standard_normal((10, 16))).astype(np.float32):
+        expected = nearest(query, vectors, K, "ip")[0]
+        assert things.query(query_embeddings=query)["ids"][0] == [str(i) for i in expected]
+
+
+@pytest.mark.usefixtures("walking")
 @pytest.mark.parametrize("space", ["l2", "cosine"])
 def test_a_filter_that_refuses_the_neighbours_of_a_question_costs_no_answer(
     tmp_path: Path, space: str

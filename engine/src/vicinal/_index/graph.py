@@ -201,7 +201,8 @@ class Graph:
         self, queries: Vectors, k: int, ef: int, view: View, wanted: Mask, least: int = 0
     ) -> tuple[list[Rows | None], int] | None:
         """For each query somewhat more than its k nearest wanted rows of the covered ones, ascending, or None
-        where fewer than `least` of its ef nearest are wanted; and how many rows are covered.
+        where fewer than `least` of its ef nearest are wanted, or an inner product among the k is negative;
+        and how many rows are covered.
 
         Covered are the rows that have been inserted and looked for, up to the view's.
 
@@ -239,6 +240,9 @@ class Graph:
                 found.append(None)
                 continue
             own, far = kept  # noqa: PLW2901
+            if self._configuration.space == "ip" and far[:k].max(initial=0.0) > 1.0:
+                found.append(None)  # links lead to large products: where one of the k is negative, astray
+                continue
             near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
             own = own[: k + _SPARE]  # noqa: PLW2901
             found.append(_merged(own, near) if len(near) else np.sort(own))
