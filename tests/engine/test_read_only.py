@@ -18,6 +18,7 @@ import pytest
 import vicinal
 from vicinal import errors
 from vicinal._index import planner
+from vicinal._live import LiveCollection
 from vicinal._storage.readonly import Footing, ReadOnlyDatabase, UnsettledError
 from vicinal.config import Settings
 from vicinal.testing import check, dump
@@ -390,6 +391,21 @@ def test_a_collection_that_is_deleted_meanwhile_is_not_found(path):
         other.delete_collection("things")
         with pytest.raises(errors.NotFoundError):
             things.count()
+
+
+def test_a_collection_that_is_deleted_while_it_is_opened_is_not_found(path, monkeypatch):
+    original = LiveCollection.__init__
+
+    def after_deletion(live, info, directory, files, *others):
+        if files.read_only and directory.exists():
+            with vicinal.PersistentClient(path) as other:
+                other.delete_collection("things")
+        original(live, info, directory, files, *others)
+
+    monkeypatch.setattr(LiveCollection, "__init__", after_deletion)
+    with reading(path) as client, pytest.raises(errors.NotFoundError):
+        client.get_collection("things").count()
+    assert not list((path / "collections").iterdir())
 
 
 def test_a_compaction_meanwhile_changes_no_answer(path):

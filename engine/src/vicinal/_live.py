@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
+from uuid import UUID
 
 import numpy as np
 
@@ -53,6 +54,7 @@ class LiveCollection:
         directory: Path | None,
         files: Files,
         upkeep: Callable[[LiveCollection, float], None],
+        is_known: Callable[[UUID], bool],
     ) -> None:
         self.info, self.directory, self.files = info, directory, files
         self.hnsw = info.configuration.hnsw
@@ -66,7 +68,7 @@ class LiveCollection:
         )
         self._view = EMPTY
         self._dropped = False
-        self._upkeep = upkeep
+        self._upkeep, self._is_known = upkeep, is_known
         self.upkeep_lock: FileLock | NoLock = (
             NoLock() if directory is None else FileLock(directory / "upkeep.lock")
         )
@@ -226,6 +228,13 @@ class LiveCollection:
         if self.directory is not None:
             self.files.remove_tree(self.directory)
 
+    def is_deleted(self) -> bool:
+        """Whether it was deleted, as far as can be told. The catalog forgets a collection before any of its
+        files goes, and what else says so may be missing: who is opening it just now makes them again."""
+        with suppress(ClosedError, StorageError):
+            return self._dropped or not self._is_known(self.info.id)
+        return False
+
     def close(self) -> None:
         """Let go of files."""
         self.database.close()
@@ -287,7 +296,7 @@ class LiveCollection:
         """
         if isinstance(error, (ClosedError, StorageError)):
             # The last as well: a deletion removes one file after the other.
-            if self._dropped or (self.database.path is not None and not exists(self.database.path)):
+            if self.is_deleted() or (self.database.path is not None and not exists(self.database.path)):
                 raise self._gone() from error
         elif isinstance(error, _NOT_OURS) and not isinstance(error, VicinalError):
             damage = [finding for finding in self.check() if not finding.startswith("checkpoint")]

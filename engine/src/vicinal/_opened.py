@@ -98,6 +98,15 @@ class OpenCollections:
         for one in done:
             one.close()
 
+    def explain(self, live: LiveCollection, error: BaseException | None) -> None:
+        """Say what is behind an error; what was deleted is not kept open."""
+        if isinstance(error, (ClosedError, NotFoundError, StorageError)):
+            try:
+                live.explain(error)
+            finally:
+                if live.is_deleted():
+                    self.forget(live.info.id)
+
     def is_unused(self, id: UUID) -> bool:
         """Whether a collection has no files yet: opening it would make them."""
         directory = self._directory(id)
@@ -135,7 +144,7 @@ class OpenCollections:
 
     def unnamed(self, info: CollectionInfo) -> LiveCollection:
         """An empty collection in memory, to be filled, and then adopted under a name of its own."""
-        return LiveCollection(info, None, self.files, self._wake)
+        return LiveCollection(info, None, self.files, self._wake, self.knows)
 
     def adopt(self, live: LiveCollection) -> None:
         """Take in a collection that was made elsewhere."""
@@ -207,14 +216,16 @@ class OpenCollections:
         info, directory = self.entry(id), self._directory(id)
         if self.files.read_only:
             made = directory is not None and exists(directory / "records.sqlite3")
-            return LiveCollection(info, directory if made else None, self.files, self._wake)
-        if directory is not None:
+            directory = directory if made else None
+        elif directory is not None:
             self.files.make_directory(directory)
         try:
-            live = LiveCollection(info, directory, self.files, self._wake)
+            live = LiveCollection(info, directory, self.files, self._wake, self.knows)
         except StorageError:
             self.entry(id)  # deleted by another process meanwhile? Then it is not found, not damaged.
             raise
+        if self.files.read_only:
+            return live
         try:
             self.entry(id)  # another process may have deleted it while its directory was made here
         except NotFoundError:
@@ -314,6 +325,7 @@ class _Using:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.give_back(self._live)
+        self._opened.explain(self._live, error)
 
 
 def info_of(entry: catalog.Entry, namespace: Namespace) -> CollectionInfo:

@@ -25,7 +25,7 @@ from vicinal._live import LiveCollection
 from vicinal._storage import changes, checkpoint
 from vicinal._storage.files import memory_bytes
 from vicinal._turns import anybody_reads, give_way
-from vicinal.errors import ClosedError, NotFoundError
+from vicinal.errors import ClosedError, NotFoundError, StorageError
 
 _CODED_ROWS = 1024  # at a time, so that queries and writes get their turn
 _SLICE_S = 0.1  # of indexing, before another collection has its turn
@@ -49,13 +49,20 @@ class Upkeep:
     def __call__(self) -> float | None:
         again: float | None = None
         try:
-            again = self._little()
+            again = self._explained()
         except (NotFoundError, ClosedError):
             pass  # deleted, or closed by another thread
         finally:
             if again is None:  # done, or failed: another process may go on
                 self.live.upkeep_lock.release()
         return again
+
+    def _explained(self) -> float | None:
+        try:
+            return self._little()
+        except StorageError as error:
+            self.live.explain(error)
+            raise
 
     def _little(self) -> float | None:
         live = self.live
