@@ -585,7 +585,7 @@ def test_a_collection_deleted_while_it_is_compacted_or_forked_is_not_found(
         assert client.count_collections() == 0
 
 
-@pytest.mark.parametrize("deleted", [True])
+@pytest.mark.parametrize("deleted", [True, False])
 def test_what_is_deleted_or_compacted_while_it_is_checked_is_no_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deleted: bool
 ) -> None:

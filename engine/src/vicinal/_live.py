@@ -251,18 +251,29 @@ class LiveCollection:
         """What in this collection's truth contradicts itself."""
         findings: list[str] = []
         try:
-            with self.database.read() as tx:
-                try:
-                    vectors: Vectors | str = self.vectors.of(self.state(tx))
-                except (StorageError, VectorsMissingError) as error:
-                    vectors = str(error)
-                findings.extend(fsck.check(tx, vectors))
+            findings.extend(self._contradictions())
         except (StorageError, *_NOT_OURS) as error:
             findings.append(f"reading ended early: {error}")
         if self.checkpoints is not None:
             for name in CHECKPOINTS:
                 findings += checkpoint.check(self.checkpoints, name)
         return findings
+
+    def _contradictions(self) -> Iterator[str]:
+        """What contradicts itself in one committed state."""
+        vectors: Vectors | str | None = None
+        missing = None
+        while vectors is None:  # again only when a compaction was faster than the transaction
+            with self.database.read() as tx:
+                try:
+                    vectors = self.vectors.of(self.state(tx))
+                except VectorsMissingError as error:
+                    vectors = str(error) if error.path == missing else None
+                    missing = error.path
+                except StorageError as error:
+                    vectors = str(error)
+                if vectors is not None:
+                    yield from fsck.check(tx, vectors)
 
     def _discard_old_generations(self) -> None:
         """Remove vector files that a killed compaction has left."""
