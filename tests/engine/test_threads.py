@@ -29,7 +29,7 @@ from vicinal._storage import records
 from vicinal._storage.database import Database
 from vicinal._storage.files import Files
 from vicinal.errors import ClosedError, NotFoundError
-from vicinal.testing import check, wait_for_index
+from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
 
 IDS = [f"id {i}" for i in range(40)]
 Work = Callable[[], None]
@@ -614,6 +614,28 @@ def test_a_collection_that_another_process_deleted_is_not_kept_open(tmp_path: Pa
         with pytest.raises(NotFoundError):
             things.count()
         assert not client._backend._opened._live
+
+
+def test_what_the_background_writes_beside_a_deletion_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "CODES_BYTES_MIN", 0)
+    done = threading.Event()
+
+    def delete_meanwhile(step: str) -> None:
+        if step == "checkpoint: file written" and not done.is_set():
+            done.set()
+            client.delete_collection("things")
+            checkpoints.mkdir(parents=True)  # as if the removal had met what was made just then
+
+    with open_with(tmp_path, FaultyFiles(delete_meanwhile)) as client:
+        things = make(client)
+        checkpoints = tmp_path / "collections" / str(things.id) / "checkpoints"
+        version(things, 1)
+        with suppress(NotFoundError):
+            wait_for_index(things)
+        assert done.wait(DEADLINE_S)
+    assert list((tmp_path / "collections").iterdir()) == []
 
 
 def test_new_rows_have_their_codes_when_a_write_returns(

@@ -144,6 +144,7 @@ class LiveCollection:
         """The committed state, or `NotFoundError` once the collection is deleted."""
         state = changes.state(tx)
         if state.dropped:
+            self._dropped = True
             raise self._gone()
         return state
 
@@ -234,6 +235,11 @@ class LiveCollection:
         with suppress(ClosedError, StorageError):
             return self._dropped or not self._is_known(self.info.id)
         return False
+
+    def tidy(self) -> None:
+        """Remove what was written beside a deletion: that removes files while others still make some."""
+        if self._dropped and self.directory is not None and not self.files.read_only:
+            self.files.remove_tree(self.directory)
 
     def close(self) -> None:
         """Let go of files."""

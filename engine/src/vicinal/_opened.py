@@ -106,6 +106,7 @@ class OpenCollections:
             finally:
                 if live.is_deleted():
                     self.forget(live.info.id)
+                    live.tidy()
 
     def is_unused(self, id: UUID) -> bool:
         """Whether a collection has no files yet: opening it would make them."""
@@ -222,7 +223,10 @@ class OpenCollections:
         try:
             live = LiveCollection(info, directory, self.files, self._wake, self.knows)
         except StorageError:
-            self.entry(id)  # deleted by another process meanwhile? Then it is not found, not damaged.
+            # Deleted by another process meanwhile? Then it is not found, not damaged.
+            if not self.knows(id) and directory is not None and not self.files.read_only:
+                self.files.remove_tree(directory)
+            self.entry(id)
             raise
         if self.files.read_only:
             return live

@@ -50,8 +50,8 @@ class Upkeep:
         again: float | None = None
         try:
             again = self._explained()
-        except (NotFoundError, ClosedError):
-            pass  # deleted, or closed by another thread
+        except (NotFoundError, ClosedError):  # deleted, or closed by another thread
+            self.live.tidy()
         finally:
             if again is None:  # done, or failed: another process may go on
                 self.live.upkeep_lock.release()
