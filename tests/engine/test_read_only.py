@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from vicinal import errors
 from vicinal._index import planner
 from vicinal._live import LiveCollection
 from vicinal._storage.readonly import Footing, ReadOnlyDatabase, UnsettledError
+from vicinal._upkeep import Upkeep
 from vicinal.config import Settings
 from vicinal.testing import check, dump
 
@@ -215,6 +217,16 @@ def test_the_graph_that_was_saved_is_used(tmp_path, monkeypatch):
             assert time.monotonic() < deadline
         assert things.query(query_embeddings=query)["ids"] == expected
     assert state(tmp_path) == before
+
+
+def test_the_background_of_a_reader_asks_again_when_a_writer_came_or_went(path, monkeypatch):
+    footings = itertools.count()
+    with reading(path) as client:
+        with client._backend._opened.using(client.get_collection("things").id) as live:
+            monkeypatch.setattr(ReadOnlyDatabase, "_footing", lambda _: (next(footings),))
+            assert Upkeep(live)() is not None
+        monkeypatch.undo()
+    assert next(footings)
 
 
 def test_a_backup_can_be_made_of_what_is_only_read(path, tmp_path):

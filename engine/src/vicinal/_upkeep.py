@@ -24,6 +24,7 @@ from vicinal._index.view import View
 from vicinal._live import LiveCollection
 from vicinal._storage import changes, checkpoint
 from vicinal._storage.files import memory_bytes
+from vicinal._storage.readonly import UnsettledError
 from vicinal._turns import anybody_reads, give_way
 from vicinal.errors import ClosedError, NotFoundError, StorageError
 
@@ -52,6 +53,8 @@ class Upkeep:
             again = self._explained()
         except (NotFoundError, ClosedError):  # deleted, or closed by another thread
             self.live.tidy()
+        except UnsettledError:  # of a client that only reads: a writer came or went
+            again = _ASK_AGAIN_S
         finally:
             if again is None:  # done, or failed: another process may go on
                 self.live.upkeep_lock.release()
