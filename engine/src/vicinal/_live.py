@@ -312,8 +312,8 @@ class LiveCollection:
         ours, which must not hide.
         """
         if isinstance(error, (ClosedError, StorageError)):
-            # The last as well: a deletion removes one file after the other.
-            if self.is_deleted() or (self.database.path is not None and not exists(self.database.path)):
+            # The catalog may be gone, too, where somebody has removed the whole directory.
+            if self.is_deleted() or (self.directory is not None and not exists(self.directory)):
                 raise self._gone() from error
         elif isinstance(error, _NOT_OURS) and not isinstance(error, VicinalError):
             damage = [finding for finding in self.check() if not finding.startswith("checkpoint")]
