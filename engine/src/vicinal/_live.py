@@ -54,7 +54,7 @@ class LiveCollection:
         directory: Path | None,
         files: Files,
         upkeep: Callable[[LiveCollection, float], None],
-        is_known: Callable[[UUID], bool],
+        has_forgotten: Callable[[UUID], bool],
     ) -> None:
         self.info, self.directory, self.files = info, directory, files
         self.hnsw = info.configuration.hnsw
@@ -68,7 +68,7 @@ class LiveCollection:
         )
         self._view = EMPTY
         self._dropped = False
-        self._upkeep, self._is_known = upkeep, is_known
+        self._upkeep, self._has_forgotten = upkeep, has_forgotten
         self.upkeep_lock: FileLock | NoLock = (
             NoLock() if directory is None else FileLock(directory / "upkeep.lock")
         )
@@ -232,9 +232,7 @@ class LiveCollection:
     def is_deleted(self) -> bool:
         """Whether it was deleted, as far as can be told. The catalog forgets a collection before any of its
         files goes, and what else says so may be missing: who is opening it just now makes them again."""
-        with suppress(ClosedError, StorageError):
-            return self._dropped or not self._is_known(self.info.id)
-        return False
+        return self._dropped or self._has_forgotten(self.info.id)
 
     def tidy(self) -> None:
         """Remove what was written beside a deletion: that removes files while others still make some."""

@@ -224,7 +224,7 @@ class LocalBackend:
                 continue  # deleted since
             except (StorageError, ValueError, TypeError, AttributeError) as error:
                 found = [f"cannot be opened: {error}"]
-            if found and self._opened.knows(UUID(id)):  # else deleted while it was looked at
+            if found and not self._opened.has_forgotten(UUID(id)):  # while it was looked at
                 findings.extend(f"collection {name}: {finding}" for finding in found)
         return findings
 

@@ -130,6 +130,13 @@ class OpenCollections:
             return False
         return True
 
+    def has_forgotten(self, id: UUID) -> bool:
+        """Whether the catalog has a collection no more; false where it cannot be asked."""
+        try:
+            return not self.knows(id)
+        except (ClosedError, StorageError):
+            return False
+
     def forget(self, id: UUID) -> None:
         """Close a collection, so that the next use opens it anew."""
         live = self._pop(id)
@@ -145,7 +152,7 @@ class OpenCollections:
 
     def unnamed(self, info: CollectionInfo) -> LiveCollection:
         """An empty collection in memory, to be filled, and then adopted under a name of its own."""
-        return LiveCollection(info, None, self.files, self._wake, self.knows)
+        return LiveCollection(info, None, self.files, self._wake, self.has_forgotten)
 
     def adopt(self, live: LiveCollection) -> None:
         """Take in a collection that was made elsewhere."""
@@ -221,10 +228,10 @@ class OpenCollections:
         elif directory is not None:
             self.files.make_directory(directory)
         try:
-            live = LiveCollection(info, directory, self.files, self._wake, self.knows)
+            live = LiveCollection(info, directory, self.files, self._wake, self.has_forgotten)
         except StorageError:
             # Deleted by another process meanwhile? Then it is not found, not damaged.
-            if not self.knows(id) and directory is not None and not self.files.read_only:
+            if directory is not None and self.has_forgotten(id) and not self.files.read_only:
                 self.files.remove_tree(directory)
             self.entry(id)
             raise
