@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 import vicinal
+from vicinal._chroma.log import Log
 from vicinal._chroma.move import import_directory
 from vicinal.cli import main
 from vicinal.errors import CorruptionError, NotFoundError, StorageError, UniqueConstraintError
@@ -185,6 +187,22 @@ def test_a_schema_that_turns_an_index_off_is_kept(old: Path, into: Path) -> None
         with pytest.raises(vicinal.errors.InvalidArgumentError, match=r"'body'.* disabled"):
             client.get_collection("schema").get(where={"body": "x"})
         assert client.get_collection("books").get(where={"body": "x"})["ids"] == []
+
+
+def test_the_log_is_not_looked_through_for_each_collection() -> None:
+    """It has no index, and holds all that thousands of small collections are."""
+    collections = [UUID(int=number) for number in range(1_000)]
+    with closing(sqlite3.connect(":memory:")) as tx:
+        columns = "seq_id INTEGER PRIMARY KEY, operation, topic, id, vector, encoding, metadata"
+        tx.execute(f"CREATE TABLE embeddings_queue ({columns})")
+        tx.executemany(
+            "INSERT INTO embeddings_queue (operation, topic, id, metadata) VALUES (0, ?, ?, '{}')",
+            [(f"persistent://default/default/{id}", f"r{n}") for n in range(20) for id in collections],
+        )
+        log, steps = Log(tx), list[None]()
+        tx.set_progress_handler(lambda: steps.append(None), 1)
+        assert [entry.id for entry in log.entries(collections[7], 10_000)] == [f"r{n}" for n in range(10, 20)]
+        assert len(steps) < 2_000  # of SQLite's instructions, for ten rows of 20,000
 
 
 def test_an_import_makes_no_function(old: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from vicinal import _request as r
 from vicinal._admin import backend_at
 from vicinal._backend import Backend
 from vicinal._chroma import catalog, segment
+from vicinal._chroma.log import Log
 from vicinal._chroma.records import Batch, Records
 from vicinal._settings import directory_of
 from vicinal._storage.database import Transaction
@@ -93,10 +94,11 @@ def import_directory(
                 _drop_unfinished(target, each)
             if collections is None:
                 _organize(target, catalog.tenants(tx), catalog.databases(tx))
+            log = Log(tx)
             return [
                 Moved(s.name, s.tenant, s.database, 0, skipped=True)
                 if _place(s) in taken
-                else _move(tx, path, s, target, progress)
+                else _move(tx, log, path, s, target, progress)
                 for s in chosen
             ]
 
@@ -145,14 +147,14 @@ def _drop_unfinished(target: Backend, source: catalog.Source) -> None:
 
 
 def _move(
-    tx: Transaction, path: Path, source: catalog.Source, target: Backend, progress: Progress | None
+    tx: Transaction, log: Log, path: Path, source: catalog.Source, target: Backend, progress: Progress | None
 ) -> Moved:
     _organize(target, [source.tenant], [(source.tenant, source.database)])
     space = r.Namespace(source.tenant, source.database)
     request = r.Create(space, _unfinished(source), source.metadata, source.configuration, get_or_create=False)
     collection = Collection(target, target.create(request), None)
     try:
-        moved = _fill(tx, path, source, collection, progress)
+        moved = _fill(tx, log, path, source, collection, progress)
         if moved.disturbed:
             target.drop(r.Drop(collection.id))
         else:
@@ -164,10 +166,15 @@ def _move(
 
 
 def _fill(
-    tx: Transaction, path: Path, source: catalog.Source, collection: Collection, progress: Progress | None
+    tx: Transaction,
+    log: Log,
+    path: Path,
+    source: catalog.Source,
+    collection: Collection,
+    progress: Progress | None,
 ) -> Moved:
     before = dict(_files(path, source))
-    records = Records(tx, path, source)
+    records = Records(tx, log, path, source)
     expected = records.count()
     written, lost, refused = 0, list[str](), dict[str, str]()
     for batch in records.batches(BATCH_ROWS):

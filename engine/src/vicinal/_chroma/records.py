@@ -12,26 +12,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vicinal._chroma.catalog import Source, value_of
+from vicinal._chroma.log import Entry, Log, Operation
 from vicinal._chroma.segment import Segment, sequence_number
 from vicinal._storage.database import Transaction
 from vicinal.types import Vectors
 
 DOCUMENT, URI = "chroma:document", "chroma:uri"
-_TYPES = {"FLOAT32": "<f4", "INT32": "<i4"}
-
-
-class _Operation(IntEnum):
-    ADD = 0
-    UPDATE = 1
-    UPSERT = 2
-    DELETE = 3
 
 
 @dataclass
@@ -59,27 +51,19 @@ class Batch:
             )
 
 
-@dataclass(frozen=True)
-class _Entry:
-    operation: _Operation
-    id: str
-    vector: Vectors | None
-    metadata: dict[str, Any]
-
-
 class Records:
     """The records of one collection."""
 
-    def __init__(self, tx: Transaction, path: Path, source: Source) -> None:
-        self._tx, self._source = tx, source
+    def __init__(self, tx: Transaction, log: Log, path: Path, source: Source) -> None:
+        self._tx, self._log, self._source = tx, log, source
         segment = source.vector_segment
         self._segment = Segment(path / (segment or "-"), source.dimension, source.configuration.hnsw.space)
         self._lists = bool(
             tx.execute("SELECT 1 FROM sqlite_master WHERE name = 'embedding_metadata_array'").fetchone()
         )
         self._vectors = self._later_vectors(max(self._mark(segment), self._segment.covered))
-        self._changes: dict[str, list[_Entry]] = {}
-        for entry in self._log(self._mark(source.metadata_segment)):
+        self._changes: dict[str, list[Entry]] = {}
+        for entry in log.entries(source.id, self._mark(source.metadata_segment)):
             self._changes.setdefault(entry.id, []).append(entry)
 
     def count(self) -> int:
@@ -133,11 +117,11 @@ class Records:
         """A record's metadata (None: it does not exist) after the log, and whether it kept its place."""
         stayed = True
         for entry in self._changes.pop(id, ()):
-            if entry.operation is _Operation.DELETE:
+            if entry.operation is Operation.DELETE:
                 metadata, stayed = None, False
-            elif metadata is None and entry.operation is not _Operation.UPDATE:
+            elif metadata is None and entry.operation is not Operation.UPDATE:
                 metadata = _merged({}, entry.metadata)
-            elif metadata is not None and entry.operation is not _Operation.ADD:
+            elif metadata is not None and entry.operation is not Operation.ADD:
                 metadata = _merged(metadata, entry.metadata)
         return metadata, stayed
 
@@ -146,12 +130,12 @@ class Records:
     def _later_vectors(self, mark: int) -> dict[str, Vectors | None]:
         """Id → its vector after the log, or None if it was deleted, where the log knows better."""
         vectors: dict[str, Vectors | None] = {}
-        for entry in self._log(mark):
+        for entry in self._log.entries(self._source.id, mark):
             there = vectors[entry.id] is not None if entry.id in vectors else entry.id in self._segment
-            if entry.operation is _Operation.DELETE:
+            if entry.operation is Operation.DELETE:
                 vectors[entry.id] = None
             elif entry.vector is not None and (
-                entry.operation is _Operation.UPSERT or there == (entry.operation is _Operation.UPDATE)
+                entry.operation is Operation.UPSERT or there == (entry.operation is Operation.UPDATE)
             ):
                 vectors[entry.id] = entry.vector
         return vectors
@@ -177,19 +161,6 @@ class Records:
                 if (vector := self._vectors.get(id)) is not None:
                     batch.embeddings[at] = vector
         return batch
-
-    # --- the log -------------------------------------------------------------------------------
-
-    def _log(self, mark: int) -> Iterator[_Entry]:
-        """What the log says after a mark, in order."""
-        rows = self._tx.execute(
-            "SELECT operation, id, vector, encoding, metadata FROM embeddings_queue "
-            "WHERE seq_id > ? AND topic LIKE ? ORDER BY seq_id",
-            (mark, f"%/{self._source.id}"),
-        )
-        for operation, id, vector, encoding, metadata in rows:
-            read = None if vector is None else np.frombuffer(vector, _TYPES[encoding]).astype(np.float32)
-            yield _Entry(_Operation(operation), id, read, json.loads(metadata) if metadata else {})
 
     def _mark(self, segment: str | None) -> int:
         """How far a segment has come in the log."""
