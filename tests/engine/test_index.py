@@ -206,6 +206,31 @@ def test_the_graph_alone_finds_them_too(tmp_path: Path, space: str) -> None:
 
 
 @pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("group", [50, 400])
+@pytest.mark.parametrize("space", SPACES)
+def test_rows_that_are_nearly_equal_are_told_apart(client: vicinal.Client, space: str, group: int) -> None:
+    """In float32 the distances of many are the same, also where there are more of them than a walk keeps."""
+    rng = np.random.default_rng(3)
+    vectors = np.repeat(rng.standard_normal((1600 // group, 32)), group, axis=0)
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = (vectors + 1e-4 * rng.standard_normal((1600, 32))).astype(np.float32)
+    things = client.create_collection(
+        "things", embedding_function=None, configuration={"hnsw": {"space": space, "ef_search": 100}}
+    )
+    things.add(
+        ids=[str(i) for i in range(1600)], embeddings=vectors, metadatas=[{"odd": i % 2} for i in range(1600)]
+    )
+    wait_for_index(things)
+    odd = np.arange(1, 1600, 2)
+    for row in range(0, 1600, 107):
+        expected = nearest(vectors[row], vectors, K, space)[0]
+        assert things.query(query_embeddings=vectors[row])["ids"][0] == [str(i) for i in expected]
+        of_odd = odd[nearest(vectors[row], vectors[odd], K, space)[0]]
+        found = things.query(query_embeddings=vectors[row], where={"odd": 1})
+        assert found["ids"][0] == [str(i) for i in of_odd]
+
+
+@pytest.mark.usefixtures("walking")
 def test_a_question_that_points_away_from_all_vectors_is_answered(client: vicinal.Client) -> None:
     """Links lead to large inner products; the least negative ones are those of short vectors."""
     rng = np.random.default_rng(1)

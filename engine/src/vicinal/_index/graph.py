@@ -21,7 +21,7 @@ import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._index import codes, links
+from vicinal._index import codes, exact, links
 from vicinal._index.codes import Codes
 from vicinal._index.view import Mask, Rows, View, lengths
 from vicinal._turns import anybody_reads, pause
@@ -32,6 +32,7 @@ _SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances a
 _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
 _STRAYS_CODED = 24  # fewer strays are measured as quickly as they are ruled out by their codes
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+_ROUNDING = 4e-6  # of hnswlib's distances, relative to what they are made of; generous
 _REVIEW_ROWS = 256
 _BATCH_ROWS = 32  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
 _BATCH_ROWS_READING = 4  # while queries run
@@ -175,7 +176,7 @@ class Graph:
         """By how much hnswlib's distance of a vector of this squared length from its equal can be wrong."""
         if self._configuration.space == "l2":
             return 0.0  # it subtracts first
-        return 4e-6 if self._configuration.space == "cosine" else 4e-6 * squares + 2e-7
+        return _ROUNDING if self._configuration.space == "cosine" else _ROUNDING * squares + 2e-7
 
     def _given(self, vectors: Vectors) -> Vectors:
         """What hnswlib is given. For cosine it divides by a length whose square float32 may not hold: then it
@@ -209,8 +210,9 @@ class Graph:
         `wanted` is a part of the view's `alive`. None when the graph cannot answer for that
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
         keeps as many candidates as it is asked for, so it is asked for ef and the answer is cut;
-        its distances are float32 and callers measure again, hence somewhat more. It could ask about each
-        row itself, but in Python, holding up every other thread.
+        its distances are float32 and callers measure again, hence somewhat more: all that float32 does not
+        tell from the k-th. None for a query where that may go beyond ef, among hundreds of nearly equal rows.
+        It could ask about each row itself, but in Python, holding up every other thread.
         """
         alive = view.alive
         with self._lock.shared():
@@ -239,14 +241,33 @@ class Graph:
             if kept is None:
                 found.append(None)
                 continue
-            own, far = kept  # noqa: PLW2901
+            last, (own, far) = float(far[-1]), kept  # noqa: PLW2901
             if self._configuration.space == "ip" and far[:k].max(initial=0.0) > 1.0:
                 found.append(None)  # links lead to large products: where one of the k is negative, astray
                 continue
             near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
-            own = own[: k + _SPARE]  # noqa: PLW2901
+            if len(own) > k:
+                limit = float(far[k - 1]) + self._blur(query, own, float(far[k - 1]), view)
+                if last <= limit and len(labels[0]) < reachable and not self._tied(query, own, k, view):
+                    found.append(None)  # others may be as near
+                    continue
+                own = own[: max(k + _SPARE, int(far.searchsorted(limit, side="right")))]  # noqa: PLW2901
             found.append(_merged(own, near) if len(near) else np.sort(own))
         return found, covered
+
+    def _blur(self, query: Vector, rows: Rows, distance: float, view: View) -> float:
+        """By how much hnswlib may confuse which of some rows is nearer, about a distance."""
+        if self._configuration.space == "l2":
+            return 2 * _ROUNDING * distance
+        if self._configuration.space == "cosine":
+            return 2 * _ROUNDING
+        longest = float(view.norms[rows].max())
+        return 2 * _ROUNDING * longest * float(np.linalg.norm(query.astype(np.float64)))
+
+    def _tied(self, query: Vector, rows: Rows, k: int, view: View) -> bool:
+        """Whether the k-th nearest of some rows is as far away as the last, measured in float64."""
+        distances = np.sort(exact.measure(view.vectors, self._configuration.space, query, rows, view.norms))
+        return bool(distances[-1] - distances[k - 1] <= 1e-13 * max(1.0, abs(distances[-1])))
 
     def pack(self) -> dict[str, links.Array]:
         """The graph without its vectors. For a moment, all that it holds is in memory twice."""
