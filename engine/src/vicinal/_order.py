@@ -9,7 +9,6 @@ by their value. A record without the key has no place.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
@@ -113,11 +112,14 @@ def _rank_numbers(column: Column, rows: Rows, kinds: NDArray[np.uint8], values: 
     inside = np.abs(values[ints].astype(np.float64)) < _EXACT_AS_FLOAT
     if inside.all() and (ints | floats).all():
         return _dense(np.where(ints, values.astype(np.float64), values.view(np.float64)))
-    numbers = [_number(column, row, kind, value) for row, kind, value in zip(rows, kinds, values)]
-    places: dict[tuple[bool, Any], int] = {}
-    for number in sorted({(math.isnan(n), 0 if math.isnan(n) else n) for n in numbers}):
-        places[number] = len(places)
-    return np.array([places[math.isnan(n), 0 if math.isnan(n) else n] for n in numbers], dtype=np.int64)
+    numbers = [_place_of_number(_number(column, *of)) for of in zip(rows, kinds, values)]
+    places = {number: place for place, number in enumerate(sorted(set(numbers)))}
+    return np.array([places[number] for number in numbers], dtype=np.int64)
+
+
+def _place_of_number(number: int | float) -> tuple[bool, int | float]:
+    """NaN last. Integers may be larger than a float can be, so `math.isnan` could not be asked."""
+    return (False, number) if number == number else (True, 0)  # noqa: PLR0124
 
 
 def _number(column: Column, row: Any, kind: int, value: Any) -> int | float:
