@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal import _opened
+from vicinal import _opened, _validate
 from vicinal._index import planner
 from vicinal._live import LiveCollection
 from vicinal._opened import DESCRIPTORS, OPEN_MAX
@@ -388,6 +388,29 @@ def test_vectors_may_be_in_anything_that_is_an_array(client: vicinal.Client) -> 
         things.upsert(ids=["a", "b"], embeddings=held)  # type: ignore[arg-type]
         assert things.get(include=["embeddings"])["embeddings"].tolist() == [one, two]
     assert things.query(query_embeddings=Tensor([two]), n_results=1)["ids"] == [["b"]]  # type: ignore[arg-type]
+
+
+def test_lists_become_vectors_a_few_at_a_time(peak_of: Any) -> None:
+    """All at once would be an array of float64 first, made in one step that lets no other thread run."""
+    given = np.arange(4_000 * 100, dtype=np.float32).reshape(4_000, 100)
+    lists = given.tolist()
+    made, peak = peak_of(lambda: _validate.embeddings(lists))
+    assert np.array_equal(given, made)
+    assert peak < 2.5 * given.nbytes  # the pieces, and they in one
+
+
+def test_lists_of_other_lengths_are_refused_wherever_they_stand(client: vicinal.Client) -> None:
+    things = client.create_collection("things", embedding_function=None)
+    ids = list(map(str, range(2_000)))
+    for odd in (1, 1_999):
+        vectors = [[1.0] * 100 for _ in ids]
+        vectors[odd] = [1.0] * 99
+        with pytest.raises(InvalidArgumentError, match=r"Inconsistent dimensions .* \[99, 100\]"):
+            things.add(ids=ids, embeddings=vectors)
+        vectors[odd] = ["1.0"] * 100  # type: ignore[list-item]
+        with pytest.raises(InvalidArgumentError, match="a list of floats or ints"):
+            things.add(ids=ids, embeddings=vectors)
+    assert things.count() == 0
 
 
 @pytest.mark.parametrize("held", [{0: [1.0, 2.0], 1: [3.0, 4.0]}, b"\x00\x01", bytearray(b"\x00\x01")])

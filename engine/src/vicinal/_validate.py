@@ -11,7 +11,7 @@ import copy
 import ipaddress
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -135,6 +135,8 @@ def embeddings(value: Any, argument: str = "embeddings") -> Vectors:
 
 
 _STACKED = 1024
+_CONVERTED = 2**16
+"""Numbers of Python's that become an array in one step: a millisecond in which no other thread runs."""
 
 
 def _array(value: Any) -> Vectors:
@@ -145,10 +147,24 @@ def _array(value: Any) -> Vectors:
         raise TypeError(value)
     if not isinstance(value, np.ndarray) or value.dtype == np.object_:
         value = list(value)
+        # In pieces, because making an array of many vectors holds the GIL for as long as it lasts.
         if value and isinstance(value[0], np.ndarray):
-            # In pieces, because stacking many arrays holds the GIL for as long as it lasts.
-            pieces = [_stacked(value[i : i + _STACKED]) for i in range(0, len(value), _STACKED)]
-            value = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            value = _joined(_stacked, value, _STACKED)
+        elif value and isinstance(value[0], (list, tuple)):
+            value = _joined(_float32, value, _CONVERTED // (len(value[0]) + 1) + 1)
+    return _float32(value)
+
+
+def _joined(array_of: Callable[[list[Any]], Any], vectors: list[Any], size: int) -> Any:
+    pieces = [array_of(vectors[i : i + size]) for i in range(0, len(vectors), size)]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _stacked(arrays: list[Any]) -> Any:
+    return arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)
+
+
+def _float32(value: Any) -> Vectors:
     array = np.asarray(value)
     if array.dtype == np.float32:
         return array
@@ -156,10 +172,6 @@ def _array(value: Any) -> Vectors:
         raise TypeError(array.dtype)
     with np.errstate(over="ignore"):
         return cast(Vectors, array.astype(np.float32, copy=False))
-
-
-def _stacked(arrays: list[Any]) -> Any:
-    return arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _bad_embeddings(value: Any, argument: str) -> str:
