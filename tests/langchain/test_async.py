@@ -109,6 +109,27 @@ async def test_calls_without_text_run_elsewhere(store, engine_threads, call):
     assert threading.get_ident() not in engine_threads
 
 
+READING_CALLS = {
+    "aadd_texts": lambda s, read: s.aadd_texts(read("new")),
+    "aadd_documents": lambda s, read: s.aadd_documents(read(Document("new"))),
+    "aupdate_documents": lambda s, read: s.aupdate_documents(["dune"], read(Document("sand"))),
+    "afrom_documents": lambda s, read: s.afrom_documents(read(Document("new")), s.embeddings),
+}
+
+
+@pytest.mark.parametrize("call", READING_CALLS.values(), ids=READING_CALLS)
+async def test_what_is_given_is_read_elsewhere(store, call):
+    threads = []
+
+    def read(item):
+        threads.append(threading.get_ident())  # a loader opens its file here
+        yield item
+
+    await call(store, read)
+    assert threads
+    assert threading.get_ident() not in threads
+
+
 async def test_async_results_are_the_sync_ones(films, embedding):
     store = await VicinalVectorStore.afrom_documents(films, embedding)
     assert await store.asimilarity_search("space", 3) == store.similarity_search("space", 3)

@@ -1,7 +1,8 @@
 """How do documents come in, change and leave?  The writing half of `VicinalVectorStore`.
 
-Text is embedded here, awaited in the async methods; then one engine call, in a worker thread when
-the caller is async. Every call is atomic, unless it asks for `batch_size`.
+Text is embedded here, awaited in the async methods; then one engine call. It runs in a worker thread when
+the caller is async, and so does the reading of what is given: a loader that yields documents opens files.
+Every call is atomic, unless it asks for `batch_size`.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class WriteMethods(StoreBase):
         **kwargs: Any,
     ) -> list[str]:
         """Async `add_texts`."""
-        given, batch = _batch.of_texts(texts, metadatas, ids, embeddings)
+        given, batch = await run_in_executor(None, _batch.of_texts, texts, metadatas, ids, embeddings)
         await self._aeach(batch, self._upsert, batch_size, progress)
         return given
 
@@ -102,7 +103,7 @@ class WriteMethods(StoreBase):
         **kwargs: Any,
     ) -> list[str]:
         """Async `add_documents`."""
-        given, batch = _batch.of_documents(documents, ids, embeddings)
+        given, batch = await run_in_executor(None, _batch.of_documents, documents, ids, embeddings)
         await self._aeach(batch, self._upsert, batch_size, progress)
         return given
 
@@ -149,7 +150,9 @@ class WriteMethods(StoreBase):
     ) -> None:
         """Async `update_documents`."""
         changes = one_of(documents=documents, document=document)
-        batch = _batch.of_changes(changes, one_of(ids=ids, document_id=document_id))
+        batch = await run_in_executor(
+            None, _batch.of_changes, changes, one_of(ids=ids, document_id=document_id)
+        )
         await self._aeach(batch, self._update)
 
     def update_document(self, document_id: str, document: Document) -> None:
