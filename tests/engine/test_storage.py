@@ -1133,6 +1133,26 @@ def test_another_programs_database_with_an_empty_log_is_read_and_left_alone(tmp_
     assert sorted(path.parent.iterdir()) == before
 
 
+def test_another_programs_database_that_was_left_in_the_middle_of_a_write_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE things (text); PRAGMA cache_size = 1; BEGIN")
+        connection.executemany("INSERT INTO things VALUES (?)", [("x" * 1_000,)] * 100)
+        connection.commit()
+        connection.execute("UPDATE things SET text = text || 'y'")  # more than the cache holds: in the file
+        shutil.copytree(tmp_path, tmp_path / "left")
+        connection.rollback()
+    with database.foreign(path) as tx:
+        assert tx.execute("SELECT count(*) FROM things").fetchone() == (100,)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "left").iterdir()}
+    with (
+        pytest.raises(StorageError, match="was left in the middle of a write, which has to be taken back"),
+        database.foreign(tmp_path / "left" / "foreign.sqlite3"),
+    ):
+        pass
+    assert before == {file.name: file.read_bytes() for file in (tmp_path / "left").iterdir()}
+
+
 @needs_proc
 def test_a_closed_client_keeps_no_file_open(tmp_path: Path) -> None:
     with vicinal.PersistentClient(tmp_path) as client:

@@ -32,7 +32,7 @@ _WAIT_S = 600.0  # for another process's write transaction; of ours, compaction 
 _SWITCH_S = 10.0
 _SHORT_S = 0.2
 _TRIES = 5
-_BUSY = 5  # SQLITE_BUSY
+_BUSY, _READONLY = 5, 8  # SQLITE_BUSY, SQLITE_READONLY
 _OLDEST = (3, 25)  # has window functions, which compaction numbers rows with
 _IDLE_READERS_MAX = 4
 _MAPPED_BYTES = 2 << 30  # of the file are read without a system call
@@ -367,6 +367,17 @@ def foreign(path: Path) -> Iterator[Transaction]:
         closing(sqlite3.connect(uri, uri=True, timeout=_SWITCH_S, isolation_level=None)) as connection,
     ):
         connection.execute("BEGIN")
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            refused = getattr(error, "sqlite_errorcode", _READONLY) & 0xFF == _READONLY  # 3.10 does not say
+            if refused and exists(beside(path, "-journal")):
+                problem = (
+                    "was left in the middle of a write, which has to be taken back before it can be read, "
+                    "and here it is only read. Open it once with the program that wrote it, which does that"
+                )
+                raise StorageError(path=str(path), problem=problem) from error
+            raise
         yield connection
 
 
