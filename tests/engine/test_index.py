@@ -206,6 +206,26 @@ def test_the_graph_alone_finds_them_too(tmp_path: Path, space: str) -> None:
 
 
 @pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("space", SPACES)
+def test_copies_that_fill_a_walk_hide_nothing_that_is_nearer(client: vicinal.Client, space: str) -> None:
+    """A hundred copies of each vector: a walk that keeps a hundred candidates sees one of them at a time."""
+    rng = np.random.default_rng(2)
+    vectors = np.repeat(rng.standard_normal((30, 32)), 100, axis=0).astype(np.float32)
+    rng.shuffle(vectors)
+    things = client.create_collection(
+        "things", embedding_function=None, configuration={"hnsw": {"space": space, "ef_search": 100}}
+    )
+    things.add(ids=[str(i) for i in range(3000)], embeddings=vectors)
+    wait_for_index(things)
+    for query in rng.standard_normal((40, 32)).astype(np.float32):
+        _, distances = nearest(query, vectors, K, space)
+        assert np.allclose(things.query(query_embeddings=query)["distances"][0], distances)
+    own = things.query(query_embeddings=vectors[7], explain=True)
+    if space != "ip":  # nothing is nearer than a copy
+        assert (own["distances"][0], own["explain"].strategy) == ([0.0] * K, "graph")
+
+
+@pytest.mark.usefixtures("walking")
 @pytest.mark.parametrize("group", [50, 400])
 @pytest.mark.parametrize("space", SPACES)
 def test_rows_that_are_nearly_equal_are_told_apart(client: vicinal.Client, space: str, group: int) -> None:

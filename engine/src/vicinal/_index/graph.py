@@ -211,8 +211,9 @@ class Graph:
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
         keeps as many candidates as it is asked for, so it is asked for ef and the answer is cut;
         its distances are float32 and callers measure again, hence somewhat more: all that float32 does not
-        tell from the k-th. None for a query where that may go beyond ef, among hundreds of nearly equal rows.
-        It could ask about each row itself, but in Python, holding up every other thread.
+        tell from the k-th. None for a query where that may go beyond ef, among hundreds of nearly equal rows,
+        and where copies of a few vectors have kept all others out of ef. It could ask about each row itself,
+        but in Python, holding up every other thread.
         """
         alive = view.alive
         with self._lock.shared():
@@ -248,8 +249,9 @@ class Graph:
             near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
             if len(own) > k:
                 limit = float(far[k - 1]) + self._blur(query, own, float(far[k - 1]), view)
-                if last <= limit and len(labels[0]) < reachable and not self._tied(query, own, k, view):
-                    found.append(None)  # others may be as near
+                blurred = last <= limit and not self._tied(query, own, k, view)
+                if len(labels[0]) < reachable and (blurred or self._crowded(own, far, k, view)):
+                    found.append(None)  # others may be as near, or nearer
                     continue
                 own = own[: max(k + _SPARE, int(far.searchsorted(limit, side="right")))]  # noqa: PLW2901
             found.append(_merged(own, near) if len(near) else np.sort(own))
@@ -268,6 +270,17 @@ class Graph:
         """Whether the k-th nearest of some rows is as far away as the last, measured in float64."""
         distances = np.sort(exact.measure(view.vectors, self._configuration.space, query, rows, view.norms))
         return bool(distances[-1] - distances[k - 1] <= 1e-13 * max(1.0, abs(distances[-1])))
+
+    def _crowded(self, rows: Rows, far: NDArray[np.float32], k: int, view: View) -> bool:
+        """Whether most of the rows that a walk found, nearest first, are copies of others of them, so that it
+        may have ended there. Not where k are equal to the query: nothing is nearer.
+        """
+        if 2 * np.count_nonzero(far[1:] == far[:-1]) <= len(rows):
+            return False
+        if self._configuration.space != "ip" and far[k - 1] <= self._rounding(1.0):
+            return False
+        found = view.vectors[rows]
+        return bool(2 * np.count_nonzero((found[1:] == found[:-1]).all(axis=1)) > len(rows))
 
     def pack(self) -> dict[str, links.Array]:
         """The graph without its vectors. For a moment, all that it holds is in memory twice."""

@@ -5,8 +5,9 @@ nothing), or walk the graph, and with a filter drop from what it finds the rows 
 choice is a comparison of estimates; their constants stand in one table below and were measured on 70,000 ×
 384-dimensional real text. A filter that refuses a question's neighbours, so that a walk would wander, is
 noticed by looking at a few of them first. Rows that the graph does not cover yet are scanned beside it, so
-that a write is found the moment it is acknowledged; and whenever the graph cannot reach enough matches, all
-of them are scanned. Where enough scanned rows have codes, codes rule most out first; others are measured.
+that a write is found the moment it is acknowledged; and whenever the graph cannot reach enough matches, or a
+walk may have gone astray, all of them are scanned. Where enough scanned rows have codes, codes rule most
+out first; others are measured.
 """
 
 from __future__ import annotations
