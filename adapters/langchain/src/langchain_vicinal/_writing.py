@@ -19,6 +19,7 @@ from langchain_vicinal._base import StoreBase
 from langchain_vicinal._batch import Batch, Metadatas, Progress, Told
 from langchain_vicinal._connect import one_of
 from langchain_vicinal._filters import EVERYTHING, Filter, to_where
+from langchain_vicinal.embeddings import avectors_of, vectors_of
 from vicinal.errors import InvalidArgumentError
 
 Write = Callable[[Batch, Any], None]
@@ -220,7 +221,7 @@ class WriteMethods(StoreBase):
             if vectors is None:
                 vectors = []
                 for piece in told.pieces(part):
-                    vectors.extend(self._embedder().embed_documents(piece.texts))
+                    vectors.extend(vectors_of(self._embedder(), piece.texts))
                     told.more(len(piece.ids))
             write(part, vectors)
             told.more(len(part.ids) if part.embeddings is not None else 0)
@@ -234,7 +235,7 @@ class WriteMethods(StoreBase):
             if vectors is None:
                 vectors = []
                 for piece in told.pieces(part):
-                    vectors.extend(await self._embedder().aembed_documents(piece.texts))
+                    vectors.extend(await avectors_of(self._embedder(), piece.texts))
                     told.more(len(piece.ids))
             await run_in_executor(None, write, part, vectors)
             told.more(len(part.ids) if part.embeddings is not None else 0)

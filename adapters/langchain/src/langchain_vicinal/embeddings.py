@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.runnables.config import run_in_executor
 
 from vicinal.embedding import DefaultEmbeddingFunction
 from vicinal.embedding.protocol import embed
@@ -36,3 +37,21 @@ class VicinalEmbeddings(Embeddings):
         """The vector of a query."""
         [vector] = embed(self.function, [text], query=True).tolist()
         return vector  # type: ignore[no-any-return]
+
+
+def vectors_of(model: Embeddings, texts: list[str]) -> Any:
+    """One vector per text, for a store.
+
+    Those of a function of Vicinal's stay an array: as lists they take eight times the memory, and the
+    making of these lists lets no other thread run.
+    """
+    if type(model) is VicinalEmbeddings:
+        return embed(model.function, texts, query=False)
+    return model.embed_documents(texts)
+
+
+async def avectors_of(model: Embeddings, texts: list[str]) -> Any:
+    """Async `vectors_of`."""
+    if type(model) is VicinalEmbeddings:
+        return await run_in_executor(None, vectors_of, model, texts)
+    return await model.aembed_documents(texts)
