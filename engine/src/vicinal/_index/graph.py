@@ -21,18 +21,16 @@ import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._index import codes, exact, links
+from vicinal._index import codes, links, walks
 from vicinal._index.codes import Codes
 from vicinal._index.view import Mask, Rows, View, lengths
 from vicinal._turns import anybody_reads, pause
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
 
-_SPARE = 8  # neighbours beyond k that are measured again: hnswlib's distances are float32
 _STRAY_TRIES = (4, 30)  # neighbours asked for, before as many as queries look at; the cheapest sequence
 _STRAYS_CODED = 24  # fewer strays are measured as quickly as they are ruled out by their codes
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
-_ROUNDING = 4e-6  # of hnswlib's distances, relative to what they are made of; generous
 _REVIEW_ROWS = 256
 _BATCH_ROWS = 32  # about 10 ms of insertion at 384 dimensions: how long a query can be kept waiting
 _BATCH_ROWS_READING = 4  # while queries run
@@ -168,15 +166,9 @@ class Graph:
                     continue  # so many are out of reach that none of these can be ruled out
             # Among many equals a row need not be one of the k; it is no stray for that.
             with np.errstate(invalid="ignore"):  # NaN where a square is infinite: not to be told from others
-                tied = distances[:, -1] <= nothing + self._rounding(squares)
+                tied = distances[:, -1] <= nothing + walks.rounding(self._configuration.space, squares)
             rows = rows[~((labels == rows[:, np.newaxis]).any(axis=1) | tied)]
         return rows
-
-    def _rounding(self, squares: Any) -> Any:
-        """By how much hnswlib's distance of a vector of this squared length from its equal can be wrong."""
-        if self._configuration.space == "l2":
-            return 0.0  # it subtracts first
-        return _ROUNDING if self._configuration.space == "cosine" else _ROUNDING * squares + 2e-7
 
     def _given(self, vectors: Vectors) -> Vectors:
         """What hnswlib is given. For cosine it divides by a length whose square float32 may not hold: then it
@@ -202,18 +194,16 @@ class Graph:
         self, queries: Vectors, k: int, ef: int, view: View, wanted: Mask, least: int = 0
     ) -> tuple[list[Rows | None], int] | None:
         """For each query somewhat more than its k nearest wanted rows of the covered ones, ascending, or None
-        where fewer than `least` of its ef nearest are wanted, or an inner product among the k is negative;
-        and how many rows are covered.
+        where fewer than `least` of its ef nearest are wanted or the walk is not to be believed; and how many
+        rows are covered.
 
         Covered are the rows that have been inserted and looked for, up to the view's.
 
         `wanted` is a part of the view's `alive`. None when the graph cannot answer for that
         view: it has forgotten a record that the view still sees, or cannot reach enough rows. hnswlib
         keeps as many candidates as it is asked for, so it is asked for ef and the answer is cut;
-        its distances are float32 and callers measure again, hence somewhat more: all that float32 does not
-        tell from the k-th. None for a query where that may go beyond ef, among hundreds of nearly equal rows,
-        and where copies of a few vectors have kept all others out of ef. It could ask about each row itself,
-        but in Python, holding up every other thread.
+        its distances are float32 and callers measure again, hence somewhat more. It could ask about each
+        row itself, but in Python, holding up every other thread.
         """
         alive = view.alive
         with self._lock.shared():
@@ -234,6 +224,7 @@ class Graph:
             except RuntimeError:
                 return None  # fewer are reachable; the caller scans instead
             strays = self._strays
+        space = self._configuration.space
         simple = everything and covered == inserted
         allowed = None if simple and not dead else wanted[:covered]
         found: list[Rows | None] = []
@@ -242,45 +233,14 @@ class Graph:
             if kept is None:
                 found.append(None)
                 continue
-            last, (own, far) = float(far[-1]), kept  # noqa: PLW2901
-            if self._configuration.space == "ip" and far[:k].max(initial=0.0) > 1.0:
-                found.append(None)  # links lead to large products: where one of the k is negative, astray
-                continue
-            near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
-            if len(own) > k:
-                limit = float(far[k - 1]) + self._blur(query, own, float(far[k - 1]), view)
-                blurred = last <= limit and not self._tied(query, own, k, view)
-                if len(labels[0]) < reachable and (blurred or self._crowded(own, far, k, view)):
-                    found.append(None)  # others may be as near, or nearer
-                    continue
-                own = own[: max(k + _SPARE, int(far.searchsorted(limit, side="right")))]  # noqa: PLW2901
-            found.append(_merged(own, near) if len(near) else np.sort(own))
+            last = None if ef >= reachable else float(far[-1])
+            own, far = kept  # noqa: PLW2901
+            nearest = walks.believed(view, space, query, k, own, far, last)
+            if nearest is not None:
+                near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
+                nearest = _merged(nearest, near) if len(near) else np.sort(nearest)
+            found.append(nearest)
         return found, covered
-
-    def _blur(self, query: Vector, rows: Rows, distance: float, view: View) -> float:
-        """By how much hnswlib may confuse which of some rows is nearer, about a distance."""
-        if self._configuration.space == "l2":
-            return 2 * _ROUNDING * distance
-        if self._configuration.space == "cosine":
-            return 2 * _ROUNDING
-        longest = float(view.norms[rows].max())
-        return 2 * _ROUNDING * longest * float(np.linalg.norm(query.astype(np.float64)))
-
-    def _tied(self, query: Vector, rows: Rows, k: int, view: View) -> bool:
-        """Whether the k-th nearest of some rows is as far away as the last, measured in float64."""
-        distances = np.sort(exact.measure(view.vectors, self._configuration.space, query, rows, view.norms))
-        return bool(distances[-1] - distances[k - 1] <= 1e-13 * max(1.0, abs(distances[-1])))
-
-    def _crowded(self, rows: Rows, far: NDArray[np.float32], k: int, view: View) -> bool:
-        """Whether most of the rows that a walk found, nearest first, are copies of others of them, so that it
-        may have ended there. Not where k are equal to the query: nothing is nearer.
-        """
-        if 2 * np.count_nonzero(far[1:] == far[:-1]) <= len(rows):
-            return False
-        if self._configuration.space != "ip" and far[k - 1] <= self._rounding(1.0):
-            return False
-        found = view.vectors[rows]
-        return bool(2 * np.count_nonzero((found[1:] == found[:-1]).all(axis=1)) > len(rows))
 
     def pack(self) -> dict[str, links.Array]:
         """The graph without its vectors. For a moment, all that it holds is in memory twice."""

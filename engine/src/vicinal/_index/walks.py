@@ -1,0 +1,82 @@
+"""Is what a walk found nearest the nearest?
+
+hnswlib keeps the ef nearest rows that it has met, and ends when all that it could go on to are farther. Three
+times that is too early, and codes have to be scanned:
+
+* Many rows are so near to each other that float32 does not tell them apart: those beyond ef may be as near.
+* Copies of a few vectors fill all that it keeps, so that it never leaves them.
+* Inner products are negative: links lead to rows whose product with each other is large, long ones above all,
+  and the least negative ones are those of short vectors.
+
+Otherwise what it found is cut to what may be among the k nearest, which callers measure again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal._index import exact
+from vicinal._index.view import Rows, View
+from vicinal.types import Space, Vector
+
+_SPARE = 8  # rows beyond the k nearest that are measured in any case
+_ROUNDING = 4e-6  # of hnswlib's distances, relative to what they are made of; generous
+_TIED = 1e-13  # so little, relative to themselves, do distances in float64 differ by rounding alone
+
+Distances32 = NDArray[np.float32]
+
+
+def believed(
+    view: View, space: Space, query: Vector, k: int, rows: Rows, far: Distances32, last: float | None
+) -> Rows | None:
+    """Of the rows that a walk found, nearest first, those that may be among the k nearest; None when others
+    may be, too. `far` are their distances, `last` that of the farthest that the walk kept, if there are more.
+    """
+    if last is not None and space == "ip" and far[:k].max(initial=0.0) > 1.0:
+        return None
+    if len(rows) <= k:
+        return rows
+    limit = float(far[k - 1]) + _blur(view, space, query, rows, float(far[k - 1]))
+    if last is not None:
+        if last <= limit and not _tied(view, space, query, rows, k):
+            return None
+        if _crowded(view, space, rows, far, k):
+            return None
+    return rows[: max(k + _SPARE, int(far.searchsorted(limit, side="right")))]
+
+
+def rounding(space: Space, squares: Any) -> Any:
+    """By how much hnswlib's distance of a vector of this squared length from its equal can be wrong."""
+    if space == "l2":
+        return 0.0  # it subtracts first
+    return _ROUNDING if space == "cosine" else _ROUNDING * squares + 2e-7
+
+
+def _blur(view: View, space: Space, query: Vector, rows: Rows, distance: float) -> float:
+    """By how much hnswlib may confuse which of some rows is nearer, about a distance."""
+    if space == "l2":
+        return 2 * _ROUNDING * distance
+    if space == "cosine":
+        return 2 * _ROUNDING
+    longest = float(view.norms[rows].max())
+    return 2 * _ROUNDING * longest * float(np.linalg.norm(query.astype(np.float64)))
+
+
+def _tied(view: View, space: Space, query: Vector, rows: Rows, k: int) -> bool:
+    """Whether the k-th nearest of some rows is as far away as the last, measured in float64."""
+    distances = np.sort(exact.measure(view.vectors, space, query, rows, view.norms))
+    return bool(distances[-1] - distances[k - 1] <= _TIED * max(1.0, abs(distances[-1])))
+
+
+def _crowded(view: View, space: Space, rows: Rows, far: Distances32, k: int) -> bool:
+    """Whether most of the rows that a walk found are copies of others of them. Not where k are equal to the
+    query: nothing is nearer."""
+    if 2 * np.count_nonzero(far[1:] == far[:-1]) <= len(rows):
+        return False
+    if space != "ip" and far[k - 1] <= rounding(space, 1.0):
+        return False
+    found = view.vectors[rows]
+    return bool(2 * np.count_nonzero((found[1:] == found[:-1]).all(axis=1)) > len(rows))
