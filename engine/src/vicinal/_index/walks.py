@@ -8,7 +8,7 @@ times that is too early, and codes have to be scanned:
 * Inner products are negative: links lead to rows whose product with each other is large, long ones above all,
   and the least negative ones are those of short vectors.
 
-Otherwise what it found is cut to what may be among the k nearest, which callers measure again.
+Otherwise what it found is cut to what may be among the k nearest, which callers measure again (decision 18).
 """
 
 from __future__ import annotations
