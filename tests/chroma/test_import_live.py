@@ -68,6 +68,15 @@ def test_a_random_history_is_brought_in_whole(tmp_path: Path, seed: int) -> None
     np.testing.assert_allclose(said["embeddings"], got["embeddings"], rtol=1e-6)
 
 
+def test_a_vector_whose_length_chroma_could_not_hold_is_left_out_and_named(tmp_path: Path) -> None:
+    graph = {"space": "cosine", "sync_threshold": 2, "batch_size": 2}
+    with chromadb.PersistentClient(tmp_path / "chroma") as client:
+        things = client.create_collection("things", configuration={"hnsw": graph}, embedding_function=None)
+        things.add(ids=["long", "short", "zero"], embeddings=[[3e38, 0], [3, 4], [0, 0]])
+    [moved] = import_directory(tmp_path / "chroma", tmp_path / "vicinal")
+    assert (moved.records, list(moved.refused)) == (2, ["long"])
+
+
 @pytest.mark.slow
 def test_twenty_thousand_records_are_brought_in_whole(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(20_000, 32)).astype(np.float32)

@@ -49,7 +49,10 @@ class Segment:
         """The vectors of ids that the segment holds, float32, shape (n, dimension)."""
         slots = [self._slots[self.labels[id]] for id in ids]
         found = np.array(self._elements["vector"][slots], dtype=np.float32)
-        return found if self._lengths is None else found * self._lengths[slots, None]
+        if self._lengths is None:
+            return found
+        with np.errstate(invalid="ignore"):  # a vector whose length is beyond float32 is lost: 0 · infinity
+            return found * self._lengths[slots, None]
 
     def _map(self, space: Space) -> None:
         path = self._directory / "header.bin"
