@@ -23,7 +23,7 @@ import vicinal
 from vicinal import _derived, _progress, _upkeep
 from vicinal._index import codes, exact, kernel, planner
 from vicinal._index.graph import Graph, Strays
-from vicinal._index.view import EMPTY, View, advance, appended
+from vicinal._index.view import EMPTY, View, advance, appended, lengths
 from vicinal._rank import mmr
 from vicinal._request import Status
 from vicinal.config import HnswConfiguration
@@ -402,6 +402,25 @@ def test_a_vector_is_at_distance_0_from_its_equal_and_for_cosine_from_its_multip
     turned = vectors[0].astype(float)
     turned[0] += 1e-5 * np.linalg.norm(turned)
     assert exact.between("cosine", vectors[0].astype(float), turned[None])[0] > 1e-12
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_measuring_many_rows_takes_the_memory_of_a_few(space: Any, peak_of: Any) -> None:
+    """Memory that the system has to give anew takes ten times as long as the arithmetic."""
+    vectors = np.ones((5_000, 384), dtype=np.float32)
+    distances, peak = peak_of(lambda: exact.measure(vectors, space, vectors[0], np.arange(5_000)))
+    assert (len(distances), peak < 5 << 20) == (5_000, True)
+
+
+@pytest.mark.parametrize("dimension", [5, 8192, 9000, 16_384])
+def test_a_distance_is_the_same_alone_and_among_others(dimension: int) -> None:
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((40, dimension)).astype(np.float32)
+    query, norms = rng.standard_normal(dimension).astype(np.float32), lengths(vectors)
+    for space in ("l2", "cosine", "ip"):
+        together = exact.measure(vectors, space, query, np.arange(40), norms)
+        alone = [exact.measure(vectors, space, query, np.array([row]), norms)[0] for row in range(40)]
+        assert together.tolist() == alone
 
 
 def test_a_view_that_is_older_than_the_graph_finds_its_own_rows(walking: None) -> None:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 Number = TypeVar("Number", np.float32, np.float64)
 
 
-def products(vectors: NDArray[Number], vector: NDArray[Number]) -> NDArray[Number]:
-    """The dot product of each row with a vector, shape (n,)."""
+def products(vectors: NDArray[Number], others: NDArray[Number]) -> NDArray[Number]:
+    """The dot product of each row with a vector, or with the same row of others, shape (n,)."""
     found: Any = np.empty(len(vectors), dtype=vectors.dtype)
     if hasattr(np, "vecdot"):  # numpy 2
-        np.vecdot(vectors, vector, out=found)
+        np.vecdot(vectors, others, out=found)
     else:
-        np.einsum("ij,j->i", vectors, vector, out=found)
+        np.einsum("ij,j->i" if others.ndim == 1 else "ij,ij->i", vectors, others, out=found)
     return found  # type: ignore[no-any-return]
