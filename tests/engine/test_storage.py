@@ -1003,6 +1003,24 @@ def test_a_directory_that_may_not_be_looked_into_is_a_storage_error(
         client.delete_collection("things")
 
 
+@pytest.mark.parametrize("how", [{}, {"must_exist": True}, {"read_only": True}], ids=str)
+def test_a_database_that_may_not_be_looked_into_is_a_storage_error(
+    tmp_path: Path, how: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a volume that belongs to another user, in a container."""
+    made(tmp_path)
+    looked = Path.is_dir
+
+    def refused(path: Path) -> bool:
+        if path.parent == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    with pytest.raises(StorageError, match="Permission denied"):
+        vicinal.PersistentClient(tmp_path, **how)
+
+
 def test_a_directory_that_cannot_be_listed_is_a_storage_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace
 from vicinal._storage import catalog, changes, fsck, readonly
 from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files, descriptors_max, exists
+from vicinal._storage.files import Files, descriptors_max, exists, translated
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
 from vicinal.errors import ClosedError, NotFoundError, StorageError
@@ -276,9 +276,13 @@ class OpenCollections:
         return idle
 
     def _directories(self) -> list[Path]:
-        if self.path is None or not (self.path / "collections").is_dir():
+        if self.path is None:
             return []
-        return [entry for entry in self.files.find(self.path / "collections", "*") if entry.is_dir()]
+        place = self.path / "collections"
+        with translated(place):
+            if not place.is_dir():
+                return []
+            return [entry for entry in self.files.find(place, "*") if entry.is_dir()]
 
     def _tidy(self) -> None:
         """Remove what deleted collections have left behind."""
