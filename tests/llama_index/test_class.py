@@ -10,7 +10,13 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Vector
 
 import vicinal
 from llama_index.vector_stores.vicinal import VicinalVectorStore
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidDimensionError, NotFoundError
+from vicinal.errors import (
+    ArgumentTypeError,
+    InvalidArgumentError,
+    InvalidDimensionError,
+    NotFoundError,
+    StorageError,
+)
 
 
 def test_class():
@@ -103,6 +109,14 @@ def test_from_persist_dir_of_a_home_that_nobody_has_finds_nothing():
 def test_from_persist_dir_of_nothing_says_so():
     with pytest.raises(ArgumentTypeError, match="Expected persist_dir to be a str or Path, got None"):
         VicinalVectorStore.from_persist_dir(None)
+
+
+def test_from_persist_dir_of_a_place_that_cannot_be_looked_into_says_what_the_engine_says(tmp_path):
+    """A directory that may not be entered is another such place, but not for a superuser."""
+    with pytest.raises(StorageError, match="too long"):
+        VicinalVectorStore.from_persist_dir(tmp_path / ("x" * 300))
+    with pytest.raises(InvalidArgumentError, match="NUL"):
+        VicinalVectorStore.from_persist_dir("films\0")
 
 
 def test_from_persist_dir_leaves_a_directory_that_is_no_store_as_it_was(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +58,17 @@ def check_path(given: object, argument: str = "path") -> None:
     """A directory is named by a text or a Path, as for the engine."""
     if not isinstance(given, (str, os.PathLike)):
         raise ArgumentTypeError(argument=argument, expected="a str or Path", got=given)
+
+
+def holds_database(directory: str | os.PathLike[str]) -> bool:
+    """Whether a database is there; also when that cannot be told, for the engine's error says why."""
+    try:
+        found = os.stat(os.path.join(os.path.expanduser(directory), "catalog.sqlite3"))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return stat.S_ISREG(found.st_mode)
 
 
 def check_reranker(given: object) -> None:

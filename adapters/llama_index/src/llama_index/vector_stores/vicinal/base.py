@@ -14,7 +14,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -39,6 +38,7 @@ from llama_index.vector_stores.vicinal._arguments import (
     check_reranker,
     check_sources,
     configuration_of,
+    holds_database,
     written_down,
 )
 from llama_index.vector_stores.vicinal._batch import Batch
@@ -155,7 +155,7 @@ class VicinalVectorStore(BasePydanticVectorStore):
         become a new, empty one.
         """
         check_path(persist_dir, "persist_dir")
-        if not (Path(os.path.expanduser(persist_dir)) / "catalog.sqlite3").is_file():
+        if not holds_database(persist_dir):
             kind, hint = "Directory with a Vicinal database", "VicinalVectorStore(path=…) makes a new store"
             raise NotFoundError(kind=kind, key=os.fspath(persist_dir), hint=hint)
         with vicinal.PersistentClient(persist_dir, must_exist=True) as client:
