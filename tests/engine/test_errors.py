@@ -134,6 +134,7 @@ misuse(
     create_with_two_functions=lambda client, _: client.create_collection(
         "other", embedding_function=len, configuration={"embedding_function": HashEmbeddingFunction()}
     ),
+    path_with_half_a_character=lambda *_: vicinal.PersistentClient("a\ud800b"),
     path_with_a_NUL_character=lambda *_: vicinal.PersistentClient("a\0b"),
     path_in_the_home_of_nobody=lambda *_: vicinal.PersistentClient("~nobody-of-this-name/data"),
     backup_to_a_NUL_character=lambda client, _: client.backup("a\0b"),

@@ -107,7 +107,10 @@ def directory_of(value: Any, argument: str) -> Path:
     if "\0" in str(value):
         raise InvalidArgumentError(f"{argument}: a NUL character cannot be part of a path, got {value!r}")
     try:
+        os.fsencode(value)
         return Path(value).expanduser()
+    except UnicodeEncodeError:  # half a surrogate pair is no character, not even a byte that is no text
+        raise InvalidArgumentError(f"{argument}: no file can have this name, got {value!r}") from None
     except RuntimeError:  # there is no such user, or the process' own is not known, as in some containers
         raise InvalidArgumentError(
             f"{argument}: the home directory that ~ stands for is not known, got {value!r}"
