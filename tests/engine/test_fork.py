@@ -21,7 +21,9 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal import _opened
 from vicinal._index import planner
+from vicinal._index.indexer import Indexer
 from vicinal._local import LocalBackend
 from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
 
@@ -187,6 +189,38 @@ def test_the_graph_may_be_in_the_making(
     assert [Child(work).result() for _ in range(3)] == ["well"] * 3
     wait_for_index(things)
     assert things.count() == (6001 if kind == "persistent" else 6000)
+
+
+def test_several_threads_of_a_child_may_come_first(
+    collection: vicinal.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one would go on with locks that another was just replacing: two in one transaction."""
+    collection.add(ids=["a"], embeddings=[[1, 2]])
+
+    def work() -> None:
+        answered = threading.Event()
+        early: list[bool] = []
+
+        class SlowIndexer(Indexer):
+            """Made while a client begins anew."""
+
+            def __init__(self) -> None:
+                early.append(answered.wait(0.2))
+                super().__init__()
+
+        def ask() -> None:
+            if collection.count() == 1:
+                answered.set()
+
+        monkeypatch.setattr(_opened, "Indexer", SlowIndexer)
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (early, answered.is_set()) == ([False], True)
+
+    assert Child(work).result() == "well"
 
 
 @contextmanager

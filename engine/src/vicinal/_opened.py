@@ -21,7 +21,7 @@ import numpy.ma  # noqa: F401 - which np.unique imports when first called: there
 from vicinal._index.indexer import Indexer
 from vicinal._live import LiveCollection
 from vicinal._request import CollectionInfo, Namespace
-from vicinal._storage import catalog, changes, fsck, readonly
+from vicinal._storage import catalog, changes, forks, fsck, readonly
 from vicinal._storage.database import Database, Transaction
 from vicinal._storage.files import Files, descriptors_max, exists, translated
 from vicinal._storage.schema import CATALOG, RECORDS
@@ -194,7 +194,6 @@ class OpenCollections:
     # --- how -----------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._lock = RLock()
         self._live: OrderedDict[UUID, LiveCollection] = OrderedDict()
         self._room = max(1, (descriptors_max() - _LEFT) // DESCRIPTORS)
@@ -204,21 +203,25 @@ class OpenCollections:
         place = None if self.path is None else self.path / "catalog.sqlite3"
         exists = bool(self._directories())
         self._catalog = readonly.database(place, CATALOG, self.files, must_exist=exists)
+        self._pid = os.getpid()  # last: who finds it to be right goes on
 
     def _wake(self, live: LiveCollection, after_s: float = 0.0) -> None:
         self.indexer.wake(Upkeep(live), after_s)
 
     def _restart(self) -> None:
         """Begin anew in a forked child, which shares no thread and no lock with its parent."""
-        if self.path is None:
-            self._pid = os.getpid()
+        with forks.restarting():
+            if os.getpid() == self._pid:
+                return  # another thread was faster
+            if self.path is not None:
+                self._start()
+                return
             self._lock = RLock()
             self.indexer = Indexer()
             self._catalog.after_fork()
             for live in self._live.values():
                 live.after_fork()
-            return
-        self._start()
+            self._pid = os.getpid()
 
     def _open(self, id: UUID) -> LiveCollection:
         info, directory = self.entry(id), self._directory(id)

@@ -73,11 +73,18 @@ class _Gate:
 
 
 _gate = _Gate()
+_restarting = threading.RLock()
 
 
 def transaction() -> AbstractContextManager[Any]:
     """Context manager around everything that uses a connection."""
     return _gate.own()
+
+
+def restarting() -> AbstractContextManager[Any]:
+    """Context manager around what a child does before it goes on with what it has inherited: several of its
+    threads may come to that at once."""
+    return _restarting
 
 
 def watch(database: Disconnectable) -> None:
@@ -103,5 +110,5 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    global _gate  # noqa: PLW0603 - the inherited one has locks of threads that do not exist here
-    _gate = _Gate()
+    global _gate, _restarting  # threads that do not exist here may hold the inherited ones
+    _gate, _restarting = _Gate(), threading.RLock()
