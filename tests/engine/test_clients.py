@@ -501,6 +501,15 @@ def test_a_client_of_a_server_says_that_there_is_none(name):
     assert isinstance(raised.value, errors.ChromaError)
 
 
+@pytest.mark.parametrize("implementation", ["chromadb.api.fastapi.FastAPI", "rest"])
+@pytest.mark.parametrize("kind", [vicinal.Client, vicinal.AdminClient, vicinal.EphemeralClient])
+def test_settings_of_a_client_of_a_server_are_refused_for_nothing_would_be_kept(kind, implementation):
+    settings = vicinal.Settings(chroma_server_host="localhost", chroma_server_http_port="8000")
+    settings.chroma_api_impl = implementation
+    with pytest.raises(errors.NotSupportedError, match=r"chroma_api_impl is .*PersistentClient"):
+        kind(settings)
+
+
 def test_chromas_names_of_interfaces_are_there():
     assert isinstance(vicinal.EphemeralClient(), chromadb.ClientAPI)
     assert issubclass(vicinal.AsyncEphemeralClient, chromadb.AsyncClientAPI)

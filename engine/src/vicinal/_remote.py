@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from vicinal.errors import NotSupportedError
 
-_INSTEAD = (
+INSTEAD = (
     "this Vicinal has no server and no client of one: it is embedded. Use PersistentClient(path=…), which "
     "several processes may open at the same time"
 )
@@ -14,14 +14,14 @@ _INSTEAD = (
 
 def HttpClient(*_: Any, **__: Any) -> NoReturn:  # noqa: N802 - Chroma's name
     """Chroma's client of a server. Raises `NotSupportedError`."""
-    raise NotSupportedError(f"HttpClient: {_INSTEAD}")
+    raise NotSupportedError(f"HttpClient: {INSTEAD}")
 
 
 def AsyncHttpClient(*_: Any, **__: Any) -> NoReturn:  # noqa: N802 - Chroma's name
     """Chroma's async client of a server. Raises `NotSupportedError`."""
-    raise NotSupportedError(f"AsyncHttpClient: {_INSTEAD} (AsyncPersistentClient from an event loop)")
+    raise NotSupportedError(f"AsyncHttpClient: {INSTEAD} (AsyncPersistentClient from an event loop)")
 
 
 def CloudClient(*_: Any, **__: Any) -> NoReturn:  # noqa: N802 - Chroma's name
     """Chroma's client of its cloud. Raises `NotSupportedError`."""
-    raise NotSupportedError(f"CloudClient: {_INSTEAD}")
+    raise NotSupportedError(f"CloudClient: {INSTEAD}")

@@ -13,14 +13,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal._remote import INSTEAD
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotSupportedError
 
 _OBSOLETE = "chroma_db_impl"
 _WITHOUT_EFFECT = {
     **dict.fromkeys(
         [
             _OBSOLETE,
-            "chroma_api_impl",  # a class of Chroma's, which is not here
+            "chroma_api_impl",  # a class of Chroma's, which is not here; a client of a server is refused
             "chroma_auth_token_transport_header",
             "chroma_client_auth_credentials",
             "chroma_client_auth_provider",
@@ -51,10 +52,13 @@ _WITHOUT_EFFECT = {
     "topic_namespace": "default",
 }
 """Chroma's settings that a program may read to learn whether there is a server, with their defaults."""
+_OF_SERVERS = ("FastAPI", "AsyncFastAPI", "rest")
+"""The last part of a `chroma_api_impl` that makes Chroma's `Client(settings)` the client of a server."""
 
 
 class Settings(BaseModel):
-    """How a client behaves. Chroma's other settings are accepted, and have no effect.
+    """How a client behaves. Chroma's other settings are accepted, and have no effect; but a client is refused
+    whose `chroma_api_impl` names Chroma's client of a server.
 
     What programs read of them without having given it is there, too: Chroma's defaults about servers.
 
@@ -125,4 +129,7 @@ def settings_of(given: Settings | None, **fixed: Any) -> Settings:
             expected="a vicinal.config.Settings (PersistentClient takes a path)",
             got=given,
         )
+    implementation = str(getattr(given, "chroma_api_impl", None))
+    if implementation.rpartition(".")[2] in _OF_SERVERS:  # in memory, all that was meant for it would be lost
+        raise NotSupportedError(f"Settings.chroma_api_impl is {implementation!r}: {INSTEAD}")
     return (given or Settings()).model_copy(update=fixed)
