@@ -505,6 +505,32 @@ def test_a_filter_on_neighbouring_rows_reads_no_others(
     assert sum(read) == min(4_200, max(coded, 3_000)) - 3_000
 
 
+@pytest.mark.parametrize(
+    ("rows", "dimension", "strategy"),
+    [
+        (70_000, 384, "graph"),
+        (20_000, 1536, "graph"),
+        (20_000, 3072, "graph"),
+        (4_000, 1536, "scan all"),
+        (3_000, 3072, "scan all"),
+        (1_000, 8192, "scan all"),
+        (400, 16_384, "scan all"),
+    ],
+)
+def test_few_long_vectors_are_scanned(
+    monkeypatch: pytest.MonkeyPatch, rows: int, dimension: int, strategy: str
+) -> None:
+    """Walking measures some thousand vectors, wherever they stand; measured: three times a scan's time."""
+    monkeypatch.setattr(planner, "_WALK_S_PER_CANDIDATE", 2.1e-6)
+    vectors = np.broadcast_to(np.zeros(dimension, dtype=np.float32), (rows, dimension))
+    view = View(0, 0, rows, rows, np.ones(rows, dtype=np.bool_), None, vectors, np.zeros(rows))
+    graph = Graph(HnswConfiguration(), dimension, generation=0)
+    graph.rows = graph.reviewed_rows = rows
+    covered = replace(codes.empty("l2", dimension, 0), rows=rows)
+    plan = planner.choose(view, graph, covered, 10, rows, range(rows), HnswConfiguration())
+    assert plan.strategy == strategy
+
+
 def test_what_is_appended_in_place_leaves_the_older_array_as_it_was() -> None:
     versions = [appended(np.empty(0, dtype=np.int64), np.arange(3))]
     for count in (1, 0, 5_000, 2):

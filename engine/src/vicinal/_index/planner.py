@@ -40,6 +40,7 @@ _SCAN_CODES = (1 / 28e9, 2e-9)
 _GATHER_CODES = (1 / 6e9, 6e-9)
 _CODES_ROWS_MIN = 512  # fewer are measured as quickly as they are ruled out
 _WALK_S_PER_CANDIDATE = 2.1e-6  # one unit of ef, at 384 dimensions
+_WALK_DIMENSION = 900  # from here on, what a candidate costs is measuring it: it grows with the dimension
 _IP_EF = 2  # an inner product is no metric: the walk needs to look about more for the same recall
 _BATCH_MIN = 8  # queries that are worth starting threads for
 _WALKED_MAX = 1024  # queries that walk at once: each takes 20 bytes a candidate, and rows wait to be inserted
@@ -98,7 +99,8 @@ def choose(
         probe = _PROBE_EF if share < _PROBED_BELOW else 0
     dimension = view.vectors.shape[1]
     uncovered = max(0, view.rows - graph.reviewed_rows)
-    walk_s = (ef + probe) * _WALK_S_PER_CANDIDATE + uncovered * (
+    candidate_s = _WALK_S_PER_CANDIDATE * max(1.0, dimension / _WALK_DIMENSION)
+    walk_s = (ef + probe) * candidate_s + uncovered * (
         _seconds(_SCAN, 4 * dimension) if codes is None else _seconds(_SCAN_CODES, dimension)
     )
     if min(_ways(view, codes, matches, span)) <= walk_s:
