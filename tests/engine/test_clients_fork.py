@@ -12,7 +12,7 @@ import pytest
 
 import vicinal
 from vicinal._index import planner
-from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
+from vicinal.errors import ClosedError, InvalidArgumentError, NotFoundError, UniqueConstraintError
 from vicinal.testing import FaultyFiles, HashEmbeddingFunction, check, dump, open_with
 
 STEPS = ["fork: vectors copied", "fork: collection replaced", "fork: before commit", "fork: committed"]
@@ -171,6 +171,19 @@ def test_a_fork_interrupted_in_its_commit_is_whole(store, interrupted):
         things.fork("copied")
     forked = store.reopen(store.client.get_collection("copied"))
     assert dump(forked) == dump(store.client.get_collection("things"))
+
+
+def test_a_fork_whose_client_is_closed_meanwhile_leaves_nothing(tmp_path):
+    with vicinal.PersistentClient(tmp_path) as client:
+        fill(client)
+
+    def close(step):
+        if step == "fork: vectors copied":
+            client.close()
+
+    with open_with(tmp_path, FaultyFiles(close)) as client, pytest.raises(ClosedError):
+        client.get_collection("things").fork("copied")
+    assert list(tmp_path.glob("forking-*")) == []
 
 
 def test_what_a_killed_fork_has_left_goes_when_it_is_old(tmp_path):

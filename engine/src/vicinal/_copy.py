@@ -29,6 +29,9 @@ _BLOCK = 8 << 20
 class Copy(Protocol):
     """A collection that has everything but a name."""
 
+    installed: bool
+    """Whether it may be where it is looked for."""
+
     def install(self, info: CollectionInfo) -> None:
         """Put it where it is looked for; the name is entered next."""
 
@@ -44,11 +47,14 @@ def staged(opened: OpenCollections, source: LiveCollection, id: UUID, files: Fil
         made.fill()
         yield made
     finally:
-        if not opened.knows(id):
+        # One that was never put in place need not be asked for: the client may be closed by now.
+        if not made.installed or not opened.knows(id):
             made.discard()
 
 
 class _InMemory:
+    installed = False
+
     def __init__(self, opened: OpenCollections, source: LiveCollection, id: UUID) -> None:
         self._opened, self._source, self._id = opened, source, id
         self._copy = opened.unnamed(source.info)
@@ -61,6 +67,7 @@ class _InMemory:
                 store.append(0, self._source.vectors.of(state))
 
     def install(self, info: CollectionInfo) -> None:
+        self.installed = True
         self._copy.info = info
         self._opened.adopt(self._copy)
 
@@ -70,6 +77,8 @@ class _InMemory:
 
 
 class _OnDisk:
+    installed = False
+
     def __init__(self, root: Path, source: LiveCollection, id: UUID, files: Files) -> None:
         self._source, self._files = source, files
         self._staged = root / f"forking-{id}"
@@ -89,6 +98,7 @@ class _OnDisk:
         )
 
     def install(self, info: CollectionInfo) -> None:  # noqa: ARG002 - files know no names
+        self.installed = True
         self._files.replace(self._staged, self._final)
 
     def discard(self) -> None:
