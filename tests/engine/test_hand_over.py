@@ -10,6 +10,7 @@ microseconds of a read's look at the state, and of whole calls.
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import subprocess
@@ -27,6 +28,7 @@ import pytest
 import vicinal
 from vicinal._index import planner
 from vicinal._index.graph import Graph
+from vicinal._storage.lock import FileLock
 from vicinal.testing import check, nearest, wait_for_index
 
 ROWS, DIMENSION = 1500, 32
@@ -200,6 +202,17 @@ def test_a_process_that_closes_lets_another_build(open_remote: Any) -> None:
     other.ask(f"add 0 {ROWS}")
     other.ask("wait")
     assert other.ask("graph") == [ROWS, ROWS]
+
+
+def test_a_lock_that_nobody_lets_go_of_ends_with_its_last_reference(tmp_path: Path) -> None:
+    """As when a collection is deleted, and its client closed, in the middle of a turn of the background."""
+    lock = FileLock(tmp_path / "upkeep.lock")
+    assert lock.acquire()
+    assert lock._file is not None
+    closed = lock._file.close
+    del lock
+    gc.collect()
+    assert not closed.alive
 
 
 def test_the_next_query_sees_what_another_process_committed(open_remote: Any) -> None:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from threading import Lock
 
+from vicinal._storage.files import OpenFile
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -40,29 +42,29 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd: int | None = None
+        self._file: OpenFile | None = None  # closed with the lock: who was last to take it may never let go
         self._changing = Lock()  # the background lets go while a caller closes
 
     def acquire(self) -> bool:
         """Whether this process holds the lock now; false while another one does, or cannot be asked."""
         with self._changing:
-            if self._fd is not None:
+            if self._file is not None:
                 return True
             try:
-                fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+                file = OpenFile(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), self._path)
             except OSError:
                 return False  # the directory is gone, or read-only
             try:
-                _lock(fd)
+                _lock(file.fd)
             except OSError:
-                os.close(fd)
+                file.close()
                 return False
-            self._fd = fd
+            self._file = file
             return True
 
     def release(self) -> None:
         """Let another process have it."""
         with self._changing:
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
+            if self._file is not None:
+                self._file.close()
+                self._file = None
