@@ -21,7 +21,7 @@ import pytest
 
 import vicinal
 from vicinal._index import planner
-from vicinal.errors import VicinalError
+from vicinal.errors import NotFoundError, VicinalError
 from vicinal.testing import dump, wait_for_index
 
 DIMENSION = 4
@@ -238,6 +238,10 @@ def test_a_collection_that_says_it_is_deleted_while_the_catalog_has_it_is_report
         database.commit()
     with vicinal.PersistentClient(path) as client:
         assert [finding[:18] for finding in client.check()] == ["collection others:"]
+        with pytest.raises(NotFoundError):
+            client.get_collection("others").count()
+    left = path / "collections" / directory.name / "records.sqlite3"
+    assert left.exists(), "an older catalog that was put back destroys nothing"
 
 
 @pytest.mark.parametrize("pattern", ["checkpoints", "graph.json", "graph-*", "upkeep.lock"])

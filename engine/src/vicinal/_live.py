@@ -235,8 +235,11 @@ class LiveCollection:
         return self._dropped or self._has_forgotten(self.info.id)
 
     def tidy(self) -> None:
-        """Remove what was written beside a deletion: that removes files while others still make some."""
-        if self._dropped and self.directory is not None and not self.files.read_only:
+        """Remove what was written beside a deletion: that removes files while others still make some.
+
+        What an older catalog, put back, names again is left to whoever put it back.
+        """
+        if self.directory is not None and not self.files.read_only and self._has_forgotten(self.info.id):
             self.files.remove_tree(self.directory)
 
     def close(self) -> None:
