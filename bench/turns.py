@@ -90,7 +90,7 @@ def _fill(options: Options, places: dict[str, Path]) -> Iterator[Turn]:
     for name, place in places.items():
         place.mkdir()
         worker = Worker(name, options)
-        yield from _turn(name, "ingest", "", worker.run("ingest", place))
+        yield from _turn(name, "ingest", "", worker.watched("ingest", place))
         worker.run("settle")
         worker.close()
 

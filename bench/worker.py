@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -37,20 +38,42 @@ class Worker:
         self._connection.recv()
 
     def run(self, workload: str, *arguments: Any) -> Found:
-        """What the workload found, and the most memory that it took beyond what there was before.
+        """What the workload found.
 
         `not_offered` is set if the engine has no call for it, `failed` says what it raised. A process
         that ended by itself has failed, and fails from then on.
         """
         try:
-            before = peak = resident(self._process.pid).own_mb
             self._connection.send((workload, arguments))
-            while not self._connection.poll(_SAMPLE_S):
-                peak = max(peak, resident(self._process.pid).own_mb)
             found: Found = self._connection.recv()
-            return {**found, "memory_mb": max(peak, resident(self._process.pid).own_mb) - before}
         except (EOFError, OSError):
             return {"failed": "its process has ended"}
+        return found
+
+    def watched(self, workload: str, *arguments: Any) -> Found:
+        """The same, and the most memory that it took beyond what there was before.
+
+        Not for what takes milliseconds: to say what a process holds, the system looks at each of its pages,
+        and the process waits for that.
+        """
+        before = peak = resident(self._process.pid).own_mb
+        over = threading.Event()
+
+        def watch() -> None:
+            nonlocal peak
+            while not over.wait(_SAMPLE_S):
+                peak = max(peak, resident(self._process.pid).own_mb)
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            found = self.run(workload, *arguments)
+        finally:
+            over.set()
+            watching.join()
+        if "failed" in found:
+            return found
+        return {**found, "memory_mb": max(peak, resident(self._process.pid).own_mb) - before}
 
     def close(self) -> None:
         """Close the engine, as its store wants to be left, and end the process."""
