@@ -982,18 +982,22 @@ def test_a_name_that_no_file_system_takes_is_a_storage_error(tmp_path: Path, how
         vicinal.PersistentClient(tmp_path / ("x" * 300), **how)
 
 
-def test_a_directory_that_may_not_be_looked_into_is_a_storage_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    directory = made(tmp_path)
-    looked = Path.exists
+def refuse(monkeypatch: pytest.MonkeyPatch, question: str, directory: Path) -> None:
+    """Let no one look into a directory who asks by this method of its paths."""
+    looked = getattr(Path, question)
 
     def refused(path: Path) -> bool:
         if path.parent == directory:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return looked(path)
+        return bool(looked(path))
 
-    monkeypatch.setattr(Path, "exists", refused)
+    monkeypatch.setattr(Path, question, refused)
+
+
+def test_a_directory_that_may_not_be_looked_into_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, "exists", made(tmp_path))
     for read_only in (False, True):
         with vicinal.PersistentClient(tmp_path, read_only=read_only) as client:
             with pytest.raises(StorageError, match="Permission denied"):
@@ -1009,14 +1013,7 @@ def test_a_database_that_may_not_be_looked_into_is_a_storage_error(
 ) -> None:
     """As a volume that belongs to another user, in a container."""
     made(tmp_path)
-    looked = Path.is_dir
-
-    def refused(path: Path) -> bool:
-        if path.parent == tmp_path:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return looked(path)
-
-    monkeypatch.setattr(Path, "is_dir", refused)
+    refuse(monkeypatch, "is_dir", tmp_path)
     with pytest.raises(StorageError, match="Permission denied"):
         vicinal.PersistentClient(tmp_path, **how)
 

@@ -39,11 +39,11 @@ def believed(
         return None
     if len(rows) <= k:
         return rows
-    limit = float(far[k - 1]) + _blur(view, space, query, rows, float(far[k - 1]))
+    distance = float(far[k - 1])
+    limit = distance + _blur(view, space, query, rows, distance)
     if last is not None:
-        if last <= limit and not _tied(view, space, query, rows, k):
-            return None
-        if _crowded(view, space, rows, far, k):
+        blurred = last <= limit and not _tied(view, space, query, rows, k)
+        if blurred or _crowded(view, space, rows, far, k):
             return None
     return rows[: max(k + _SPARE, int(far.searchsorted(limit, side="right")))]
 
