@@ -183,7 +183,7 @@ class Column:
     # --- how -----------------------------------------------------------------------------------
 
     def _of(self, kind: Kind) -> Mask:
-        mask: Mask = self.kinds == kind
+        mask: Mask = self.kinds == int(kind)  # of an enum numpy makes an int64, and of all kinds, too
         return mask
 
     def _coded(self, kind: Kind, table: Mask) -> Mask:
