@@ -180,14 +180,14 @@ class Codes:
 
     def _likeness(self, asked: Query, at: slice | Rows) -> Floats:
         """What codes say of the similarity; for l2, of half of length² − distance: the same order."""
-        likeness: Floats = kernel.dots(asked.code, self.codes[at])
-        likeness *= self.scales[at]
+        likeness: Floats = kernel.dots(asked.code, _at(self.codes, at))
+        likeness *= _at(self.scales, at)
         if self.space == "cosine":  # scales and spreads are relative to the length already
             likeness *= np.float32(asked.scale / asked.length if asked.length else 0.0)
             return likeness
         likeness *= np.float32(asked.scale)
         if self.space == "l2":
-            lengths = self.lengths[at]
+            lengths = _at(self.lengths, at)
             likeness -= lengths * lengths * np.float32(0.5)
         return likeness
 
@@ -283,6 +283,11 @@ def _all(rows: Rows | range, wanted: Mask | None) -> Rows:
     if not isinstance(rows, range):
         return rows
     return np.arange(rows.start, rows.stop) if wanted is None else rows.start + np.flatnonzero(wanted)
+
+
+def _at(column: NDArray[Any], at: slice | Rows) -> NDArray[Any]:
+    """Some rows of a column. Those that do not follow each other are copied in half of an index's time."""
+    return column[at] if isinstance(at, slice) else column.take(at, axis=0)
 
 
 def _longer(column: NDArray[Any], rows: int, stop: int) -> NDArray[Any]:

@@ -86,7 +86,7 @@ def _rough(view: View, space: Space, query: Vector, rows: Rows) -> tuple[Distanc
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for start in range(0, len(rows), _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, len(rows))
-            block = view.vectors[start:stop] if everything else view.vectors[rows[start:stop]]
+            block = view.vectors[start:stop] if everything else view.vectors.take(rows[start:stop], axis=0)
             dots[start:stop] = products(block, query)
     norms = view.norms if everything else view.norms[rows]
     length = float(np.linalg.norm(query.astype(np.float64)))
