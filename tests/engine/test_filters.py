@@ -18,7 +18,7 @@ import pytest
 from hypothesis import strategies as st
 
 import vicinal
-from vicinal import _fields
+from vicinal import _derived, _fields
 from vicinal._filter import parse_where
 from vicinal._index.columns import Covered
 from vicinal._index.indexer import Indexer
@@ -528,6 +528,31 @@ def test_columns_of_keys_that_filters_name_are_kept_within_bounds_and_the_latest
         assert list(live.columns._held) == ["x", "n", "y"]
     wide = {"$or": [{key: {"$gte": 1}} for key in ("a", "b", "m", "n", "o")]}
     assert (collection.count(where=wide), count(n=2), count(m=1)) == (2, 1, 1)
+
+
+def test_the_rows_of_a_small_write_are_ready_for_the_next_filter(store, monkeypatch):
+    collection = filled(store, {"a": {"n": 1, "t": ["x"]}, "b": {"n": 2}})
+    answers = {
+        "n": ({"n": {"$gte": 2}}, {"b", "c", "d"}),
+        "t": ({"t": {"$contains": "x"}}, {"b", "d"}),
+        "#id": ({"#id": {"$in": ["a", "d"]}}, {"d"}),
+    }
+    for where, _ in answers.values():
+        collection.get(where=where)
+    collection.add(
+        ids=["c", "d"], embeddings=[[5.0], [6.0]], metadatas=[{"n": 2.5}, {"n": 2**70, "t": ["x"]}]
+    )
+    collection.upsert(ids="b", embeddings=[7.0], metadatas={"t": ["y", "x"]})  # a new row; `n` stays
+    collection.delete("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(_derived, "stored", None)  # what reads metadata again
+        assert {k: set(collection.get(where=where)["ids"]) for k, (where, _) in answers.items()} == {
+            k: ids for k, (_, ids) in answers.items()
+        }
+    collection.update(ids="c", metadatas={"n": 0})  # in its row; and a large write
+    monkeypatch.setattr(_fields, "_TAKEN_IN_MAX", 1)
+    collection.add(ids=["e", "f"], embeddings=[[8.0], [9.0]], metadatas=[{"n": 1}, {"n": 9}])
+    assert set(collection.get(where=answers["n"][0])["ids"]) == {"b", "d", "f"}
 
 
 def test_any_of_many_values_takes_no_mask_for_each(collection, peak_of):

@@ -8,7 +8,7 @@ that even the first filter on a key finds it ready. Masks are kept, because filt
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,9 +23,11 @@ from vicinal._index import columns
 from vicinal._index.columns import Column, Covered
 from vicinal._index.view import Rows, View
 from vicinal._storage import records
+from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files
 from vicinal._storage.metadata import decode_all
+from vicinal._storage.records import NewRecord
 from vicinal._turns import Lock, give_way, in_batches
 
 _MASKS_MAX = 64
@@ -33,6 +35,7 @@ _MASKS_BYTES_MAX = 64 << 20
 _VALUE_BYTES = 100  # of a filter that is kept with its mask, about
 _SLICE_ROWS = 1_000  # of the background, while no filter can be prepared: some 8 ms
 _DECODED_ROWS = 128  # at once
+_TAKEN_IN_MAX = 256  # rows of a write; more are left to the background
 _SAMPLE_ROWS = 500
 _STALE_SHARE_MAX = 0.25
 _KEYS_MAX = 32  # prepared unasked
@@ -108,6 +111,20 @@ class LiveColumns:
             self._advance(tx, view, list(self._held), stop)
             return bool(self._held) and stop < view.rows
 
+    def committed(self, before: State, after: State, delta: Delta, added: Sequence[NewRecord]) -> None:
+        """Take in the rows of a small write, so that the next filter finds them ready; but never those of
+        others, nor while the columns are being changed."""
+        if len(added) > _TAKEN_IN_MAX or len(delta.altered) or not before.rows:
+            return
+        was, now = (Covered(state.change, state.generation, state.rows) for state in (before, after))
+        with self._changing.at_once() as taken:
+            keys = [key for key, (covered, _) in self._held.items() if covered == was] if taken else []
+            place = {"id": 2, "metadata": 4}
+            found = _values(keys, lambda name: [(record[0], record[place[name]]) for record in added])
+            for key in keys:
+                column = columns.extend(self._held[key][1], after.rows, _NO_ROWS, *found[key])
+                self._held[key] = now, column
+
     def forget(self) -> None:
         """Begin anew, with the same keys: dropping what older values have left."""
         with self._changing:
@@ -155,7 +172,8 @@ class LiveColumns:
         if altered is None:
             rows, altered, bases = 0, _NO_ROWS, {key: columns.empty() for key in keys}
         stop = max(rows, stop)  # another column may be far behind this one
-        found = _values(tx, keys, rows, stop, altered[altered < rows])
+        known = altered[altered < rows]
+        found = _values(keys, lambda name: _derived.stored(tx, name, rows, stop, known))
         altered = altered[altered < stop]
         extended = {}
         for key in keys:
@@ -226,18 +244,18 @@ def _short_keys(tx: Transaction) -> list[str]:
 
 
 def _values(
-    tx: Transaction, keys: list[str], first: int, stop: int, altered: Rows
+    keys: Sequence[str], stored: Callable[[str], Iterable[tuple[int, Any]]]
 ) -> dict[str, tuple[list[int], list[Any]]]:
-    """For each key the rows that have it, from `first` to `stop` or altered; and its values there."""
+    """For each key the rows that have it, and its values there. `stored` tells rows and their "id", or
+    their "metadata" as text."""
     found: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
     if ID in found:
-        for row, id in _derived.stored(tx, "id", first, stop, altered):
+        for row, id in stored("id"):
             found[ID][0].append(row)
             found[ID][1].append(id)
     inside = [key for key in keys if key != ID]
     if inside:
-        stored = _derived.stored(tx, "metadata", first, stop, altered)
-        for block in in_batches(stored, _DECODED_ROWS):
+        for block in in_batches(stored("metadata"), _DECODED_ROWS):
             decoded = decode_all([text for _, text in block])
             for key in inside:
                 rows, values = found[key]

@@ -8,7 +8,7 @@ state, whichever thread or process wrote it. Nothing here is durable but what `_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ from vicinal._storage.database import Transaction
 from vicinal._storage.files import Files, exists
 from vicinal._storage.generations import Generations, VectorsMissingError
 from vicinal._storage.lock import FileLock, NoLock
+from vicinal._storage.records import NewRecord
 from vicinal._storage.schema import RECORDS
 from vicinal._turns import Lock
 from vicinal._words import LiveWords
@@ -167,7 +168,7 @@ class LiveCollection:
             view = self._catch_up(tx, state)
         return Snapshot(self, tx, view, begun=True) if view.change == state.change else None
 
-    def committed(self, before: State, after: State, delta: Delta, rows: Rows, positions: Rows) -> None:
+    def committed(self, before: State, after: State, delta: Delta, added: Sequence[NewRecord]) -> None:
         """See a change of this process's own, which took `before` to `after`, without reading it again.
 
         It is true already: where there is no memory for what is derived from it, the next reading makes that.
@@ -176,16 +177,18 @@ class LiveCollection:
             with self._catching_up:
                 view = self._view
                 if (view.change, view.generation) == (before.change, before.generation):
+                    pairs = np.array([record[:2] for record in added], dtype=np.int64).reshape(-1, 2)
                     self._view = advance(
                         view,
                         change=after.change,
                         generation=after.generation,
                         rows=after.rows,
                         removed=delta.removed,
-                        live=(rows, positions),
+                        live=(pairs[:, 0], pairs[:, 1]),
                         vectors=self.vectors.of(after),
                     )
             self.codes.committed(self._view, before.rows)
+            self.columns.committed(before, after, delta, added)
 
     def discard_generation(self, generation: int) -> None:
         """Remove the vectors of rows as they were numbered before a compaction."""

@@ -77,7 +77,7 @@ class LocalBackend:
                 self._files.step("write: before commit")
             # COMMIT has returned: from here the write is true, and all that follows may be lost and redone.
             self._files.step("write: committed")
-            live.committed(state, after, decision.delta(), *decision.entered())
+            live.committed(state, after, decision.delta(), decision.inserted)
             live.wake(_PAUSE_S)
             return decision.info()
 
@@ -97,7 +97,7 @@ class LocalBackend:
                 self._enter(tx, decision, state, after)
                 self._files.step("write: before commit")
             self._files.step("write: committed")
-            live.committed(state, after, decision.delta(), *decision.entered())
+            live.committed(state, after, decision.delta(), decision.inserted)
             live.wake(_PAUSE_S)
             return decision.info()
 
@@ -116,7 +116,7 @@ class LocalBackend:
             changes.log(tx, after, delta)
             self._files.step("remove: before commit")
         self._files.step("remove: committed")
-        live.committed(state, after, delta, _NO_ROWS, _NO_ROWS)
+        live.committed(state, after, delta, [])
         live.wake(_PAUSE_S)
         return len(rows)
 

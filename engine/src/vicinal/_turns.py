@@ -131,6 +131,16 @@ class Lock:
     ) -> None:
         self._lock.release()
 
+    @contextmanager
+    def at_once(self) -> Iterator[bool]:
+        """A context that takes the lock if no other thread has it, and says whether it has taken it."""
+        taken = self._lock.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                self._lock.release()
+
 
 def anybody_reads() -> bool:
     """Whether another thread's query runs now."""

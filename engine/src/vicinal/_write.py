@@ -14,7 +14,7 @@ import numpy as np
 
 from vicinal import _request as r
 from vicinal._storage import checksums
-from vicinal._storage.changes import Delta, Rows, State
+from vicinal._storage.changes import Delta, State
 from vicinal._storage.metadata import decode, encode
 from vicinal._storage.records import NewRecord, Replacement
 from vicinal._turns import in_turns
@@ -59,11 +59,6 @@ class Decision:
     def delta(self) -> Delta:
         altered = [row for *_, row in self.replaced]
         return Delta(np.array(self.removed, dtype=np.int64), np.array(altered, dtype=np.int64))
-
-    def entered(self) -> tuple[Rows, Rows]:
-        """The inserted records' rows and positions."""
-        pairs = np.array([record[:2] for record in self.inserted], dtype=np.int64).reshape(-1, 2)
-        return pairs[:, 0], pairs[:, 1]
 
     def state(self, before: State, dimension: int | None) -> State:
         """The state that this batch leads to."""
