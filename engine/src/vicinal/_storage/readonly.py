@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Union
+from typing import NoReturn, Union
 
 from vicinal._storage import forks
 from vicinal._storage.database import Database, Transaction, beside, has_log, uri_of
@@ -67,10 +67,11 @@ class ReadOnlyFiles(Files):
 class ReadOnlyDatabase(Database):
     """One SQLite file that is only read, whoever writes to it meanwhile."""
 
+    path: Path
     _idle_on: Footing | None = None
     """What the idle connections rest on."""
 
-    def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
+    def __init__(self, path: Path, schema: Schema, *, must_exist: bool = False) -> None:
         self.path = path
         self._lent: dict[int, Footing | None] = {}
         """What the connections that are in use rest on, by their `id`."""
@@ -82,13 +83,9 @@ class ReadOnlyDatabase(Database):
                 self._connected.close()
             raise
 
-    @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> NoReturn:
         """Always refused."""
-        if self.path is not None:
-            raise ReadOnlyError(path=str(self.path), operation="writing")
-        with super().write() as tx:
-            yield tx
+        raise ReadOnlyError(path=str(self.path), operation="writing")
 
     @contextmanager
     def read(self, *, begin: bool = True) -> Iterator[Transaction]:
@@ -109,7 +106,6 @@ class ReadOnlyDatabase(Database):
             if before != self._idle_on and self._idle_on is not None:
                 self.disconnect()
             self._idle_on = before
-        assert self.path is not None
         try:
             yield
         except StorageError as error:
@@ -138,28 +134,25 @@ class ReadOnlyDatabase(Database):
             super()._give_back(connection)
 
     def _footing(self) -> Footing:
-        path = self.path
-        assert path is not None
-        if has_log(path):
-            if not exists(beside(path, "-shm")):
-                raise UnsettledError(path, "has a -wal file and no -shm file; open it once without read_only")
+        if has_log(self.path):
+            if not exists(beside(self.path, "-shm")):
+                problem = "has a -wal file and no -shm file; open it once without read_only"
+                raise UnsettledError(self.path, problem)
             return _SHARED
-        with translated(path):
-            found = path.stat()
+        with translated(self.path):
+            found = self.path.stat()
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _check_place(self) -> None:
         """Any file will do: `_settled` notices when there is another."""
 
     def _location(self, *, create: bool) -> str:  # noqa: ARG002 - nothing is ever made
-        assert self.path is not None
         how = "readonly_shm=1" if self._footing() == _SHARED else "immutable=1"
         return uri_of(self.path, f"mode=ro&{how}")
 
     def _prepare(self, schema: Schema, must_exist: bool) -> None:  # noqa: ARG002 - it always must
         with self._settled(), self.translated():
             found = self._version()
-        assert self.path is not None
         if not found:
             raise UnsettledError(self.path, "is being made, or is empty")
         if found > schema.version:
@@ -174,8 +167,9 @@ class ReadOnlyDatabase(Database):
 
 def database(path: Path | None, schema: Schema, files: Files, *, must_exist: bool) -> Database:
     """A database that is read and written, or one that is only read, as its files are."""
-    kind = ReadOnlyDatabase if files.read_only and path is not None else Database
-    return kind(path, schema, must_exist=must_exist)
+    if files.read_only and path is not None:
+        return ReadOnlyDatabase(path, schema, must_exist=must_exist)
+    return Database(path, schema, must_exist=must_exist)
 
 
 def _is(code: int, error: BaseException | None) -> bool:
