@@ -1098,6 +1098,23 @@ def test_a_commit_is_past_the_drives_cache_where_macos_can_bring_it_there(tmp_pa
         assert tx.execute("PRAGMA fullfsync").fetchall() == [(1,)]
 
 
+def test_a_file_has_its_name_durably_though_who_made_it_did_not_come_to_that(tmp_path: Path) -> None:
+    class Failing(Files):
+        fails = True
+
+        def sync_directory(self, path: Path) -> None:
+            if self.fails:
+                raise StorageError(path=str(path), problem="cannot be synced")
+            synced.append(path)
+
+    files, synced = Failing(), list[Path]()
+    with pytest.raises(StorageError):
+        files.open(tmp_path / "vectors", create=True)
+    files.fails = False
+    files.open(tmp_path / "vectors", create=True)
+    assert synced == [tmp_path]
+
+
 def test_what_is_done_meanwhile_has_been_done_or_has_raised() -> None:
     done: list[str] = []
     with meanwhile(lambda: done.append("work")):

@@ -74,11 +74,11 @@ class Files:
     def open(self, path: Path, *, create: bool) -> OpenFile:
         """Open for reading and writing; a missing file is made, or is a `FileNotFoundError`."""
         with translated(path, except_missing=not create):
-            existed = path.exists()
             fd = os.open(path, os.O_RDWR | _BINARY | (os.O_CREAT if create else 0), 0o666)
-            if not existed:
+            file = OpenFile(fd, path)
+            if create:  # though it may have been there: who made it may not have come to this
                 self.sync_directory(path.parent)
-            return OpenFile(fd, path)
+            return file
 
     def write_at(self, file: OpenFile, data: memoryview, offset: int) -> None:
         """Write all of data at an offset."""
