@@ -16,7 +16,6 @@ from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.vectors import VectorStore
 
 _BLOCK_ROWS = 4096
-_NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 def compact(live: LiveCollection, *, thoroughly: bool = False) -> None:
@@ -47,7 +46,7 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
                 records.renumber(tx)
                 generation = state.generation + 1
                 after = state._replace(change=state.change + 1, rows=len(rows), generation=generation)
-                changes.log(tx, after, Delta(_NO_ROWS, _NO_ROWS))
+                changes.log(tx, after, Delta())
                 before = live.vectors.adopt(store)
                 live.files.step("compact: before commit")
             except BaseException:

@@ -15,8 +15,6 @@ from types import TracebackType
 from typing import TypeVar
 from uuid import UUID
 
-import numpy as np
-
 from vicinal import _derived, _words
 from vicinal._codes import LiveCodes
 from vicinal._fields import LiveColumns
@@ -41,7 +39,6 @@ from vicinal.types import Vectors
 CHECKPOINTS = (*_derived.NAMES, *_words.NAMES)
 """The derived files that are kept beside a collection's records."""
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
-_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
 Found = TypeVar("Found")
 
@@ -336,7 +333,7 @@ class LiveCollection:
             if view.change < state.change:
                 delta = changes.since(tx, view.change) if view.generation == state.generation else None
                 if delta is None:
-                    view, delta = EMPTY, Delta(_NO_ROWS, _NO_ROWS)
+                    view, delta = EMPTY, Delta()
                 view = advance(
                     view,
                     change=state.change,

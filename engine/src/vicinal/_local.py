@@ -112,7 +112,7 @@ class LocalBackend:
                 return 0
             records.delete(tx, snapshot.view.positions_of(rows).tolist())
             after = state._replace(change=state.change + 1, records=state.records - len(rows))
-            delta = Delta(removed=rows, altered=_NO_ROWS)
+            delta = Delta(removed=rows)
             changes.log(tx, after, delta)
             self._files.step("remove: before commit")
         self._files.step("remove: committed")

@@ -286,4 +286,4 @@ def _write(directory: Path, whole: list[Whole], generation: int, files: Files) -
             VectorFile(path, dimension, generation, files, create=True).append(0, vectors)
             records.insert(tx, [(row, *texts) for row, (texts, _) in enumerate(whole)], position=0)
         state = State(1, len(whole), len(whole), positions, dimension, generation, dropped=False)
-        changes.log(tx, state, Delta(_NO_ROWS, _NO_ROWS))
+        changes.log(tx, state, Delta())

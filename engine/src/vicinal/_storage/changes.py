@@ -9,7 +9,6 @@ where each names many rows; what fell behind further is rebuilt.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -49,12 +48,11 @@ class Entry(NamedTuple):
     """Whether this is what was written; else the others may be of any kind."""
 
 
-@dataclass(frozen=True)
-class Delta:
+class Delta(NamedTuple):
     """The sum of the changes between two numbers."""
 
-    removed: Rows
-    altered: Rows
+    removed: Rows = _NO_ROWS
+    altered: Rows = _NO_ROWS
 
 
 def state(tx: Transaction) -> State:
