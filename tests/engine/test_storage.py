@@ -669,10 +669,21 @@ def test_a_damaged_records_database_is_reported(tmp_path: Path, damage: str) -> 
     assert (directory / "vectors-0.f32").exists()
 
 
-def test_a_number_below_zero_in_the_state_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE state SET change = -1", "its state is"),
+        ("UPDATE state SET generation = -1", "its state is"),
+        ("UPDATE state SET positions = 'many'", "its state is"),
+        ("DELETE FROM state", "its state is"),
+        ("UPDATE state SET dimension = 0", "its dimension is 0"),
+        ("UPDATE state SET dimension = 'three'", "its dimension is 'three'"),
+    ],
+)
+def test_a_state_that_nobody_wrote_is_reported(tmp_path: Path, statement: str, problem: str) -> None:
     with closing(sqlite3.connect(made(tmp_path) / "records.sqlite3")) as database, database:
-        database.execute("UPDATE state SET change = -1")
-    with vicinal.PersistentClient(tmp_path) as client, pytest.raises(CorruptionError, match="its state is"):
+        database.execute(statement)
+    with vicinal.PersistentClient(tmp_path) as client, pytest.raises(CorruptionError, match=problem):
         client.get_collection("things").count()
 
 
@@ -1113,6 +1124,21 @@ def test_a_file_has_its_name_durably_though_who_made_it_did_not_come_to_that(tmp
     files.fails = False
     files.open(tmp_path / "vectors", create=True)
     assert synced == [tmp_path]
+
+
+def test_a_commit_is_on_disk_when_it_returns_however_sqlite_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def careless(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        made = connect(*args, **kwargs)
+        made.execute("PRAGMA synchronous = OFF")
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", careless)
+    with closing(database.Database(tmp_path / "catalog.sqlite3", CATALOG)) as held, held.write() as tx:
+        assert tx.execute("PRAGMA synchronous").fetchall() == [(2,)]  # FULL
 
 
 def test_what_is_done_meanwhile_has_been_done_or_has_raised() -> None:
