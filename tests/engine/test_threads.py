@@ -423,13 +423,13 @@ def test_long_work_gives_way_to_the_reads_of_others_until_one_ends(monkeypatch: 
         order.append("read ends")
     worker.join(30)
     assert order == ["work waits", "read ends", "work goes on"]
-    assert (_turns._all.reading, _turns._all.waiting) == (0, 0)
+    assert (_turns._all._reads, _turns._all.waiting) == ({}, 0)
 
 
 def test_work_goes_on_when_a_read_takes_long() -> None:
     with _turns.reading():
         run_together(_turns.give_way)
-    assert (_turns._all.reading, _turns._all.waiting) == (0, 0)
+    assert (_turns._all._reads, _turns._all.waiting) == ({}, 0)
 
 
 @pytest.mark.parametrize("waits", ["for the lock", "to give way"])
@@ -450,13 +450,13 @@ def test_nobody_gives_way_to_a_read_that_waits(monkeypatch: pytest.MonkeyPatch, 
     with lock, lock, _turns.reading():
         reader.start()
         assert ready.wait(30)
-        while _turns._all.reading > 1:
+        while _turns.anybody_reads():
             pass
         _turns.give_way()  # would take a minute
         assert reader.is_alive()
     reader.join(30)
     assert not reader.is_alive()
-    assert (_turns._all.reading, _turns._all.waiting) == (0, 0)
+    assert (_turns._all._reads, _turns._all.waiting) == ({}, 0)
 
 
 def test_work_pauses_for_the_reads_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -738,7 +738,7 @@ def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path, on_alar
         for other in others:
             other.join(DEADLINE_S)
         assert [other.is_alive() for other in others] == [False, False]
-        assert _turns._all.reading == 0
+        assert _turns._all._reads == {}
         things.add("b", [3, 4])
         assert (things.get()["ids"], client.check()) == (["a", "b"], [])
     gc.collect()  # connections that were in the hands of an interrupted query: here they are expected

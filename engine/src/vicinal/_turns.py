@@ -35,11 +35,6 @@ class _Everybody:
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
 
-    @property
-    def reading(self) -> int:
-        """How many reads somebody might wait for."""
-        return sum(thread not in self._idle for thread in list(self._reads.values()))
-
     def others(self) -> bool:
         """Whether another thread's read runs."""
         me = threading.get_ident()
