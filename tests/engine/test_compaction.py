@@ -13,6 +13,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +28,7 @@ from vicinal._compact import compact
 from vicinal._index import planner
 from vicinal._request import Status
 from vicinal._storage import database
+from vicinal._storage.database import Database, Transaction
 from vicinal._storage.files import Files
 from vicinal.errors import StorageError
 from vicinal.testing import FaultyFiles, check, dump, open_with, wait_for_index
@@ -521,10 +524,22 @@ def test_it_happens_where_a_file_that_is_mapped_cannot_be_removed(tmp_path: Path
 
 
 def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, seen = Database.write, list[list[str]]()
+
+    @contextmanager
+    def watched(database: Database) -> Iterator[Transaction]:
+        try:
+            with write(database) as tx:
+                yield tx
+        except RuntimeError:
+            seen.append(check(client))  # as another thread may as soon as it is rolled back
+            raise
+
     with vicinal.EphemeralClient() as client:
         things = fill(client)
         thin_out(things)
         before = answers(things)
+        monkeypatch.setattr(Database, "write", watched)
         for step in STEPS[:-1]:
 
             def fail(reached: str, step: str = step) -> None:
@@ -535,6 +550,31 @@ def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.Monk
             with pytest.raises(RuntimeError, match=step):
                 things.compact()
             assert (answers(things), check(client)) == (before, [])
+    assert seen == [[]] * len(STEPS[:-1])
+
+
+def test_a_compaction_whose_commit_fails_loses_nothing(
+    client: vicinal.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Database.write
+
+    @contextmanager
+    def failing(database: Database) -> Iterator[Transaction]:
+        with write(database) as tx:
+            yield tx
+            raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
+
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids=["a", "b", "c"], embeddings=[[1, 2], [3, 4], [5, 6]])
+    things.delete(ids=["a"])
+    before, live = dump(things), opened(client, things)
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "write", failing)
+        with pytest.raises(StorageError, match="I/O"):
+            compact(live)
+    assert (dump(things), check(client)) == (before, [])
+    compact(live)
+    assert (dump(things), check(client)) == (before, [])
 
 
 def test_a_compaction_interrupted_in_its_commit_loses_nothing(
