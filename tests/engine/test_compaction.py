@@ -270,6 +270,7 @@ def test_nor_are_four_mebibytes_of_their_texts(tmp_path: Path) -> None:
             things.upsert(ids=list(map(str, range(1000))), embeddings=[[turn, 1]] * 1000, documents=texts)
         wait_for_index(things)
         assert (rows_of(client, things), check(client)) == (1000, [])
+        assert size_of(tmp_path)["records"] < 5 << 20
 
 
 def test_what_was_deleted_is_in_no_file_afterwards(tmp_path: Path) -> None:
@@ -300,6 +301,31 @@ def test_not_even_when_another_writer_is_first_after_the_rows_were_dropped(tmp_p
         things.compact()
         held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
         assert (b"text 8" in held, b"nobody else" in held) == (True, False)
+
+
+def test_nor_is_what_was_replaced_in_its_row_where_none_is_dead(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add("a", [1, 2], documents="hush " * 200_000)
+        things.update("a", [1, 2], documents="nothing")
+        things.compact()
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert (b"nothing" in held, b"hush" in held) == (True, False)
+    assert size_of(tmp_path)["records"] < 1 << 19
+
+
+def test_no_checkpoint_is_left_of_rows_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 100 * DIMENSION * 4)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client)
+        wait_for_index(things)
+        [checkpoints] = tmp_path.rglob("checkpoints")
+        assert list(checkpoints.iterdir()) != []
+        things.delete(where={"n": {"$gte": 1}})
+        wait_for_index(things)
+        compact(opened(client, things))  # as the background does
+        wait_for_index(things)
+        assert list(checkpoints.iterdir()) == []
 
 
 COMPACTING = """
