@@ -85,7 +85,8 @@ def log(tx: Transaction, after: State, delta: Delta) -> None:
 
 
 def drop(tx: Transaction) -> None:
-    """Tell every process that has the collection open that it is deleted."""
+    """Tell every process that has the collection open that it is deleted: one that asks for the change alone
+    sees that there is another, and looks."""
     tx.execute("UPDATE state SET dropped = 1, change = change + 1")
 
 

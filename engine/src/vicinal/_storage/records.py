@@ -114,7 +114,7 @@ def fetch_at(
     nothing = ", NULL" * columns.count(",")
     marks = ", ".join("?" * len(rows))
     found = connection.execute(
-        f"SELECT -1, CASE WHEN dropped THEN -1 ELSE change END{nothing} FROM state "
+        f"SELECT -1, change{nothing} FROM state "
         f"UNION ALL SELECT row, {columns} FROM records WHERE row IN ({marks})",
         rows,
     ).fetchall()
