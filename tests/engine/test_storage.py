@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
@@ -574,6 +575,34 @@ def test_two_clients_that_save_checkpoints_leave_one_that_is_good(
         wait_for_index(first)
         wait_for_index(second)
     assert (is_made(tmp_path), caplog.records) == (False, [])
+
+
+def test_saving_a_checkpoint_leaves_none_but_what_others_may_be_writing(tmp_path: Path) -> None:
+    hours_ago = time.time() - 7200
+
+    def write(path: Path, written_at: float = hours_ago) -> None:
+        path.touch()
+        os.utime(path, (written_at, written_at))
+
+    write(tmp_path / "rows-left")
+    write(tmp_path / "rows-left.json")
+    write(tmp_path / "rows-now", time.time())
+    write(tmp_path / "codes-left")
+    (tmp_path / "rows.json").write_text('{"file": "codes-left"}')  # as damage may have it
+    for change, written_at in ((1, time.time()), (2, hours_ago)):  # the second takes the place of the first
+        checkpoint.save(tmp_path, "rows", {"change": change}, partial(write, written_at=written_at), Files())
+    refused = FaultyFiles(partial(fail_at, "file: replace"))
+    with pytest.raises(StorageError):
+        checkpoint.save(tmp_path, "rows", {"change": 3}, write, refused)
+    found = checkpoint.load(tmp_path, "rows")
+    assert found is not None
+    kept = {"rows-now", "codes-left", "rows.json", found[0].name}
+    assert ({path.name for path in tmp_path.iterdir()}, found[1]) == (kept, {"change": 2})
+
+
+def fail_at(step: str, reached: str) -> None:
+    if reached == step:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class DroppingFiles(Files):
