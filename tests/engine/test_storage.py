@@ -1155,6 +1155,26 @@ def test_a_file_has_its_name_durably_though_who_made_it_did_not_come_to_that(tmp
     assert synced == [tmp_path]
 
 
+@pytest.mark.parametrize("use", ["read", "write"])
+@pytest.mark.parametrize("name", ["catalog.sqlite3", None])
+def test_a_transaction_goes_on_when_its_database_is_closed_and_its_end_closes(
+    tmp_path: Path, name: str | None, use: str
+) -> None:
+    held = database.Database(tmp_path / name if name else None, CATALOG)
+    with getattr(held, use)() as tx:
+        held.close()
+        assert tx.execute("SELECT count(*) FROM tenants").fetchone() == (1,)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        tx.execute("SELECT 1")
+
+
+def test_who_writes_after_space_was_given_back_waits_for_others_as_before(tmp_path: Path) -> None:
+    with closing(database.Database(tmp_path / "catalog.sqlite3", CATALOG)) as held:
+        held.shrink()
+        with held.write() as tx:
+            assert tx.execute("PRAGMA busy_timeout").fetchone() == (database._WAIT_S * 1000,)
+
+
 def test_a_commit_is_on_disk_when_it_returns_however_sqlite_was_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
