@@ -19,7 +19,7 @@ import pytest
 
 import vicinal
 from vicinal import errors
-from vicinal.embedding import EmbeddingFunction
+from vicinal.embedding import EmbeddingFunction, ImageLoader
 from vicinal.testing import HashEmbeddingFunction, dump
 
 ANY_BUILTIN = {
@@ -112,6 +112,10 @@ misuse(
     create_with_a_function_that_is_none=lambda client, _: client.create_collection(
         "other", embedding_function=5
     ),
+    open_with_a_function_that_is_none=lambda client, _: client.get_collection("things", "default"),
+    open_with_a_class_as_function=lambda client, _: client.get_collection("things", HashEmbeddingFunction),
+    create_with_a_loader_that_is_none=lambda client, _: client.create_collection("other", data_loader=5),
+    open_with_a_class_as_loader=lambda client, _: client.get_collection("things", data_loader=ImageLoader),
     create_with_a_bad_configured_function=lambda client, _: client.create_collection(
         "other", configuration={"embedding_function": 5}
     ),
@@ -709,6 +713,8 @@ def test_a_renamed_collection_is_called_by_its_new_name(things):
     things[1].modify(name="renamed")
     with pytest.raises(errors.InvalidDimensionError, match='"renamed"'):
         things[1].add(ids="x", embeddings=[1])
+    with pytest.raises(errors.EmbeddingFunctionError, match='"renamed"'):
+        things[1].add(ids="x", documents="text")
 
 
 def test_chromas_names_mean_ours():

@@ -162,6 +162,7 @@ class Client(Tenancy):
         """
         if configuration is not None and not isinstance(configuration, Mapping):
             raise ArgumentTypeError(argument="configuration", expected="a dict", got=configuration)
+        _check_callable(data_loader, "data_loader", "URIs to arrays")
         checked = check.collection_metadata(metadata)
         indexes = None
         if schema is not None:
@@ -298,7 +299,8 @@ class Client(Tenancy):
         loader: Loader | None = None,
         schema: Schema | None = None,
     ) -> Collection:
-        function = None if isinstance(given, _Default) else registry.adapted(given)
+        function = None if isinstance(given, _Default) else _embedder(given)
+        _check_callable(loader, "data_loader", "URIs to arrays")
         described = registry.describe(function, to_compare=True)
         registry.check_agreement(info.configuration.embedding_function, described)
         opened = Collection(self._backend, info, function, loader)
@@ -313,12 +315,7 @@ class Client(Tenancy):
         if isinstance(given, _Default):
             named = (configuration or {}).get("embedding_function") is not None
             given = None if named else DefaultEmbeddingFunction()
-        function = _agreed(given, _configured(configuration or {}))
-        if function is not None and (isinstance(function, type) or not callable(function)):
-            raise ArgumentTypeError(
-                argument="embedding_function", expected="a callable from texts to vectors", got=function
-            )
-        return function
+        return _agreed(given, _configured(configuration or {}))
 
 
 class EphemeralClient(Client):
@@ -402,9 +399,9 @@ def _configured(configuration: Mapping[str, Any]) -> Any:
     return function
 
 
-def _agreed(*given: Any) -> Any:
+def _agreed(*given: Any) -> Embedder | None:
     """The embedding function, which may have been given in several places."""
-    functions = [registry.adapted(function) for function in given if function is not None]
+    functions = [_embedder(function) for function in given if function is not None]
     for other in functions[1:]:
         if other is not functions[0] and registry.describe(other) != registry.describe(functions[0]):
             raise InvalidArgumentError(
@@ -412,3 +409,15 @@ def _agreed(*given: Any) -> Any:
                 "in the configuration or in the schema"
             )
     return functions[0] if functions else None
+
+
+def _embedder(given: Any) -> Any:
+    function = registry.adapted(given)
+    _check_callable(function, "embedding_function", "texts to vectors")
+    return function
+
+
+def _check_callable(given: Any, argument: str, turns: str) -> None:
+    """Refuse what cannot be called, and a class, whose parentheses were forgotten."""
+    if given is not None and (isinstance(given, type) or not callable(given)):
+        raise ArgumentTypeError(argument=argument, expected=f"a callable from {turns}", got=given)

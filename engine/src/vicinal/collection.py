@@ -7,6 +7,7 @@ backend, and shapes the answer as Chroma does. Nothing is stored or searched her
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from vicinal import _answers as answers
@@ -474,6 +475,7 @@ class Collection(Described):
         request = arguments.modify(self._info, name, metadata, configuration)
         self._info = self._backend.modify(request)
         self._function = self._function if function is None else function
+        self._inputs = replace(self._inputs, collection=self.name)
 
     def fork(self, new_name: str) -> Collection:
         """A new collection with what this one holds now; from then on each goes its own way.
