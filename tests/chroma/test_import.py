@@ -135,6 +135,24 @@ def test_the_configuration_is_kept(unpacked: Any, into: Path, version: str) -> N
                 assert ours == {key: theirs[key] for key in ours}
 
 
+@pytest.mark.parametrize("lost", [["max_seq_id"], ["max_seq_id", "embeddings", "embedding_metadata"]])
+@pytest.mark.parametrize(("version", "whole"), [("0.4.24", ["books", "dots"]), ("1.5.9", ["dots"])])
+def test_what_the_tables_lack_is_taken_from_the_log(
+    unpacked: Any, into: Path, version: str, whole: list[str], lost: list[str]
+) -> None:
+    """Of these collections the log still has every change, the first included."""
+    directory, answers = unpacked(version)
+    for table in lost:
+        change(directory, f"DELETE FROM {table}")
+    import_directory(directory, into, collections=whole)
+    with vicinal.PersistentClient(into) as client:
+        for name in whole:
+            said, collection = answers["default_tenant/default_database"][name], client.get_collection(name)
+            assert_same(records(Said(said)), records(collection))
+            if version == "1.5.9":  # the other one sorted them
+                assert said["ids"] == collection.get()["ids"]
+
+
 def test_settings_that_only_chroma_accepts_become_the_defaults(old: Path, into: Path) -> None:
     change(
         old, """UPDATE collections SET schema_str = replace(schema_str, '"ef_search":50', '"ef_search":0')"""
@@ -410,6 +428,16 @@ def test_a_truncated_index_is_corruption(old: Path, into: Path, name: str) -> No
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(CorruptionError):
         import_directory(old, into, collections=["books"])
+
+
+@pytest.mark.parametrize(
+    "stored", ["{", "[1]", '{"keys": {"#embedding": {"float_list": {"vector_index": {}}}}}']
+)
+def test_a_configuration_that_cannot_be_read_is_corruption(old: Path, into: Path, stored: str) -> None:
+    change(old, f"UPDATE collections SET schema_str = '{stored}' WHERE name = 'dots'")
+    with pytest.raises(CorruptionError, match='the configuration of collection "dots" cannot be read'):
+        import_directory(old, into)
+    assert not into.exists()
 
 
 def test_a_directory_without_a_chroma_is_an_error(tmp_path: Path) -> None:

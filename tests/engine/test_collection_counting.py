@@ -125,7 +125,7 @@ def test_nobody_has_the_key(client):
     assert (made.facets("other"), made.stats("other")) == ([], Stats(0, 1, 0, None, None))
 
 
-ITEMS = st.booleans() | st.integers(-2, 2) | st.sampled_from([0.5, "a", "b", "", DAY])
+ITEMS = st.booleans() | st.integers(-2, 2) | st.sampled_from([0.5, 2**70, 2**70 + 1, "a", "b", "", DAY])
 
 
 @hypothesis.given(st.lists(st.none() | ITEMS | st.lists(ITEMS, max_size=4), max_size=10))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from vicinal._storage.database import Transaction
 from vicinal.types import Vectors
 
 DOCUMENT, URI = "chroma:document", "chroma:uri"
+_Record = tuple[int, str, dict[str, Any]]
+"""Which entry of the log added it (−1: it keeps its place in the tables), its id and its metadata."""
 
 
 @dataclass
@@ -62,9 +65,9 @@ class Records:
             tx.execute("SELECT 1 FROM sqlite_master WHERE name = 'embedding_metadata_array'").fetchone()
         )
         self._vectors = self._later_vectors(max(self._mark(segment), self._segment.covered))
-        self._changes: dict[str, list[Entry]] = {}
-        for entry in log.entries(source.id, self._mark(source.metadata_segment)):
-            self._changes.setdefault(entry.id, []).append(entry)
+        self._changes: dict[str, list[tuple[int, Entry]]] = {}
+        for number, entry in enumerate(log.entries(source.id, self._mark(source.metadata_segment))):
+            self._changes.setdefault(entry.id, []).append((number, entry))
 
     def count(self) -> int:
         """How many records the tables hold; the log may add some and take some away."""
@@ -77,19 +80,20 @@ class Records:
             "SELECT id, embedding_id FROM embeddings WHERE segment_id = ? ORDER BY id",
             (self._source.metadata_segment,),
         )
-        later: list[tuple[str, dict[str, Any]]] = []
+        later: list[_Record] = []
         while found := rows.fetchmany(size):
             stored = self._stored([row for row, _ in found])
-            batch: list[tuple[str, dict[str, Any]]] = []
+            batch: list[_Record] = []
             for row, id in found:
-                metadata, stayed = self._changed(id, stored.get(row, {}))
+                metadata, added = self._changed(id, stored.get(row, {}))
                 if metadata is not None:
-                    (batch if stayed else later).append((id, metadata))
+                    (batch if added < 0 else later).append((added, id, metadata))
             yield self._batch(batch)
         for id in list(self._changes):
-            metadata, _ = self._changed(id, None)
+            metadata, added = self._changed(id, None)
             if metadata is not None:
-                later.append((id, metadata))
+                later.append((added, id, metadata))
+        later.sort(key=itemgetter(0))
         for start in range(0, len(later), size):
             yield self._batch(later[start : start + size])
 
@@ -113,17 +117,17 @@ class Records:
                 found.setdefault(row, {})[key] = items
         return found
 
-    def _changed(self, id: str, metadata: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
-        """A record's metadata (None: it does not exist) after the log, and whether it kept its place."""
-        stayed = True
-        for entry in self._changes.pop(id, ()):
+    def _changed(self, id: str, metadata: dict[str, Any] | None) -> tuple[dict[str, Any] | None, int]:
+        """A record's metadata (None: it is not there) after the log, and which entry added it (−1: none)."""
+        added = -1
+        for number, entry in self._changes.pop(id, ()):
             if entry.operation is Operation.DELETE:
-                metadata, stayed = None, False
+                metadata = None
             elif metadata is None and entry.operation is not Operation.UPDATE:
-                metadata = _merged({}, entry.metadata)
+                metadata, added = _merged({}, entry.metadata), number
             elif metadata is not None and entry.operation is not Operation.ADD:
                 metadata = _merged(metadata, entry.metadata)
-        return metadata, stayed
+        return metadata, added
 
     # --- vectors -------------------------------------------------------------------------------
 
@@ -140,10 +144,10 @@ class Records:
                 vectors[entry.id] = entry.vector
         return vectors
 
-    def _batch(self, records: list[tuple[str, dict[str, Any]]]) -> Batch:
+    def _batch(self, records: list[_Record]) -> Batch:
         """The records with their vectors."""
         batch = Batch()
-        for id, metadata in records:
+        for _, id, metadata in records:
             if self._vectors.get(id) is None and (id in self._vectors or id not in self._segment):
                 batch.lost.append(id)
                 continue
