@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -207,6 +207,26 @@ def test_a_schema_that_turns_an_index_off_is_kept(old: Path, into: Path) -> None
         assert client.get_collection("books").get(where={"body": "x"})["ids"] == []
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_bool_is_no_number(unpacked: Any, into: Path, version: str) -> None:
+    import_directory(unpacked(version)[0], into, collections=["books"])
+    with vicinal.PersistentClient(into) as client:
+        assert client.get_collection("books").get(where={"read": True}, limit=1)["ids"] == ["b0"]
+
+
+def test_a_schema_whose_defaults_turn_an_index_off_is_kept(old: Path, into: Path) -> None:
+    with closing(sqlite3.connect(old / "chroma.sqlite3")) as chroma:
+        (schema,) = chroma.execute("SELECT schema_str FROM collections WHERE name = 'books'").fetchone()
+    written = json.loads(schema)
+    written["defaults"]["string"]["string_inverted_index"]["enabled"] = False
+    change(old, f"UPDATE collections SET schema_str = '{json.dumps(written)}' WHERE name = 'books'")
+    import_directory(old, into, collections=["books"])
+    with vicinal.PersistentClient(into) as client:
+        books = client.get_collection("books")
+        with pytest.raises(vicinal.errors.InvalidArgumentError, match=r"'body'.* disabled"):
+            books.get(where={"body": "x"})
+
+
 def test_the_log_is_not_looked_through_for_each_collection() -> None:
     """It has no index, and holds all that thousands of small collections are."""
     collections = [UUID(int=number) for number in range(1_000)]
@@ -226,16 +246,14 @@ def test_the_log_is_not_looked_through_for_each_collection() -> None:
 def test_an_import_makes_no_function(old: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may need a package, a key or a model that is not here."""
 
-    def refuse(config: dict[str, Any]) -> NoReturn:
-        raise ImportError(str(config))
-
-    monkeypatch.setattr(HashEmbeddingFunction, "build_from_config", staticmethod(refuse))
+    made: list[Any] = []
+    monkeypatch.setattr(HashEmbeddingFunction, "build_from_config", staticmethod(made.append))
     name = HashEmbeddingFunction.name()
     change(old, f"UPDATE collections SET schema_str = replace(schema_str, '\"default\"', '\"{name}\"')")
     import_directory(old, into, collections=["schema"])
     with vicinal.PersistentClient(into) as client:
         stored = client.get_collection("schema").configuration_json["embedding_function"]
-    assert stored == {"type": "known", "name": name, "config": {}}
+    assert (stored, made) == ({"type": "known", "name": name, "config": {}}, [])
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -92,7 +92,7 @@ def _source(tx: Transaction, path: Path, row: Any) -> Source:
     legacy = {**metadata, **_metadata(tx, "segment", segments.get("VECTOR"))}
     try:
         parsed = _configuration(json.loads(configuration or "{}"), json.loads(schema or "{}"), legacy)
-    except (InvalidArgumentError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f'the configuration of collection "{name}" cannot be read: {error}'
         raise CorruptionError(path=str(path), problem=problem) from error
     return Source(
@@ -189,18 +189,16 @@ def _schema(stored: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     stored = without_function(stored)
     usual = Schema().serialize_to_json()
-    switches = dict(_switches(usual["defaults"]))
-    of_document = dict(_switches(usual["keys"]["#document"]))
-    for key, indexes in stored["keys"].items():
-        expected = of_document if key == "#document" else switches
-        if key != "#embedding" and any(expected.get(name) != on for name, on in _switches(indexes)):
-            return Schema.deserialize_from_json(stored).serialize_to_json()
-    if dict(_switches(stored["defaults"])) != switches:
-        return Schema.deserialize_from_json(stored).serialize_to_json()
-    return None
+    defaults = _switches(usual["defaults"])
+    of_key = {"#document": _switches(usual["keys"]["#document"])}
+    is_usual = _switches(stored["defaults"]) == defaults and all(
+        _switches(indexes).items() <= of_key.get(key, defaults).items()
+        for key, indexes in stored["keys"].items()
+        if key != "#embedding"
+    )
+    return None if is_usual else Schema.deserialize_from_json(stored).serialize_to_json()
 
 
-def _switches(indexes: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    for of_kind in indexes.values():
-        for name, index in of_kind.items():
-            yield name, bool(index["enabled"])
+def _switches(indexes: Mapping[str, Any]) -> dict[str, bool]:
+    """Which indexes are on."""
+    return {name: bool(index["enabled"]) for of_kind in indexes.values() for name, index in of_kind.items()}
