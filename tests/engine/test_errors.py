@@ -709,6 +709,12 @@ def test_an_error_carries_its_facts(in_memory, call, facts):
     assert facts == {name: getattr(error, name) for name in facts}
 
 
+@pytest.mark.parametrize("argument", ["lambda_mult", "max_distance"])
+def test_a_complex_number_is_none_to_compare_with(in_memory, argument):
+    with pytest.raises(errors.ArgumentTypeError, match=f"{argument} to be a number.* complex64"):
+        in_memory[1].query(V, **{argument: np.complex64(0.5)})
+
+
 def test_a_renamed_collection_is_called_by_its_new_name(things):
     things[1].modify(name="renamed")
     with pytest.raises(errors.InvalidDimensionError, match='"renamed"'):

@@ -31,11 +31,9 @@ def facts_table(caption: str, facts: Mapping[str, Any]) -> str:
 
 
 def _columns(result: Mapping[str, Any], query: int | None) -> dict[str, list[Any]]:
-    names = {"ids": "id", "distances": "distance", "documents": "document", "metadatas": "metadata"}
-    names["uris"] = "uri"
     return {
-        name: list(result[key] if query is None else result[key][query])
-        for key, name in names.items()
+        key[:-1]: list(result[key] if query is None else result[key][query])
+        for key in ("ids", "distances", "documents", "metadatas", "uris")
         if result.get(key) is not None
     }
 

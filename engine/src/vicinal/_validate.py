@@ -36,6 +36,7 @@ METADATA_DEPTH_MAX = 64
 """How deep lists and objects in metadata may nest."""
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
+_REAL = (int, float, np.integer, np.floating)
 _FIELDS = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
 
 
@@ -431,9 +432,9 @@ def n_results(value: Any) -> int:
 
 def fraction(value: Any, argument: str) -> float:
     """A number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+    if isinstance(value, bool) or not isinstance(value, _REAL):
         raise ArgumentTypeError(argument=argument, expected="a number from 0 to 1", got=value)
-    if not 0 <= value <= 1 or math.isnan(value):
+    if not 0 <= value <= 1:  # as NaN is not
         raise InvalidArgumentError(f"{argument}: expected a number from 0 to 1, got {value}")
     return float(value)
 
@@ -453,7 +454,7 @@ def mmr(lambda_mult: Any, fetch_k: Any, k: int) -> Mmr | None:
 
 def distance(value: Any, argument: str) -> float:
     """A number; negative ones too, because inner products have no bounds."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+    if isinstance(value, bool) or not isinstance(value, _REAL):
         raise ArgumentTypeError(argument=argument, expected="a number", got=value)
     try:
         number = float(value)
