@@ -74,6 +74,11 @@ def test_it_can_be_replaced_deleted_and_filtered_for(collection):
         {"indices": [1, 2**63], "values": [1, 1]},
         {"indices": [1], "values": [1], "labels": []},
         {"indices": [True], "values": [1]},
+        {"indices": [np.True_], "values": [1]},
+        {"indices": [1], "values": [np.True_]},
+        {"indices": 1, "values": [1]},
+        {"indices": [1], "values": 1.0},
+        {"indices": [1], "values": [1], "labels": 1},
     ],
 )
 def test_what_is_no_sparse_vector_is_refused(collection, value):

@@ -329,7 +329,7 @@ def _sparse(value: Mapping[Any, Any], argument: str) -> SparseVector | None:
         return None
     try:
         return SparseVector.from_dict(value)
-    except (InvalidArgumentError, TypeError) as error:
+    except InvalidArgumentError as error:
         raise InvalidArgumentError(f"{argument}: {error}") from None
 
 

@@ -133,10 +133,13 @@ class SparseVector:
     labels: list[str] | None = None
 
     def __post_init__(self) -> None:
-        self.indices, self.values = list(self.indices), list(self.values)
+        try:
+            self.indices, self.values = list(self.indices), list(self.values)
+            self.labels = None if self.labels is None else list(self.labels)
+        except TypeError as error:
+            raise InvalidArgumentError(f"SparseVector columns must be lists: {error}") from None
         lengths = {"values": len(self.values)}
         if self.labels is not None:
-            self.labels = list(self.labels)
             lengths["labels"] = len(self.labels)
         for name, length in lengths.items():
             if length != len(self.indices):
@@ -152,7 +155,7 @@ class SparseVector:
             if set(map(type, column)) <= usual:  # vectors are read by the thousand
                 continue
             for i, number in enumerate(column):
-                if isinstance(number, (bool, np.bool_)) or not isinstance(number, kind):
+                if isinstance(number, bool) or not isinstance(number, kind):
                     raise InvalidArgumentError(
                         f"SparseVector {name} must be {wanted}, got {type(number).__name__} at position {i}"
                     )
