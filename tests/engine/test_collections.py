@@ -1,5 +1,6 @@
 """A collection is found under its name, keeps what it was created with, and is gone when deleted."""
 
+import copy
 import gc
 import uuid
 import weakref
@@ -597,9 +598,10 @@ def test_a_collection_is_made_of_the_configuration_json_of_another(store, length
         "hnsw": {"space": "ip", "ef_search": 9},
         "embedding_function": lengths,
         "expiry": {"ttl_s": 100},
-        "text": {"language": None},
+        "text": {"language": None, "stop_words": ["the"]},
     }
     described = store.client.create_collection("things", configuration=configuration).configuration_json
+    assert described["text"] | configuration["text"] == described["text"]
     again = store.reopen(store.client.create_collection("others", configuration=described))
     assert described == again.configuration_json
     again.add(ids="a", documents="four")
@@ -622,11 +624,20 @@ def test_what_describes_no_function_is_refused(client, function):
 
 
 def test_two_functions_at_once_are_refused(client, lengths):
-    with pytest.raises(InvalidArgumentError, match="Multiple embedding functions"):
-        client.create_collection(
-            "things", embedding_function=lengths, configuration={"embedding_function": unnamed}
-        )
+    for one, other in [(lengths, unnamed), (unnamed, lambda input: [[1.0]])]:
+        with pytest.raises(InvalidArgumentError, match="Multiple embedding functions"):
+            client.create_collection(
+                "things", embedding_function=one, configuration={"embedding_function": other}
+            )
     assert client.count_collections() == 0
+
+
+def test_one_function_may_be_named_twice(client, lengths):
+    for name, one, other in [("unnamed", unnamed, unnamed), ("named", lengths, copy.copy(lengths))]:
+        made = client.create_collection(
+            name, embedding_function=one, configuration={"embedding_function": other}
+        )
+        assert made.embedding_function is one
 
 
 @pytest.mark.parametrize("verb", ["get_collection", "get_or_create_collection"])

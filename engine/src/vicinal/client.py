@@ -315,7 +315,7 @@ class Client(Tenancy):
         if isinstance(given, _Default):
             named = (configuration or {}).get("embedding_function") is not None
             given = None if named else DefaultEmbeddingFunction()
-        return _agreed(given, _configured(configuration or {}))
+        return _embedder(_agreed(given, _configured(configuration or {})))
 
 
 class EphemeralClient(Client):
@@ -399,16 +399,17 @@ def _configured(configuration: Mapping[str, Any]) -> Any:
     return function
 
 
-def _agreed(*given: Any) -> Embedder | None:
-    """The embedding function, which may have been given in several places."""
-    functions = [_embedder(function) for function in given if function is not None]
-    for other in functions[1:]:
-        if other is not functions[0] and registry.describe(other) != registry.describe(functions[0]):
-            raise InvalidArgumentError(
-                "Multiple embedding functions provided. Please provide only one, as embedding_function=, "
-                "in the configuration or in the schema"
-            )
-    return functions[0] if functions else None
+def _agreed(first: Any, second: Any) -> Any:
+    """The embedding function, which may have been given in two places."""
+    if first is None or second is None or first is second:
+        return second if first is None else first
+    described = registry.describe(_embedder(first))
+    if described != registry.describe(_embedder(second)) or described == {"type": "legacy"}:
+        raise InvalidArgumentError(
+            "Multiple embedding functions provided. Please provide only one, as embedding_function=, "
+            "in the configuration or in the schema"
+        )
+    return first
 
 
 def _embedder(given: Any) -> Any:
