@@ -176,6 +176,21 @@ def test_no_queries_have_no_answers(pictures):
         assert pictures.query(**empty)["ids"] == []
 
 
+@pytest.mark.parametrize("given", [{"texts": "red"}, {"images": RED}, {"uris": "mem:red"}])
+def test_documents_and_queries_are_embedded_as_what_they_are(client, loader, given):
+    class Both(Colours):
+        def embed_query(self, input):
+            return [[0.0, 0.0, 1.0] for _ in input]
+
+    made = client.create_collection(
+        "both", embedding_function=Both(), data_loader=lambda uris: iter(loader(uris))
+    )
+    made.add(ids="a", **{name.replace("texts", "documents"): value for name, value in given.items()})
+    made.add(ids="b", embeddings=[0, 0, 1])
+    found = made.query(**{f"query_{name}": value for name, value in given.items()})
+    assert (found["ids"], found["distances"]) == ([["b", "a"]], [[0, 255**2 + 1]])
+
+
 def test_embeddings_win_over_everything(pictures, loader):
     pictures.add(ids=["r", "b"], images=[RED, BLUE])
     found = pictures.query([255, 0, 0], query_texts="blue", query_uris="mem:blue", n_results=1)

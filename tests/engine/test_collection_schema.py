@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -142,6 +143,7 @@ def test_a_schema_comes_back_from_its_json(change):
     written = json.loads(json.dumps(schema.serialize_to_json()))
     assert Schema.deserialize_from_json(written) == schema
     assert Schema.deserialize_from_json(written).serialize_to_json() == written
+    assert schema not in (Schema().delete_index(IntInvertedIndexConfig(), key="else"), written)
 
 
 def test_the_json_is_chromas():
@@ -373,6 +375,7 @@ def test_a_key_may_be_turned_off_alone_and_on_alone(client):
         {"string": {"$contains": "a"}},
         {"string": {"$gt": "a"}},
         {"string": {"$startswith": "a"}},
+        {"string": {"$regex": "a"}},
         {"$or": [{"int": 1}, {"$not": {"string": "a"}}]},
     ],
 )
@@ -394,6 +397,13 @@ def test_another_kind_of_value_under_the_key_may_be_asked_for(client):
     collection = made(client, Schema().delete_index(StringInvertedIndexConfig(), key="string"))
     assert collection.get(where={"string": 3})["ids"] == []
     assert collection.get(where={"string": {"$exists": True}})["ids"] == ["x"]
+    for other in (date(2020, 1, 1), b"a"):
+        assert collection.get(where={"string": other})["ids"] == []
+
+
+def test_what_a_schema_says_nothing_of_is_indexed(client):
+    collection = made(client, Schema.deserialize_from_json({}))
+    assert collection.get(where={"string": "a"}, where_document={"$contains": "t"})["ids"] == ["x"]
 
 
 def test_documents_need_their_index(client):
@@ -447,6 +457,26 @@ def test_a_metadata_value_becomes_a_sparse_vector(worded):
     metadatas = [{"title": {"en": "bb"}}, {"title": {"en": 3}}, {"other": "bb"}, None]
     made.add(ids=list("abcd"), embeddings=[[1], [2], [3], [4]], metadatas=metadatas)
     assert words(made) == [SparseVector([2], [2.0]), None, None, None]
+
+
+def test_a_function_is_made_once_and_asked_only_about_text(client, worded, monkeypatch):
+    built, asked = [], []
+
+    class Counting(WordLengths):
+        def __call__(self, input):
+            asked.append(input)
+            return super().__call__(input)
+
+    monkeypatch.setattr(
+        WordLengths, "build_from_config", staticmethod(lambda config: built.append(config) or Counting())
+    )
+    worded("#document")
+    again = client.get_collection("worded", embedding_function=None)
+    again.add(ids="a", embeddings=[1])
+    again.add(ids=["b", "c"], embeddings=[[2], [3]], documents=["bb", None])
+    again.upsert(ids="a", embeddings=[1], documents="a")
+    assert (built, asked) == ([{"weight": 2}], [["bb"], ["a"]])
+    assert again.query(query_texts=[], mode="sparse")["ids"] == []
 
 
 def test_a_vector_that_is_given_is_kept(worded):
@@ -542,14 +572,26 @@ def test_a_sparse_function_that_cannot_be_built_says_so(client, worded, monkeypa
         client.get_collection("worded", embedding_function=None).add(ids="b", embeddings=[1], documents="a")
 
 
-def test_a_function_must_return_one_sparse_vector_per_text(worded):
+@pytest.mark.parametrize("answer", [[], [[1.0]], [{"indices": [1], "values": [1.0]}]])
+def test_a_function_must_return_one_sparse_vector_per_text(worded, answer):
     class Short(WordLengths):
         def __call__(self, input):
-            return []
+            return answer
 
     made = worded("#document", Short())
     with pytest.raises(EmbeddingFunctionError, match="Short must return one SparseVector per text"):
         made.add(ids="a", embeddings=[1], documents="a")
+    assert made.count() == 0
+
+
+def test_a_function_may_give_its_vectors_one_by_one(worded):
+    class Lazy(WordLengths):
+        def __call__(self, input):
+            return iter(super().__call__(input))
+
+    made = worded("#document", Lazy())
+    made.add(ids="a", embeddings=[1], documents="a")
+    assert words(made) == [SparseVector([1], [1.0])]
 
 
 def test_a_sparse_function_needs_a_name():

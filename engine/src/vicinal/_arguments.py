@@ -194,7 +194,7 @@ _COLUMNS = {K.ID.name: None, K.DOCUMENT.name: "documents", K.EMBEDDING.name: "em
 
 def rank(info: r.CollectionInfo, inputs: Inputs, searches: Any) -> tuple[r.Rank, tuple[tuple[str, ...], ...]]:
     """Searches of expressions, and what each of them selects."""
-    given = check.one_or_many([searches] if isinstance(searches, (Search, dict)) else searches, "searches")
+    given = check.one_or_many([searches] if isinstance(searches, Search) else searches, "searches")
     ranked, selected = [], []
     for i, one in enumerate(given):
         search = Search.from_dict(one) if isinstance(one, dict) else one

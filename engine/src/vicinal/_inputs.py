@@ -34,8 +34,8 @@ class Inputs:
     was_stored: bool
     """Whether the catalog says that the collection has a function, if only one without a name."""
     loader: Loader | None
-    sparse: dict[str, SparseEmbeddingFunction] = field(default_factory=dict)
-    """The functions of sparse keys, once they were built."""
+    sparse: dict[str, SparseEmbeddingFunction | None] = field(default_factory=dict)
+    """The functions of sparse keys, once they were built; None where there is none."""
 
     def of_records(
         self,
@@ -123,10 +123,9 @@ class Inputs:
 
     def sparse_function(self, key: str, description: dict[str, Any] | None) -> SparseEmbeddingFunction | None:
         """A sparse key's function, as the schema describes it, built once; None when it has none."""
-        function = self.sparse.get(key) or build_sparse(description)
-        if function is not None:
-            self.sparse[key] = function
-        return function
+        if key not in self.sparse:
+            self.sparse[key] = build_sparse(description)
+        return self.sparse[key]
 
     def _embed(self, items: Sequence[Any], *, query: bool) -> Vectors:
         if not items:
