@@ -414,10 +414,13 @@ def test_a_function_of_the_same_name_can_be_configured_anew(store):
     assert again.configuration_json["embedding_function"]["config"] == {"scale": 2}
     assert (again.configuration_json["hnsw"]["ef_search"], again.embedding_function.scale) == (7, 2)
     assert again.get(include=["embeddings"])["embeddings"].tolist() == [[8, 1]]
+    again.modify(configuration={"hnsw": {"ef_search": 8}})
+    assert store.reopen(again).embedding_function.scale == 2
 
 
-def test_a_collection_without_a_function_can_be_given_one(store):
-    things = store.client.create_collection("things", embedding_function=None)
+@pytest.mark.parametrize("before", [None, len])
+def test_a_collection_without_a_function_that_it_remembers_can_be_given_one(store, before):
+    things = store.client.create_collection("things", embedding_function=before)
     things.modify(configuration={"embedding_function": Scaled(3)})
     assert store.reopen(things).query(query_texts="text")["ids"] == [[]]
 
@@ -447,6 +450,10 @@ def test_what_decides_about_the_vectors_stays_where_a_class_says_what_does_not(c
     monkeypatch.setattr(Scaled, "config_may_differ", frozenset({"scale"}))
     things.modify(configuration={"embedding_function": Scaled(2)})
     assert things.configuration_json["embedding_function"]["config"] == {"scale": 2}
+    monkeypatch.setattr(Scaled, "config_may_differ", frozenset())
+    monkeypatch.setattr(Scaled, "config_paths", frozenset({"folder"}))
+    with pytest.raises(errors.EmbeddingFunctionError, match="would embed otherwise"):
+        things.modify(configuration={"embedding_function": Scaled(3)})
 
 
 # --- beside a Chroma database ------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Text is embedded by the collection's function, and nothing is ever downloaded to do so."""
 
+import importlib
 import json
 import os
 import re
@@ -324,6 +325,15 @@ def test_a_stored_function_that_cannot_be_built_says_so(monkeypatch):
     monkeypatch.setitem(known_embedding_functions, "tests-unbuildable", Unbuildable)
     with pytest.raises(EmbeddingFunctionError, match="has no build_from_config"):
         build({"type": "known", "name": "tests-unbuildable", "config": {}})
+
+
+def test_a_package_that_building_a_function_lacks_is_named_as_it_names_itself(monkeypatch):
+    class Lacking(HashEmbeddingFunction):
+        build_from_config = staticmethod(lambda config: importlib.import_module("no_such_package"))
+
+    monkeypatch.setitem(known_embedding_functions, "tests-lacking", Lacking)
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_package'"):
+        build({"type": "known", "name": "tests-lacking", "config": {}})
 
 
 def test_a_function_whose_building_fails_is_named_and_the_schema_does_without_it(client, monkeypatch):

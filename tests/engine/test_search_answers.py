@@ -191,6 +191,13 @@ def test_single_metadata_keys_can_be_selected(records):
     assert row["embedding"].tolist() == RECORDS[0]["vector"].tolist()
 
 
+def test_a_row_has_nothing_of_what_its_record_lacks(collection):
+    collection.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["x", None])
+    assert collection.search(Search().select(K.DOCUMENT)).rows() == [
+        [{"id": "a", "document": "x"}, {"id": "b"}]
+    ]
+
+
 def test_several_searches_are_answered_in_their_order(records):
     found = records.search([Search(where=K.ID == "r3"), Search(where=K.ID == "r4").select("year")])
     assert found["ids"] == [["r3"], ["r4"]]

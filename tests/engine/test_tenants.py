@@ -181,6 +181,14 @@ def test_opening_where_there_is_nothing_is_an_error(opener, space):
         opener(tenant=space[0], database=space[1])
 
 
+def test_a_client_that_finds_no_tenant_leaves_nothing_open(tmp_path):
+    vicinal.PersistentClient(tmp_path).close()
+    with pytest.raises(NotFoundError) as caught:
+        vicinal.PersistentClient(tmp_path, tenant="nobody")
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert client.repair() == [], caught  # which needs the database for itself
+
+
 def test_a_client_that_cannot_go_stays_where_it_is(acme):
     for space in [("nobody", "one"), ("acme", "three"), ("acme",)]:
         with pytest.raises(NotFoundError):
