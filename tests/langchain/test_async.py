@@ -149,13 +149,104 @@ def test_async_methods_take_the_arguments_of_the_sync_ones():
         assert described(methods[awaited]) == described(methods[name]), awaited
 
 
-async def test_a_filter_by_its_place_is_one_to_both(films, embedding):
-    store = await VicinalVectorStore.afrom_documents(films, embedding)
-    where = {"genre": "sf"}
-    near, far = store.similarity_search_by_vector, store.max_marginal_relevance_search_by_vector
-    assert await store.asimilarity_search_by_vector(VECTOR, 4, where) == near(VECTOR, 4, where)
-    found = await store.amax_marginal_relevance_search_by_vector(VECTOR, 4, 20, 0.5, where)
-    assert found == far(VECTOR, 4, 20, 0.5, where)
+SF, SPICE = {"genre": "sf"}, {"$contains": "spice"}
+NARROW = [{"k": 1}, {"filter": SF}, {"where": SF}, {"where_document": SPICE}, {"ids": ["dune"]}]
+MMR = [*NARROW, {"fetch_k": 1, "k": 1, "lambda_mult": 0.0}, {"lambda_mult": 0.0}]
+DISTANCE = {"return_distance": True}
+SEARCHES = {
+    "similarity_search": NARROW,
+    "similarity_search_with_score": [*NARROW, DISTANCE],
+    "similarity_search_with_relevance_scores": [*NARROW, {"score_threshold": 0.5}],
+    "similarity_search_with_vectors": NARROW,
+    "max_marginal_relevance_search": MMR,
+    "similarity_search_by_vector": NARROW,
+    "similarity_search_with_score_by_vector": [*NARROW, DISTANCE],
+    "similarity_search_by_vector_with_relevance_scores": NARROW,
+    "max_marginal_relevance_search_by_vector": MMR,
+    "max_marginal_relevance_search_with_score_by_vector": [*MMR, DISTANCE],
+}
+
+
+@pytest.mark.parametrize("method", SEARCHES)
+async def test_what_a_search_is_given_counts_when_it_is_awaited(films, embedding, method):
+    store = VicinalVectorStore.from_documents(films, embedding)
+    query = VECTOR if "by_vector" in method else "space"
+    search, awaited = getattr(store, method), getattr(store, f"a{method}")
+    for options in SEARCHES[method]:
+        found = str(search(query, **options))
+        assert found != str(search(query))
+        assert str(await awaited(query, **options)) == found
+
+
+TWO = [Document("x", metadata={"n": 1}), Document("y")]
+WRITES = [
+    ("add_texts", (["x", "y"], [{"n": 1}, {}], ["1", "2"]), {"embeddings": [VECTOR] * 2, "batch_size": 1}),
+    ("add_texts", (["x", "y"],), {"ids": ["1", "2"], "batch_size": 1}),
+    ("add_documents", (TWO, ["1", "2"]), {"embeddings": [VECTOR] * 2, "batch_size": 1}),
+    ("add_documents", (TWO, ["1", "2"]), {"batch_size": 1}),
+    ("add_embeddings", (["x"], [VECTOR]), {"metadatas": [{"n": 1}], "ids": ["1"]}),
+    ("update_documents", (["dune"], TWO[:1]), {}),
+    ("update_documents", (), {"document_id": "dune", "document": TWO[0]}),
+    ("update_document", ("dune", TWO[0]), {}),
+    ("delete", (["dune"],), {}),
+    ("delete", (), {"filter": SF}),
+    ("delete", (), {"where": SF}),
+    ("delete", (), {"where_document": SPICE}),
+]
+
+
+@pytest.mark.parametrize(("method", "args", "options"), WRITES)
+async def test_what_a_write_is_given_counts_when_it_is_awaited(films, embedding, method, args, options):
+    stores = [VicinalVectorStore.from_documents(films, embedding) for _ in range(2)]
+    told = [[], []]
+    both = [{**options, "progress": lambda *step, steps=steps: steps.append(step)} for steps in told]
+    both = both if "batch_size" in options else [options, options]
+    answer = getattr(stores[0], method)(*args, **both[0])
+    assert await getattr(stores[1], f"a{method}")(*args, **both[1]) == answer
+    assert told[0] == told[1] == ([(1, 2), (2, 2)] if "batch_size" in options else [])
+    there = [store.get(include=("metadatas", "documents", "embeddings")) for store in stores]
+    assert str(there[0]) == str(there[1])
+    assert stores[0].get() != VicinalVectorStore.from_documents(films, embedding).get()
+
+
+GETS = [
+    (["dune"],),
+    (None, SF),
+    (None, None, 2),
+    (None, None, None, 2),
+    (None, None, None, None, SPICE),
+    (None, None, None, None, None, ["uris"]),
+]
+
+
+async def test_what_get_is_given_counts_when_it_is_awaited(films, embedding):
+    store = VicinalVectorStore.from_documents(films, embedding)
+    for given in GETS:
+        assert store.get() != store.get(*given) == await store.aget(*given), given
+    assert await store.aget(filter=SF) == store.get(where=SF)
+
+
+MADE = {
+    "texts": (["x", "y"], [{"n": 1}, {}], ["1", "2"]),
+    "documents": (TWO, ["1", "2"]),
+    "embeddings": ([("x", VECTOR), ("y", VECTOR)], [{"n": 1}, {}], ["1", "2"]),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+async def test_what_a_store_is_made_of_counts_when_it_is_awaited(embedding, kind):
+    given, *columns = MADE[kind]
+    options = {"collection_name": "abc"}
+    told = []
+    if kind != "embeddings":
+        options |= {"batch_size": 1, "progress": lambda *step: told.append(step)}
+    store = getattr(VicinalVectorStore, f"from_{kind}")(given, embedding, *columns, **options)
+    other = await getattr(VicinalVectorStore, f"afrom_{kind}")(given, embedding, *columns, **options)
+    assert told == ([] if kind == "embeddings" else [(1, 2), (2, 2)] * 2)
+    for made in (store, other):
+        assert made.embeddings is embedding
+        assert made.collection.name == "abc"
+        assert (made.get()["ids"], made.get()["metadatas"]) == (["1", "2"], [{"n": 1}, {}])
 
 
 async def test_texts_make_a_store(embedding):

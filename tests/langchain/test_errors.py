@@ -247,6 +247,13 @@ def test_async_methods_take_by_position_what_the_others_take():
             assert positional(twin) == positional(method), name
 
 
+def test_numbers_are_langchains_unless_given():
+    usual = {"k": 4, "fetch_k": 20, "lambda_mult": 0.5}
+    for name in public(VicinalVectorStore):
+        for parameter in inspect.signature(getattr(VicinalVectorStore, name)).parameters.values():
+            assert parameter.default == usual.get(parameter.name, parameter.default), name
+
+
 def test_every_public_method_says_what_it_does():
     undocumented = [
         name for name in public(VicinalVectorStore) if not getattr(VicinalVectorStore, name).__doc__
