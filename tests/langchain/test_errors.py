@@ -140,6 +140,11 @@ CALLS = {
         ArgumentTypeError,
         "Expected batch_size to be an int, got 1.5",
     ),
+    "a batch size that is a flag": (
+        lambda s: s.add_texts(["x"], batch_size=True),
+        ArgumentTypeError,
+        "Expected batch_size to be an int, got True",
+    ),
     "texts that are none": (lambda s: s.add_texts(None), ArgumentTypeError, "Expected texts to be a list"),
     "documents that are none": (
         lambda s: s.add_documents(None),
@@ -165,6 +170,26 @@ CALLS = {
         lambda s: s.add_embeddings([("x", [1.0, 2.0, 3.0]), ("y",)]),
         ArgumentTypeError,
         r"Expected text_embeddings\[1\] to be a pair of a text and its vector",
+    ),
+    "a pair that is a number": (
+        lambda s: s.add_embeddings([("x", [1.0, 2.0, 3.0]), 5]),
+        ArgumentTypeError,
+        r"Expected text_embeddings\[1\] to be a pair of a text and its vector",
+    ),
+    "one text with its letters' vectors": (
+        lambda s: s.add_embeddings("ab", s.embeddings.embed_documents(["a", "b"])),
+        ArgumentTypeError,
+        "Expected texts to be a list of str",
+    ),
+    "vectors without texts where texts are given": (
+        lambda s: s.add_embeddings([], s.embeddings.embed_documents(["a"])),
+        InvalidArgumentError,
+        "Expected one item of embeddings for each of the 0 texts, got 1",
+    ),
+    "vectors by name": (
+        lambda s: s.add_texts(["x"], embeddings={"x": [1.0, 2.0, 3.0]}),
+        ArgumentTypeError,
+        "Expected embeddings to be a list of vectors",
     ),
     "add_embeddings without any": (
         lambda s: s.add_embeddings(["x"]),

@@ -62,6 +62,7 @@ async def test_vectors_come_with_the_documents(store, films, embedding):
         assert vector.tolist() == pytest.approx(embedding.embed_query(document.page_content))
     [(document, _)] = await store.asimilarity_search_with_vectors("desert planet", 1)
     assert document.id == "dune"
+    assert store.similarity_search_with_vectors("desert", filter={"genre": "none"}) == []
 
 
 async def test_pairs_of_text_and_vector_make_a_store(embedding):

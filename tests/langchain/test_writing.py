@@ -166,7 +166,8 @@ def test_ready_vectors_are_added_in_each_stores_way(table, way):
 def test_vectors_without_texts_are_documents_without_content(table):
     store = VicinalVectorStore(table({"a": [1.0, 1.0]}))
     store.add_texts(["a"], ids=["1"])
-    store.add_embeddings(embeddings=[[1.0, 0.0], [0.0, 1.0]], metadatas=[{"n": 1}, None], ids=["1", "2"])
+    store.add_embeddings(embeddings=[[1.0, 0.0]], metadatas=[{"n": 1}], ids=["1"])
+    store.add_embeddings(None, [[0.0, 1.0]], [None], ["2"])
     assert store.get_by_ids(["1", "2"]) == [Document("", id="1", metadata={"n": 1}), Document("", id="2")]
 
 

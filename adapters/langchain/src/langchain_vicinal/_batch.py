@@ -36,18 +36,9 @@ class Batch:
 
     def parts(self, size: int | None) -> Iterator[Batch]:
         """The batch in pieces of at most `size` records; whole, if that is None."""
-        if size is None:
-            size = len(self.ids) or 1
-        elif isinstance(size, bool) or not hasattr(size, "__index__"):
-            raise ArgumentTypeError(argument="batch_size", expected="an int", got=size)
-        if size < 1:
-            raise InvalidArgumentError(f"batch_size: expected at least 1, got {size}")
-        if size >= len(self.ids):
-            if self.ids:
-                yield self
-            return
-        for start in range(0, len(self.ids), size):
-            yield self._pick(slice(start, start + size))
+        step = (len(self.ids) or 1) if size is None else whole(size, "batch_size", least=1)
+        for start in range(0, len(self.ids), step):
+            yield self._pick(slice(start, start + step))
 
     def _pick(self, rows: slice) -> Batch:
         embeddings = None if self.embeddings is None else self.embeddings[rows]
@@ -218,6 +209,15 @@ def one_or_many(keys: Any, name: str) -> list[Any]:
     return [keys] if isinstance(keys, str) else listed(keys, name)
 
 
+def whole(number: Any, argument: str, least: int = 0) -> int:
+    """A whole number, NumPy's included, that is no flag and at least so large."""
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise ArgumentTypeError(argument=argument, expected="an int", got=number)
+    if number < least:
+        raise InvalidArgumentError(f"{argument}: expected at least {least}, got {number}")
+    return int(number)
+
+
 def _pair(item: Any, position: int) -> tuple[str, Any]:
     try:
         text, vector = item
@@ -231,8 +231,6 @@ def _pair(item: Any, position: int) -> tuple[str, Any]:
 
 def _sequence(vectors: Any) -> Sequence[Any] | NDArray[Any]:
     """Vectors by position: a pandas Series has labels in their place, a deque takes no slices."""
-    if isinstance(vectors, (list, tuple)):
-        return vectors
     if hasattr(vectors, "__array__"):  # a whole one, a DataFrame too; objects are the vectors themselves
         array = np.asarray(vectors)
         return list(array) if array.dtype == object else array

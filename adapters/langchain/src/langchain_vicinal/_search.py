@@ -14,9 +14,10 @@ from typing import Any, Literal
 from langchain_core.documents import Document
 
 import vicinal
+from langchain_vicinal._batch import whole
 from langchain_vicinal._filters import Filter, to_where
 from langchain_vicinal._rerank import Hit, Reranker, areranked, check_reranker, reranked
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import InvalidArgumentError
 from vicinal.types import Field, Snippet
 
 Mode = Literal["dense", "text", "hybrid"]
@@ -98,8 +99,6 @@ class Search:
         )
         if len(found["ids"]) != 1:
             raise InvalidArgumentError(f"embedding: expected one vector, got {len(found['ids'])}")
-        if not found["ids"][0]:
-            return []
         hits = documents(found["ids"][0], found["documents"][0], found["metadatas"][0])
         if "snippets" in self.words:
             for hit, fragments in zip(hits, found["snippets"][0], strict=True):
@@ -172,14 +171,14 @@ def plan(
     if rerank is not None and lambda_mult is not None:
         raise InvalidArgumentError("rerank and MMR both decide the order; ask for one of them")
     if rerank is not None and fetch_k is not None:
-        fetch_k = _count(fetch_k, "fetch_k")
+        fetch_k = whole(fetch_k, "fetch_k")
     words = _words(mode, alpha=alpha, fusion=fusion, text_key=text_key, snippets=snippets or None)
     if mode != "hybrid" and fetch_k is not None and rerank is None and lambda_mult is None:
         raise InvalidArgumentError(
             'fetch_k goes with rerank, MMR or mode="hybrid"; a filter needs none: it comes before the search'
         )
     where = to_where(filter, where_document, where)
-    return Search(_count(k, "k"), where, ids, lambda_mult, fetch_k, check_reranker(rerank), mode, words)
+    return Search(whole(k, "k"), where, ids, lambda_mult, fetch_k, check_reranker(rerank), mode, words)
 
 
 def _words(mode: Any, **options: Any) -> dict[str, Any]:
@@ -201,14 +200,6 @@ def _words(mode: Any, **options: Any) -> dict[str, Any]:
 
 _OR_TEXT = {"text_key": ' or "text"', "snippets": ' or "text"'}
 """The options that do not need vectors."""
-
-
-def _count(number: Any, argument: str) -> int:
-    if isinstance(number, bool) or not hasattr(number, "__index__"):
-        raise ArgumentTypeError(argument=argument, expected="an int", got=number)
-    if number < 0:
-        raise InvalidArgumentError(f"{argument}: expected at least 0, got {number}")
-    return int(number)
 
 
 # --- the answer --------------------------------------------------------------------------------
