@@ -187,12 +187,11 @@ class WriteMethods(StoreBase):
                 "and where_document"
             )
         condition = to_where(filter, where_document, where)
-        unfiltered = filter is None and where is None and where_document is None
-        if ids is None and condition is None and not unfiltered:
-            raise InvalidArgumentError(
-                "this filter excludes nothing; to delete every record call delete() without one"
-            )
-        if ids is None and unfiltered:
+        if ids is None and condition is None:
+            if any(given is not None for given in (filter, where, where_document)):
+                raise InvalidArgumentError(
+                    "this filter excludes nothing; to delete every record call delete() without one"
+                )
             condition = EVERYTHING
         self._collection.delete(ids, condition)
         return True
