@@ -29,6 +29,11 @@ class Connection:
     client: vicinal.Client | None
     owned: bool
 
+    def close(self) -> None:
+        """Close the client if the store made it."""
+        if self.owned and self.client is not None:
+            self.client.close()
+
 
 def one_of(**aliases: Any) -> Any:
     """The value given under any of several names of one argument."""

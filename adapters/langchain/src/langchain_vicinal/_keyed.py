@@ -43,8 +43,7 @@ class Keyed:
 
     def close(self) -> None:
         """Close the client if it was made here. Everything that was written is on disk already."""
-        if self._connection.owned and self._connection.client is not None:
-            self._connection.client.close()
+        self._connection.close()
 
     def _write(
         self,

@@ -147,8 +147,7 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
 
     def close(self) -> None:
         """Close the client if the store made it. Everything that was written is on disk already."""
-        if self._connection.owned and self._connection.client is not None:
-            self._connection.client.close()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self
