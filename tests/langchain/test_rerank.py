@@ -16,13 +16,14 @@ WORDS = ["one", "one two", "one two three", "one two three four", "five"]
 
 
 def by_length(query, texts):
-    """Prefers long texts: for a query of one word, the reverse of nearness."""
+    """Prefers long texts: for the query of these tests, the reverse of nearness."""
+    assert query == "one"
     return [len(text) for text in texts]
 
 
 class Length(BaseCrossEncoder):
     def score(self, text_pairs):
-        return by_length("", [text for _, text in text_pairs])
+        return [length for query, text in text_pairs for length in by_length(query, [text])]
 
 
 class Longest(BaseDocumentCompressor):
@@ -32,7 +33,7 @@ class Longest(BaseDocumentCompressor):
     awaited: int = 0
 
     def compress_documents(self, documents, query, callbacks=None):
-        kept = sorted(documents, key=lambda d: -len(d.page_content))[:2]
+        kept = sorted(documents, key=lambda d: -by_length(query, [d.page_content])[0])[:2]
         own = {} if self.score is None else {"relevance_score": self.score}
         return [Document(d.page_content, metadata={**d.metadata, **own}) for d in kept]
 
@@ -72,6 +73,20 @@ async def test_the_k_are_those_that_the_reranker_puts_first(filled, judge):
 def test_it_chooses_from_as_many_as_are_fetched(filled):
     assert texts(filled.similarity_search("one", 1, rerank=by_length, fetch_k=3)) == ["one two three"]
     assert texts(filled.similarity_search("one", 3, rerank=by_length, fetch_k=1))[0] == "one two three"
+
+
+@pytest.mark.parametrize(("k", "candidates"), [(1, 20), (5, 20), (6, 24), (8, 30)])
+async def test_it_chooses_from_20_or_from_four_times_as_many_as_asked_for(store, k, candidates):
+    store.add_texts(f"one {i}" for i in range(30))
+    seen = []
+
+    def judge(query, texts):
+        seen.append(len(texts))
+        return [0] * len(texts)
+
+    assert len(store.similarity_search("one", k, rerank=judge)) == k
+    assert len(await store.asimilarity_search("one", k, rerank=judge)) == k
+    assert seen == [candidates, candidates]
 
 
 def test_it_chooses_under_the_filter(filled):
