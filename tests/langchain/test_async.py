@@ -35,6 +35,9 @@ class AwaitedOnly(Embeddings):
     async def aembed_query(self, text):
         return (await self.aembed_documents([text]))[0].tolist()
 
+    async def aembed_image(self, uris):
+        return await self.aembed_documents(uris)
+
 
 @pytest.fixture
 async def store(films):
@@ -113,6 +116,7 @@ READING_CALLS = {
     "aadd_texts": lambda s, read: s.aadd_texts(read("new")),
     "aadd_documents": lambda s, read: s.aadd_documents(read(Document("new"))),
     "aupdate_documents": lambda s, read: s.aupdate_documents(["dune"], read(Document("sand"))),
+    "aadd_images": lambda s, read: s.aadd_images(read(__file__)),
     "afrom_documents": lambda s, read: s.afrom_documents(read(Document("new")), s.embeddings),
 }
 

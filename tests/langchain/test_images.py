@@ -55,7 +55,9 @@ async def test_pictures_are_found_by_pictures_and_by_texts(gallery, pictures):
 
 
 async def test_relevance_is_largest_for_the_same_picture(gallery, pictures):
-    await gallery.aadd_images(pictures)
+    names = ["dark", "grey", "light"]
+    assert await gallery.aadd_images(pictures, [{"n": i} for i in range(3)], names) == names
+    assert (gallery.get()["ids"], gallery.get()["metadatas"]) == (names, [{"n": i} for i in range(3)])
     hits = gallery.similarity_search_by_image_with_relevance_score(pictures[1], 3)
     assert hits[0][1] == pytest.approx(1.0)
     assert hits == await gallery.asimilarity_search_by_image_with_relevance_score(pictures[1], 3)
@@ -94,3 +96,12 @@ def test_a_file_that_is_missing_leaves_nothing(gallery, pictures):
     with pytest.raises(FileNotFoundError):
         gallery.add_images([pictures[0], pictures[0] + ".gone"])
     assert gallery.count() == 0
+
+
+@pytest.mark.parametrize("options", [{"k": 1}, {"filter": {"n": 0}}, {"ids": ["grey"]}], ids=str)
+async def test_what_a_search_is_given_counts_awaited_or_not(gallery, pictures, options):
+    gallery.add_images(pictures, [{"n": i} for i in range(3)], ["dark", "grey", "light"])
+    for name in ("similarity_search_by_image", "similarity_search_by_image_with_relevance_score"):
+        search, awaited = getattr(gallery, name), getattr(gallery, f"a{name}")
+        [found] = search(pictures[2], **options)
+        assert await awaited(pictures[2], **options) == [found]

@@ -7,7 +7,7 @@ are found by pictures, and, where the model puts texts and pictures in one space
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class ImageMethods(TypedSearch):
         Returns:
             One id per picture.
         """
-        given, batch = _batch.of_texts(_paths(uris), metadatas, ids)
+        given, batch = _pictures(uris, metadatas, ids)
         if batch.ids:
             self._store_images(batch, self._image_model()(batch.texts))
         return given
@@ -50,7 +50,7 @@ class ImageMethods(TypedSearch):
         ids: Iterable[str | None] | None = None,
     ) -> list[str]:
         """Async `add_images`."""
-        given, batch = _batch.of_texts(_paths(uris), metadatas, ids)
+        given, batch = await run_in_executor(None, _pictures, uris, metadatas, ids)
         if batch.ids:
             vectors = await self._aembed_images(batch.texts)
             await run_in_executor(None, self._store_images, batch, vectors)
@@ -106,7 +106,9 @@ class ImageMethods(TypedSearch):
         )
 
 
-def _paths(uris: Iterable[Any]) -> Iterator[str]:
+def _pictures(
+    uris: Iterable[Any], metadatas: Metadatas | None, ids: Iterable[str | None] | None
+) -> tuple[list[str], Batch]:
     if isinstance(uris, str):
         raise ArgumentTypeError(argument="uris", expected="a list of paths", got=uris)
-    return map(str, _batch.listed(uris, "uris"))
+    return _batch.of_texts(map(str, _batch.listed(uris, "uris")), metadatas, ids)
