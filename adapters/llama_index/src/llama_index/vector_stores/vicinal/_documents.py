@@ -34,6 +34,6 @@ def delete_document(collection: Collection, id: str) -> None:
     collection.delete(where=from_documents(collection, [id]))
     if not id:
         return  # a document's id may be empty, a record's is not
-    itself = collection.get(ids=[id], where=_UNSOURCED, include=("metadatas",))
+    itself = collection.get(ids=[id], include=("metadatas",))
     if any(their_source(metadata) is None for metadata in itself["metadatas"]):
         collection.delete(ids=[id], where=_UNSOURCED)

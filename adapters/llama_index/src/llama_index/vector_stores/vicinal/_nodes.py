@@ -36,7 +36,6 @@ from llama_index.core.schema import (
     IndexNode,
     MediaResource,
     MetadataMode,
-    NodeRelationship,
     RelatedNodeInfo,
     TextNode,
 )
@@ -55,7 +54,6 @@ _BYTES = "_bytes"
 _OURS = frozenset({CONTENT, CLASS, REF_DOC_ID})
 _COLUMNS = frozenset({"id_", "embedding", "metadata"})
 _PLAIN = frozenset({str, int, float, bool, type(None), datetime, date})
-_SOURCE = NodeRelationship.SOURCE.value
 
 
 @lru_cache(maxsize=4096)  # a batch of nodes has few keys, each many times
@@ -77,12 +75,11 @@ def metadata_of(node: BaseNode) -> dict[str, Any]:
         stored_key(key): value if type(value) in _PLAIN else _storable(value)
         for key, value in node.metadata.items()
     }
-    fields = _content(node)
-    stored[CONTENT] = _json(fields)
+    stored[CONTENT] = _json(_content(node))
     stored[CLASS] = _type_name(type(node))
-    source = fields["relationships"].get(_SOURCE) if "relationships" in fields else None
+    source = node.source_node
     if source is not None:
-        stored[REF_DOC_ID] = source["node_id"] if isinstance(source, dict) else node.ref_doc_id
+        stored[REF_DOC_ID] = source.node_id
     return stored
 
 

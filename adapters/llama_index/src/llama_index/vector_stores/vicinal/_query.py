@@ -99,9 +99,9 @@ def _learned(collection: Collection, query: VectorStoreQuery, asked: Mapping[str
     collection.query(**{**asked, "n_results": 1, "include": ()})  # is it a vector of this collection?
     restriction = {name: asked[name] for name in ("ids", "where", "where_document")}
     candidates = collection.get(**restriction, include=("embeddings",))
-    if not candidates["ids"] or query.query_embedding is None:
+    if not candidates["ids"]:
         return NOTHING
-    scores = decisions(_Mode(query.mode), query.query_embedding, candidates["embeddings"])
+    scores = decisions(_Mode(query.mode), asked["query_embeddings"], candidates["embeddings"])
     order = np.argsort(-scores, kind="stable")[: query.similarity_top_k]
     best = {candidates["ids"][i]: float(scores[i]) for i in order}
     found = collection.get(ids=list(best))

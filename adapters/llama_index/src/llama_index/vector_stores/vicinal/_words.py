@@ -21,7 +21,6 @@ from vicinal import Collection
 TEXT_MODES = (VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.TEXT_SEARCH)
 HYBRID_MODES = (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SEMANTIC_HYBRID)
 
-ALPHA = 0.5
 CANDIDATES = 100
 """Of each part, when the query names no limits: as many as the engine's mixture has."""
 
@@ -41,11 +40,10 @@ def by_words(collection: Collection, asked: Mapping[str, Any]) -> Found:
 
 def by_both(collection: Collection, query: VectorStoreQuery, asked: Mapping[str, Any]) -> Found:
     """Nodes by the mixture of nearness, weight alpha, and words; then by `asked["rerank"]`, if any."""
-    alpha = ALPHA if query.alpha is None else query.alpha
-    mixed = {**asked, "mode": "hybrid", "alpha": alpha}
+    mixed = {**asked, "mode": "hybrid", "alpha": query.alpha}
     limited = query.sparse_top_k is not None or query.hybrid_top_k is not None
-    if limited or alpha == 0:  # with 0, nodes without any of the words are no answers
-        candidates = _candidates(collection, query, asked, alpha, limited)
+    if limited or query.alpha == 0:  # with 0, nodes without any of the words are no answers
+        candidates = _candidates(collection, query, asked, limited)
         if not candidates:
             return NOTHING
         mixed["ids"] = candidates
@@ -55,7 +53,7 @@ def by_both(collection: Collection, query: VectorStoreQuery, asked: Mapping[str,
 
 
 def _candidates(
-    collection: Collection, query: VectorStoreQuery, asked: Mapping[str, Any], alpha: float, limited: bool
+    collection: Collection, query: VectorStoreQuery, asked: Mapping[str, Any], limited: bool
 ) -> list[str]:
     """The ids of each part's best; a part without weight has none."""
     near = said = max(CANDIDATES, query.similarity_top_k)
@@ -66,8 +64,8 @@ def _candidates(
     words = {name: asked[name] for name in ("query_texts", "text_key")}
     ids: list[str] = []
     for count, part in (
-        (near if alpha != 0 else 0, {"query_embeddings": asked["query_embeddings"]}),
-        (said if alpha != 1 else 0, {**words, "mode": "text"}),
+        (near if query.alpha != 0 else 0, {"query_embeddings": asked["query_embeddings"]}),
+        (said if query.alpha != 1 else 0, {**words, "mode": "text"}),
     ):
         if count:
             ids += collection.query(**restriction, **part, n_results=count, include=())["ids"][0]
