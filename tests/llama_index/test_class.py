@@ -216,10 +216,11 @@ def test_closing_leaves_a_client_of_the_user_open():
     assert client.count_collections() == 1
 
 
-def test_persist_writes_nothing(store, tmp_path, node):
+def test_persist_writes_nothing(store, tmp_path, node, caplog):
     store.add([node("a")])
     store.persist(str(tmp_path / "default__vector_store.json"))
     assert not (tmp_path / "default__vector_store.json").exists()
+    assert bool(caplog.text) == (store.path is None)
 
 
 def test_persist_of_a_store_in_memory_warns(caplog):

@@ -243,6 +243,18 @@ def test_a_record_holds_text_and_metadata_once(node):
     assert content == {"id_": "a", "relationships": {"1": source}}
 
 
+def test_a_record_holds_the_text_of_any_node_once_and_that_of_its_other_media_too():
+    store = VicinalVectorStore()
+    media = {"text_resource": MediaResource(text="soup"), "image_resource": MediaResource(text="a bowl")}
+    store.add([Node(id_="a", embedding=[1.0], **media)])
+    record = store.collection.get()
+    assert record["documents"] == ["soup"]
+    content = json.loads(record["metadatas"][0]["_node_content"])
+    assert content == {"id_": "a", "text_resource": {}, "image_resource": {"text": "a bowl"}}
+    (found,) = store.get_nodes()
+    assert (found.text_resource.text, found.image_resource.text) == ("soup", "a bowl")
+
+
 KNOWN = [TextNode, ImageNode, IndexNode, Node]  # to LlamaIndex's own form; the rest become text nodes
 THEIRS = [each for each in NODES if type(each) in KNOWN and not getattr(each, "obj", None)]
 

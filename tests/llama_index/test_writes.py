@@ -12,6 +12,7 @@ from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
+from llama_index.vector_stores.vicinal._batch import PIECE
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 
@@ -102,7 +103,7 @@ def test_what_is_no_embedding_is_refused_with_all_of_its_batch(store, node, give
     bad = node("b")
     bad.__dict__["embedding"] = given
     with pytest.raises(error, match=text):
-        store.add([node("a"), bad, node("c")])
+        store.add([node("a"), bad, *(node(f"c{i}") for i in range(PIECE))])
     assert store.get_nodes() == []
 
 
@@ -157,9 +158,9 @@ def test_delete_removes_the_nodes_of_a_document_in_either_layout(store, node, id
 
 
 def test_a_record_of_theirs_that_has_a_source_is_no_document(store, node, ids, add_theirs):
-    add_theirs(store, node("d2", "d1"), node("d3", "d2"))
+    add_theirs(store, node("d2", "d1"), node("d3", "d2"), node("e"))
     store.delete("d2")
-    assert ids(store.get_nodes()) == ["d2"]
+    assert ids(store.get_nodes()) == ["d2", "e"]
 
 
 def test_delete_does_not_take_a_users_keys_for_a_source(store, node, ids):
