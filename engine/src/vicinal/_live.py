@@ -15,12 +15,14 @@ from types import TracebackType
 from typing import TypeVar
 from uuid import UUID
 
+import numpy as np
+
 from vicinal import _derived, _words
 from vicinal._codes import LiveCodes
 from vicinal._fields import LiveColumns
 from vicinal._index import planner
 from vicinal._index.graph import Graph
-from vicinal._index.view import EMPTY, Rows, View, advance
+from vicinal._index.view import EMPTY, View, advance
 from vicinal._request import CollectionInfo
 from vicinal._snapshot import MovedError, Snapshot
 from vicinal._storage import changes, checkpoint, fsck, readonly, records

@@ -412,8 +412,9 @@ def _agreed(first: Any, second: Any) -> Any:
     return first
 
 
-def _embedder(given: Any) -> Any:
-    function = registry.adapted(given)
+def _embedder(given: Any) -> Embedder | None:
+    """What is given as a function, LangChain's kind too, as one that can be called."""
+    function: Embedder | None = registry.adapted(given)
     _check_callable(function, "embedding_function", "texts to vectors")
     return function
 
