@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import textwrap
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -18,6 +20,18 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+FIGURES = [
+    ("rows a second, acknowledged", "ingest", "", "rows_per_s", ",.0f"),
+    ("seconds until the graph has all", "ingest", "", "indexed_s", ".0f"),
+    ("a question, k = 10, with documents: ms", "query", "", "p50_ms", ".2f"),
+    ("with a filter that half of the rows pass: ms", "filter", "random 50%", "p50_ms", ".2f"),
+    ("with one that 11 % pass, far from the question: ms", "filter", "far 11%", "p50_ms", ".2f"),
+    ("recall there", "filter", "far 11%", "recall", ".3f"),
+    ("with a substring that texts must have: ms", "document", "$contains", "p50_ms", ".2f"),
+    ("a new process, from `import` to its first answer: ms", "reopen", "", "answer_ms", ",.0f"),
+]
+"""The README's table: label, workload, case, figure, format."""
 
 
 def examples(page: Path) -> list[tuple[int, str, str | None]]:
@@ -83,3 +97,17 @@ def test_every_page_is_found_from_the_readme():
     assert [] == [
         page for page in (*ROOT.glob("docs/**/*.md"), ROOT / "CHANGELOG.md") if page.resolve() not in found
     ]
+
+
+def test_the_readmes_figures_are_the_last_benchmarks():
+    turns = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["turns"]
+
+    def cell(engine: str, workload: str, case: str, figure: str, form: str) -> str:
+        of = [t for t in turns if (t["engine"], t["workload"], t["case"]) == (engine, workload, case)]
+        return format(median(turn[figure] for turn in of), form)
+
+    rows = [
+        f"| {label} | {' | '.join(cell(engine, *figure) for engine in ('vicinal', 'hnswlib', 'chroma'))} |"
+        for label, *figure in FIGURES
+    ]
+    assert "\n".join(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
