@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal import _turns
+from vicinal import _derived, _turns
+from vicinal._fields import LiveColumns
 from vicinal._filter import parse_where
 from vicinal._index import planner
 from vicinal._index.indexer import Indexer
@@ -28,6 +29,7 @@ from vicinal._snapshot import Snapshot
 from vicinal._storage import records
 from vicinal._storage.database import Database
 from vicinal._storage.files import Files
+from vicinal._words import LiveWords
 from vicinal.errors import ClosedError, NotFoundError
 from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
 
@@ -497,6 +499,62 @@ def test_a_question_is_asked_again_when_somebody_has_committed_meanwhile(
             assert changes == [changes[0], changes[0] + 2]
             assert len(live.ask(question)) == len(IDS) - 4
             assert len(changes) == 3, "asked twice although nobody has committed"
+
+
+ANY = list(map(str, range(200)))  # with ids, no mask is kept
+PASSED: dict[str, tuple[Any, str, Callable[[vicinal.Collection], Any]]] = {
+    "columns": (LiveColumns, "prepare", lambda made: made.get(ids=ANY, where={"n": {"$gte": 0}})["ids"]),
+    "order": (LiveColumns, "prepare", lambda made: made.get(order_by="n")["ids"]),
+    "words": (
+        LiveWords,
+        "words",
+        lambda made: made.query(query_texts="text", mode="text", n_results=200)["ids"][0],
+    ),
+    "signatures": (
+        LiveWords,
+        "signatures",
+        lambda made: made.get(ids=ANY, where_document={"$contains": "text"})["ids"],
+    ),
+}
+
+
+@pytest.mark.parametrize("times", [1, 3, 100])
+@pytest.mark.parametrize("what", PASSED)
+def test_what_is_of_a_later_state_than_a_question_is_not_made_anew_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, times: int
+) -> None:
+    """Unless that happens again and again."""
+    owner, name, ask = PASSED[what]
+    looked, firsts, busy = getattr(owner, name), [], []
+    monkeypatch.setattr(LiveCollection, "prepares", lambda _self, _view: True)
+    with vicinal.PersistentClient(tmp_path) as client:
+        made = client.create_collection("made")
+
+        def add() -> None:
+            id = str(made.count())
+            made.add(ids=id, embeddings=[1], documents=f"text {id}", metadatas={"n": int(id)})
+
+        def looks(self: Any, *arguments: Any) -> Any:
+            if not busy and len(asked) < times:
+                busy.append(True)
+                asked.append(made.count())
+                add()
+                assert len(ask(made)) == asked[-1] + 1
+                made.optimize()  # signatures are brought on by the background alone
+                busy.clear()
+            return looked(self, *arguments)
+
+        asked: list[int] = []
+        for _ in range(5):
+            add()
+        assert len(ask(made)) == 5
+        made.optimize()
+        stored = _derived.stored
+        monkeypatch.setattr(owner, name, looks)
+        monkeypatch.setattr(_derived, "stored", lambda *a: firsts.append(a[2]) or stored(*a))
+        add()
+        assert len(ask(made)) == (6 + times if times < 100 else asked[-1])
+        assert (0 in firsts) == (times == 100 and what != "signatures")
 
 
 def test_a_question_to_a_collection_that_another_process_deletes_finds_nothing(tmp_path: Path) -> None:

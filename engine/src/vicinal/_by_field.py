@@ -88,9 +88,14 @@ class ByField(Generic[Index]):
         self.want(field)
         return self._held[field]
 
-    def at(self, tx: Transaction, view: View, field: str, making: Callable[[], None]) -> Index:
-        """A field's index at the view's change. The first question makes it, and says so beforehand."""
+    def at(self, tx: Transaction, view: View, field: str, making: Callable[[], None], again: bool) -> Index:
+        """A field's index at the view's change. The first question makes it, and says so beforehand.
+
+        Of a view that it has passed it is made from nothing; `MovedError` where that can ask `again`.
+        """
         held = self.held(view, field)
+        if again and _derived.is_passed(held.covered, view):
+            raise _derived.MovedError
         if view.rows and not held.index.rows:
             making()
         return self._advance(tx, view, field, held, view.rows)
@@ -165,9 +170,7 @@ class ByField(Generic[Index]):
 
 def _is_behind(view: View, covered: Covered) -> bool:
     """Whether the background has something to do; not where a question about a newer view was faster."""
-    return covered != Covered.all_of(view) and (
-        covered.generation != view.generation or covered.change <= view.change
-    )
+    return covered != Covered.all_of(view) and not _derived.is_passed(covered, view)
 
 
 def _values(tx: Transaction, field: str, first: int, stop: int, altered: Rows) -> Iterator[tuple[int, Any]]:

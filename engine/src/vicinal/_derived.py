@@ -163,6 +163,15 @@ def load_graph(directory: Path, hnsw: HnswConfiguration, view: View, known: int)
     return graph
 
 
+class MovedError(Exception):
+    """A question is about a state that is no longer the newest, and can be asked again."""
+
+
+def is_passed(covered: Covered, view: View) -> bool:
+    """Whether what is derived is of a later state than a view: that could only be served from nothing."""
+    return (covered.generation, covered.change) > (view.generation, view.change)
+
+
 def altered_since(tx: Transaction, covered: Covered, view: View) -> Rows | None:
     """The rows altered between what is covered and a view; None when that has to be made from nothing."""
     if not covered.rows or covered.generation != view.generation or covered.change > view.change:

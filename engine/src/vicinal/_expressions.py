@@ -20,7 +20,7 @@ from vicinal import _request as r
 from vicinal._expiry import allowed
 from vicinal._filter import DOCUMENT
 from vicinal._index.view import Mask, Rows
-from vicinal._order import columns_of, ranks_of
+from vicinal._order import ranks_of
 from vicinal._ranking import sparse_part, text_part
 from vicinal._search import check_dimension, fetch
 from vicinal._snapshot import Snapshot
@@ -181,7 +181,7 @@ def _kept(snapshot: Snapshot, group: GroupBy, rows: Rows, scores: Scores) -> Row
     aggregate = group.aggregate
     assert aggregate is not None
     names = [name for name in (*group.keys, *aggregate.keys) if name != K.SCORE.name]
-    columns = columns_of(snapshot, names)
+    columns = snapshot.columns(names)
     places = np.stack([ranks_of(columns[name], rows) for name in group.keys], axis=1)
     groups = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
     measures = []

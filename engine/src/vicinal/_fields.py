@@ -88,10 +88,15 @@ class LiveColumns:
                 self._masks.put(node, now, mask)
         return mask
 
-    def prepare(self, tx: Transaction, view: View, keys: Sequence[str]) -> dict[str, Column]:
-        """Columns at a view's change, caught up together so that metadata is decoded once."""
+    def prepare(self, tx: Transaction, view: View, keys: Sequence[str], again: bool) -> dict[str, Column]:
+        """Columns at a view's change, caught up together so that metadata is decoded once.
+
+        Of a view that they have passed they are made from nothing; `MovedError` where it can ask `again`.
+        """
         with self._changing:
             self._read(view)
+            if again and any(_derived.is_passed(self._held.get(key, _NOTHING)[0], view) for key in keys):
+                raise _derived.MovedError
             ready = self._advance(tx, view, keys, view.rows)
             self._held.update({key: self._held.pop(key) for key in keys if key in self._held})
             for oldest in list(self._held)[:-_HELD_MAX]:
@@ -105,11 +110,11 @@ class LiveColumns:
             if not self._held and view.rows > self._sampled:
                 self._sampled = 2 * view.rows  # no key found: look again when there are twice as many
                 self._held = dict.fromkeys(_short_keys(tx), _NOTHING)
-            all_covered = [covered for covered, _ in self._held.values()]
-            known = [covered.rows if covered.generation == view.generation else 0 for covered in all_covered]
+            behind = {key: of for key, (of, _) in self._held.items() if not _derived.is_passed(of, view)}
+            known = [of.rows if of.generation == view.generation else 0 for of in behind.values()]
             stop = min(view.rows, min(known, default=0) + _SLICE_ROWS)
-            self._advance(tx, view, list(self._held), stop)
-            return bool(self._held) and stop < view.rows
+            self._advance(tx, view, list(behind), stop)
+            return bool(behind) and stop < view.rows
 
     def committed(self, before: State, after: State, delta: Delta, added: Sequence[NewRecord]) -> None:
         """Take in the rows of a small write, so that the next filter finds them ready; but never those of

@@ -19,12 +19,13 @@ import numpy as np
 
 from vicinal import _derived, _words
 from vicinal._codes import LiveCodes
+from vicinal._derived import MovedError
 from vicinal._fields import LiveColumns
 from vicinal._index import planner
 from vicinal._index.graph import Graph
 from vicinal._index.view import EMPTY, View, advance
 from vicinal._request import CollectionInfo
-from vicinal._snapshot import MovedError, Snapshot
+from vicinal._snapshot import Snapshot
 from vicinal._storage import changes, checkpoint, fsck, readonly, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Transaction
@@ -40,6 +41,7 @@ from vicinal.types import Vectors
 
 CHECKPOINTS = (*_derived.NAMES, *_words.NAMES)
 """The derived files that are kept beside a collection's records."""
+_ASKED_AGAIN = 8  # times, before what has passed is made from nothing
 _NOT_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
 
 Found = TypeVar("Found")
@@ -104,26 +106,31 @@ class LiveCollection:
         """What a question finds in one committed state.
 
         It is asked of the newest view that this process knows, without a transaction, as long as what it
-        reads confirms that nobody has committed since; otherwise it is asked again, in a transaction.
+        reads confirms that nobody has committed since; otherwise it is asked again, in a transaction. And
+        again, if what it needs has gone on to a later state meanwhile, for another thread.
         """
         view = self._view
         if self.directory is not None and view.change:
             with suppress(MovedError), self._explained(), self.database.read(begin=False) as connection:
-                snapshot = Snapshot(self, connection, view, begun=False)
+                snapshot = Snapshot(self, connection, view, begun=False, again=True)
                 found = question(snapshot)
                 snapshot.confirm()
                 return found
+        for _ in range(_ASKED_AGAIN):
+            with suppress(MovedError), self.read(again=True) as snapshot:
+                return question(snapshot)
         with self.read() as snapshot:
             return question(snapshot)
 
     @contextmanager
-    def read(self) -> Iterator[Snapshot]:
-        """One committed state, for as long as the block lasts."""
+    def read(self, *, again: bool = False) -> Iterator[Snapshot]:
+        """One committed state, for as long as the block lasts; or, where it can be had `again`, `MovedError`
+        when another has followed it."""
         snapshot, missing = None, None
         while snapshot is None:  # again only when somebody was faster than this transaction
             with self._explained(), self.database.read() as tx:
                 try:
-                    snapshot = self.snapshot(tx)
+                    snapshot = self.snapshot(tx, again=again)
                 except VectorsMissingError as error:
                     if error.path == missing:
                         raise CorruptionError(path=str(missing), problem="is missing") from None
@@ -159,13 +166,13 @@ class LiveCollection:
         with self.read_state() as state:
             return state.generation
 
-    def snapshot(self, tx: Transaction) -> Snapshot | None:
+    def snapshot(self, tx: Transaction, *, again: bool = False) -> Snapshot | None:
         """The view at the transaction's change; None when newer views have replaced it."""
         state = self.state(tx)
         view = self._view
         if view.change < state.change:
             view = self._catch_up(tx, state)
-        return Snapshot(self, tx, view, begun=True) if view.change == state.change else None
+        return Snapshot(self, tx, view, begun=True, again=again) if view.change == state.change else None
 
     def committed(self, before: State, after: State, delta: Delta, added: Sequence[NewRecord]) -> None:
         """See a change of this process's own, which took `before` to `after`, without reading it again.

@@ -31,7 +31,7 @@ _DECIMAL = re.compile(r'\0\{"#decimal":"([^"]*)"\}')  # as a column's dictionary
 
 def ordered(snapshot: Snapshot, rows: Rows, order: Sequence[OrderBy]) -> Rows:
     """Rows sorted by one key after the other; equal ones stay as they came, those without the key last."""
-    columns = columns_of(snapshot, [by.key for by in order])
+    columns = snapshot.columns(by.key for by in order)
     for by in reversed(order):
         ranks = ranks_of(columns[by.key], rows)
         missing = ranks < 0
@@ -39,11 +39,6 @@ def ordered(snapshot: Snapshot, rows: Rows, order: Sequence[OrderBy]) -> Rows:
         ranks[missing] = _LAST
         rows = rows[np.argsort(ranks, kind="stable")]
     return rows
-
-
-def columns_of(snapshot: Snapshot, keys: Sequence[str]) -> dict[str, Column]:
-    """The columns of keys at the snapshot's change."""
-    return snapshot.live.columns.prepare(snapshot.tx, snapshot.view, list(dict.fromkeys(keys)))
 
 
 def ranks_of(column: Column, rows: Rows) -> Ranks:

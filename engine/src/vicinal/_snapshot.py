@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vicinal._derived import MovedError
 from vicinal._filter import Node, keys_of
 from vicinal._filter.ast import Document
 from vicinal._filter.masks import Fields, Mask, evaluate
@@ -31,15 +32,16 @@ if TYPE_CHECKING:
     from vicinal._live import LiveCollection
 
 
-class MovedError(Exception):
-    """The view of a question that has begun no transaction is no longer the newest."""
-
-
 class Snapshot:
-    """One committed state of a collection; valid inside the block, or the question, that it was made for."""
+    """One committed state of a collection; valid inside the block, or the question, that it was made for.
 
-    def __init__(self, live: LiveCollection, connection: Transaction, view: View, *, begun: bool) -> None:
-        self.live, self.view = live, view
+    Where the question can be asked `again`, `MovedError` tells that it should be, of a newer state.
+    """
+
+    def __init__(
+        self, live: LiveCollection, connection: Transaction, view: View, *, begun: bool, again: bool
+    ) -> None:
+        self.live, self.view, self._again = live, view, again
         self.rows = view.rows
         self._connection, self._begun, self._confirmed = connection, begun, begun
         self._columns: dict[str, Column] = {}
@@ -81,11 +83,14 @@ class Snapshot:
         known = self.live.columns.known_mask(self.view, where)
         if known is not None:
             return known if mask is None else mask & known
-        keys = list(dict.fromkeys(keys_of(where)))
-        self._columns = self.live.columns.prepare(self.tx, self.view, keys)
+        self._columns = self.columns(keys_of(where))
         if mask is None:
             return self.live.columns.mask(self.tx, self.view, where, self)
         return mask & evaluate(where, self, mask)
+
+    def columns(self, keys: Iterable[str]) -> dict[str, Column]:
+        """The columns of keys, each of which may be named more than once."""
+        return self.live.columns.prepare(self.tx, self.view, list(dict.fromkeys(keys)), self._again)
 
     def living(self, mask: Mask | None) -> Mask:
         """The rows that a mask allows and that hold a record."""
@@ -104,11 +109,11 @@ class Snapshot:
 
     def words(self, field: str) -> Words:
         """The words of a field."""
-        return self.live.words.words(self.tx, self.view, field, self._have_kept)
+        return self.live.words.words(self.tx, self.view, field, self._have_kept, self._again)
 
     def sparse(self, field: str) -> Postings:
         """The sparse vectors of a metadata field."""
-        return self.live.words.sparse(self.tx, self.view, field, self._have_kept)
+        return self.live.words.sparse(self.tx, self.view, field, self._have_kept, self._again)
 
     def _have_kept(self) -> None:
         """Have the background write what is made of texts now: perhaps nobody writes a record for long.
@@ -142,7 +147,7 @@ class Snapshot:
 
     def _can_match(self, node: Document) -> Mask | None:
         """The rows whose document is to be read; None when none can be excluded, or nothing is known yet."""
-        known = self.live.words.signatures(self.tx, self.view)
+        known = self.live.words.signatures(self.tx, self.view, self._again)
         behind = known is None or known[0].rows < self.rows or len(known[1])
         if behind:
             self._have_kept()  # they are made now, for the questions to come

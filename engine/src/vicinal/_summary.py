@@ -17,7 +17,7 @@ from vicinal._filter.ast import ID, Kind
 from vicinal._filter.values import lookup
 from vicinal._index.columns import Column, Dictionary
 from vicinal._index.view import Rows
-from vicinal._order import columns_of, ranks_of
+from vicinal._order import ranks_of
 from vicinal._snapshot import Snapshot
 from vicinal._storage.metadata import decode
 from vicinal.types import Facet
@@ -26,7 +26,7 @@ from vicinal.types import Facet
 def summarize(snapshot: Snapshot, rows: Rows, request: r.Summarize) -> r.Summary:
     """The number of rows, and of the request's key its values there, the most frequent first."""
     assert request.key is not None
-    column = columns_of(snapshot, [request.key])[request.key]
+    column = snapshot.columns([request.key])[request.key]
     values = _Values(column, rows)
     if not len(values.rows):
         return r.Summary(len(rows))

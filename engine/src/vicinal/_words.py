@@ -58,23 +58,27 @@ class LiveWords:
         if analysis is not None:  # asked for by configuration: the background need not wait for a question
             self._words.want(DOCUMENT)
 
-    def words(self, tx: Transaction, view: View, field: str, making: Callable[[], None]) -> Words:
+    def words(
+        self, tx: Transaction, view: View, field: str, making: Callable[[], None], again: bool
+    ) -> Words:
         """The words of a field, at the view's change. The first question makes the index, and says so."""
         analyser = self.analyser()
         with self._changing:
-            index = self._words.at(tx, view, field, making)
+            index = self._words.at(tx, view, field, making, again)
             change, statistics = self._statistics.get(field, (-1, None))
             if statistics is None or change != view.change:
                 statistics = bm25.statistics(index, view.alive)
                 self._statistics[field] = view.change, statistics
             return Words(index, statistics, analyser)
 
-    def sparse(self, tx: Transaction, view: View, field: str, making: Callable[[], None]) -> Postings:
+    def sparse(
+        self, tx: Transaction, view: View, field: str, making: Callable[[], None], again: bool
+    ) -> Postings:
         """The sparse vectors of a metadata field, at the view's change; made as words are."""
         with self._changing:
-            return self._sparse.at(tx, view, field, making)
+            return self._sparse.at(tx, view, field, making, again)
 
-    def signatures(self, tx: Transaction, view: View) -> tuple[Signatures, Rows] | None:
+    def signatures(self, tx: Transaction, view: View, again: bool) -> tuple[Signatures, Rows] | None:
         """The signatures of documents, and which of their rows were altered since; None while there are none.
 
         From now on the background keeps them up: they may be a few changes behind the view, and rows short.
@@ -82,6 +86,8 @@ class LiveWords:
         with self._changing:
             held = self._signatures.held(view, DOCUMENT)
             covered, index = held.covered, held.index
+        if again and _derived.is_passed(covered, view):
+            raise _derived.MovedError
         altered = _derived.altered_since(tx, covered, view)
         return None if altered is None else (index, altered)
 
