@@ -135,18 +135,25 @@ def test_the_configuration_is_kept(unpacked: Any, into: Path, version: str) -> N
                 assert ours == {key: theirs[key] for key in ours}
 
 
-@pytest.mark.parametrize("lost", [["max_seq_id"], ["max_seq_id", "embeddings", "embedding_metadata"]])
-@pytest.mark.parametrize(("version", "whole"), [("0.4.24", ["books", "dots"]), ("1.5.9", ["dots"])])
+@pytest.mark.parametrize(
+    ("version", "names", "emptied"),
+    [
+        ("0.4.24", ["books", "dots"], ["max_seq_id"]),
+        ("1.5.9", ["books", "dots"], ["max_seq_id"]),
+        ("0.4.24", ["books", "dots"], ["max_seq_id", "embeddings", "embedding_metadata"]),
+        ("1.5.9", ["dots"], ["max_seq_id", "embeddings", "embedding_metadata"]),
+    ],
+)
 def test_what_the_tables_lack_is_taken_from_the_log(
-    unpacked: Any, into: Path, version: str, whole: list[str], lost: list[str]
+    unpacked: Any, into: Path, version: str, names: list[str], emptied: list[str]
 ) -> None:
-    """Of these collections the log still has every change, the first included."""
+    """Where records are emptied, too, the log has every change to these collections, the first included."""
     directory, answers = unpacked(version)
-    for table in lost:
+    for table in emptied:
         change(directory, f"DELETE FROM {table}")
-    import_directory(directory, into, collections=whole)
+    assert [one.lost for one in import_directory(directory, into, collections=names)] == [()] * len(names)
     with vicinal.PersistentClient(into) as client:
-        for name in whole:
+        for name in names:
             said, collection = answers["default_tenant/default_database"][name], client.get_collection(name)
             assert_same(records(Said(said)), records(collection))
             if version == "1.5.9":  # the other one sorted them
@@ -449,7 +456,11 @@ def test_a_truncated_index_is_corruption(old: Path, into: Path, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    "stored", ["{", "[1]", '{"keys": {"#embedding": {"float_list": {"vector_index": {}}}}}']
+    "stored",
+    [
+        *("{", "[1]", '{"keys": {"#embedding": {"float_list": {"vector_index": {}}}}}'),
+        '{"keys": {"#embedding": {"float_list": {"vector_index": {"config": 5}}}}}',
+    ],
 )
 def test_a_configuration_that_cannot_be_read_is_corruption(old: Path, into: Path, stored: str) -> None:
     change(old, f"UPDATE collections SET schema_str = '{stored}' WHERE name = 'dots'")

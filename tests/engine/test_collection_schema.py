@@ -475,8 +475,8 @@ def test_a_function_is_made_once_and_asked_only_about_text(client, worded, monke
     again.add(ids="a", embeddings=[1])
     again.add(ids=["b", "c"], embeddings=[[2], [3]], documents=["bb", None])
     again.upsert(ids="a", embeddings=[1], documents="a")
-    assert (built, asked) == ([{"weight": 2}], [["bb"], ["a"]])
     assert again.query(query_texts=[], mode="sparse")["ids"] == []
+    assert (built, asked) == ([{"weight": 2}], [["bb"], ["a"]])
 
 
 def test_a_vector_that_is_given_is_kept(worded):

@@ -181,12 +181,12 @@ def test_opening_where_there_is_nothing_is_an_error(opener, space):
         opener(tenant=space[0], database=space[1])
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks which files are open")
 def test_a_client_that_finds_no_tenant_leaves_nothing_open(tmp_path):
-    vicinal.PersistentClient(tmp_path).close()
     with pytest.raises(NotFoundError) as caught:
         vicinal.PersistentClient(tmp_path, tenant="nobody")
-    with vicinal.PersistentClient(tmp_path) as client:
-        assert client.repair() == [], caught  # which needs the database for itself
+    descriptors = [entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    assert [file for file in descriptors if file.is_relative_to(tmp_path)] == [], caught
 
 
 def test_a_client_that_cannot_go_stays_where_it_is(acme):
