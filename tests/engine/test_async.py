@@ -228,6 +228,20 @@ def test_a_closed_one_says_so_and_closes_twice():
     run(story())
 
 
+def test_leaving_the_context_closes_and_so_does_failing_to_open(tmp_path):
+    async def story() -> None:
+        async with vicinal.AsyncEphemeralClient() as left:
+            pass
+        unopened = vicinal.AsyncPersistentClient(tmp_path / "nothing", must_exist=True)
+        with pytest.raises(StorageError):
+            await unopened
+        for client in (left, unopened):
+            with pytest.raises(ClosedError):
+                await client.count_collections()
+
+    run(story())
+
+
 def test_closing_leaves_no_thread():
     async def story() -> None:
         async with vicinal.AsyncEphemeralClient() as client:

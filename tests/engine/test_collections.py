@@ -777,6 +777,12 @@ def test_results_in_a_notebook_escape_html(evil):
     include = ["documents", "metadatas", "uris"]
     shown = evil.get(include=include)._repr_html_() + evil.query([1, 2], include=include)._repr_html_()
     assert [tag for tag in ("<i>", "<b>", "<u>", "<s>") if tag in shown] == []
+    assert [text for text in ("id", "doc", "k: &lt;u", "&lt;s") if text not in shown] == []
+
+
+def test_objects_are_shown_by_their_dotted_keys(collection):
+    collection.add(ids="a", embeddings=[1], metadatas={"a": {"b": {"c": 1}, "d": {}}, "e": [2]})
+    assert ">a.b.c: 1, a.d: {}, e: [2]</td>" in collection.get(include=["metadatas"])._repr_html_()
 
 
 def test_a_get_result_shows_its_columns(evil):

@@ -76,9 +76,25 @@ def test_every_kind_of_picture_comes_as_rgb(saved, mode):
     assert ((3, 4, 3), np.uint8) == (found.shape, found.dtype)
 
 
-def test_what_is_transparent_lies_on_white(saved):
-    (found,) = ImageLoader()([str(saved(Image.new("RGBA", (2, 2), (0, 0, 0, 0))))])
+@pytest.mark.parametrize(
+    ("picture", "options"),
+    [
+        (Image.new("RGBA", (2, 2), (0, 0, 0, 0)), {}),
+        (Image.new("LA", (2, 2), (0, 0)), {}),
+        (Image.new("P", (2, 2), 0), {"transparency": 0}),
+        (Image.new("RGB", (2, 2), (0, 0, 0)), {"transparency": (0, 0, 0)}),
+    ],
+)
+def test_what_is_transparent_lies_on_white(saved, picture, options):
+    (found,) = ImageLoader()([str(saved(picture, **options))])
     assert {255} == set(found.ravel().tolist())
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(saved, monkeypatch):
+    path = str(saved(Image.new("L", (9, 9))))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    with pytest.raises(InvalidArgumentError, match=r"cannot be read as a picture.* decompression bomb"):
+        ImageLoader()([path])
 
 
 def test_sixteen_bits_are_scaled_to_eight(saved):
@@ -126,6 +142,11 @@ def test_a_uri_that_is_no_text_is_refused(uri):
         ImageLoader()([uri])
 
 
+def test_a_path_that_no_file_can_have_is_refused():
+    with pytest.raises(InvalidArgumentError, match="cannot be read as a picture"):
+        ImageLoader()(["a\0.png"])
+
+
 def test_the_loader_needs_a_worker():
     with pytest.raises(InvalidArgumentError, match="at least 1, got 0"):
         ImageLoader(max_workers=0)
@@ -161,7 +182,17 @@ def test_pictures_may_be_given_in_every_form(given, count):
 
 @pytest.mark.parametrize(
     "given",
-    ["a.png", 5, None, ["a.png"], [None], [np.zeros(3)], [np.zeros((2, 2, 5))], [np.zeros((0, 2, 3))]],
+    [
+        "a.png",
+        5,
+        None,
+        ["a.png"],
+        [None],
+        [np.zeros(3)],
+        [np.zeros((2, 2, 5))],
+        [np.zeros((0, 2, 3))],
+        [[["a"]]],
+    ],
 )
 def test_what_is_no_picture_is_refused(given):
     with pytest.raises(InvalidArgumentError, match="images"):
@@ -174,6 +205,7 @@ def test_what_is_no_picture_is_refused(given):
         (np.full((1, 1), 7, np.uint8), [7, 7, 7]),
         (np.full((1, 1, 1), 7, np.int64), [7, 7, 7]),
         (np.full((1, 1, 3), 1.0), [255, 255, 255]),
+        (np.full((1, 1, 3), 1), [1, 1, 1]),
         (np.full((1, 1, 3), 200.0), [200, 200, 200]),
         (np.full((1, 1, 3), [-5, 300, 7], np.int32), [0, 255, 7]),
         (np.full((1, 1), np.nan), [0, 0, 0]),

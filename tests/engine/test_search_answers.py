@@ -186,6 +186,7 @@ def test_what_was_not_selected_is_none(records):
 def test_single_metadata_keys_can_be_selected(records):
     [[row]] = records.search(Search(limit=1, select=["year", "missing"])).rows()
     assert row == {"id": "r0", "metadata": {"year": 2000}}
+    assert records.search(Search(limit=1, select=["missing"])).rows() == [[{"id": "r0"}]]
     [[row]] = records.search(Search(limit=1).select_all()).rows()
     assert row["metadata"] == {"year": 2000, "sparse": RECORDS[0]["sparse"]}
     assert row["embedding"].tolist() == RECORDS[0]["vector"].tolist()

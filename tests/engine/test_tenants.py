@@ -11,7 +11,7 @@ import pytest
 import vicinal
 from vicinal.cli import main
 from vicinal.config import Settings
-from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
+from vicinal.errors import ClosedError, InvalidArgumentError, NotFoundError, UniqueConstraintError
 from vicinal.testing import FaultyFiles, check, open_with
 
 
@@ -221,6 +221,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "unknown database": (lambda c: c.get_database("nothing"), NotFoundError, "create_database"),
     "deleting no tenant": (lambda c: c.delete_tenant("nobody"), NotFoundError, "nobody"),
     "deleting no database": (lambda c: c.delete_database("nothing"), NotFoundError, "nothing"),
+    "deleting a number": (lambda c: c.delete_database(5), TypeError, "name to be a str"),
     "negative limit": (lambda c: c.list_databases(limit=-1), InvalidArgumentError, "limit"),
     "no number": (lambda c: c.list_tenants(offset="a"), TypeError, "offset"),
 }
@@ -358,6 +359,8 @@ def test_the_admin_client_means_the_default_tenant_when_none_is_named(tmp_path):
         assert admin.get_database("one")["tenant"] == "default_tenant"
         admin.delete_database("one")
         assert [space["name"] for space in admin.list_databases()] == ["default_database"]
+    with pytest.raises(ClosedError):
+        admin.list_databases()
 
 
 def test_an_admin_client_of_no_directory_is_on_its_own():

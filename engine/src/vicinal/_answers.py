@@ -68,7 +68,7 @@ def _metadatas(part: r.Records, keys: tuple[str, ...]) -> list[dict[str, Any] | 
         return part.metadatas
     chosen: list[dict[str, Any] | None] = []
     for metadata in part.metadatas:
-        values = {key: lookup(metadata, key) for key in keys if not key.startswith("#")}
+        values = {key: lookup(metadata, key) for key in keys}
         chosen.append({key: value for key, value in values.items() if not is_missing(value)} or None)
     return chosen
 
