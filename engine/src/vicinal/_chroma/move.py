@@ -27,7 +27,7 @@ from vicinal._storage.database import Transaction
 from vicinal.collection import Collection
 from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
 
-_SCHEME = "chroma://"
+SCHEME = "chroma://"
 BATCH_ROWS = 2_000
 
 Progress = Callable[[str, int, int], None]
@@ -78,7 +78,7 @@ def import_directory(
         NotFoundError: One of `collections` is not there. Nothing was written.
         UniqueConstraintError: A name is taken in `into`. Nothing was written.
     """
-    path = directory_of(os.fspath(source).removeprefix(_SCHEME), "source")
+    path = directory_of(os.fspath(source).removeprefix(SCHEME), "source")
     with catalog.opened(path) as tx:
         found = catalog.collections(tx, path)
         chosen = _chosen(found, collections)

@@ -16,7 +16,6 @@ from vicinal.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from vicinal._chroma.move import Moved
 
-_SCHEME = "chroma://"
 _SHOWN_MAX = 5
 
 
@@ -39,9 +38,9 @@ def add_command(commands: Any) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from vicinal._chroma.move import import_directory  # which the other commands need not load
+    from vicinal._chroma.move import SCHEME, import_directory  # which the other commands need not load
 
-    if not options.source.startswith(_SCHEME):
+    if not options.source.startswith(SCHEME):
         raise InvalidArgumentError(f"source: expected chroma://PATH, got {options.source!r}")
     moved = import_directory(
         options.source,
