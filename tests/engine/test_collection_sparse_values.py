@@ -79,6 +79,8 @@ def test_it_can_be_replaced_deleted_and_filtered_for(collection):
         {"indices": 1, "values": [1]},
         {"indices": [1], "values": 1.0},
         {"indices": [1], "values": [1], "labels": 1},
+        {"indices": [1], "values": [1], "labels": [5]},
+        {"indices": [1], "values": [1], "labels": ["\ud800"]},
     ],
 )
 def test_what_is_no_sparse_vector_is_refused(collection, value):

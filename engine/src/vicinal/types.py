@@ -138,26 +138,24 @@ class SparseVector:
             self.labels = None if self.labels is None else list(self.labels)
         except TypeError as error:
             raise InvalidArgumentError(f"SparseVector columns must be lists: {error}") from None
-        lengths = {"values": len(self.values)}
-        if self.labels is not None:
-            lengths["labels"] = len(self.labels)
-        for name, length in lengths.items():
-            if length != len(self.indices):
-                raise InvalidArgumentError(
-                    f"SparseVector indices and {name} must have the same length, got {len(self.indices)} "
-                    f"indices and {length} {name}"
-                )
         columns: list[tuple[str, list[Any], set[type], type, str]] = [
             ("indices", self.indices, {int}, Integral, "integers"),
             ("values", self.values, {int, float}, Real, "numbers"),
         ]
+        if self.labels is not None:
+            columns.append(("labels", self.labels, {str}, str, "strings"))
         for name, column, usual, kind, wanted in columns:
+            if len(column) != len(self.indices):
+                raise InvalidArgumentError(
+                    f"SparseVector indices and {name} must have the same length, got {len(self.indices)} "
+                    f"indices and {len(column)} {name}"
+                )
             if set(map(type, column)) <= usual:  # vectors are read by the thousand
                 continue
-            for i, number in enumerate(column):
-                if isinstance(number, bool) or not isinstance(number, kind):
+            for i, item in enumerate(column):
+                if isinstance(item, bool) or not isinstance(item, kind):
                     raise InvalidArgumentError(
-                        f"SparseVector {name} must be {wanted}, got {type(number).__name__} at position {i}"
+                        f"SparseVector {name} must be {wanted}, got {type(item).__name__} at position {i}"
                     )
         self.indices, self.values = [int(i) for i in self.indices], _float32s(self.values)
         if self.indices and self.indices[0] < 0:
@@ -171,6 +169,11 @@ class SparseVector:
             )
         if self.indices and self.indices[-1] >= 1 << 63:
             raise InvalidArgumentError("SparseVector indices must be below 2**63")
+        if self.labels:
+            try:
+                "".join(self.labels).encode()
+            except UnicodeEncodeError:
+                raise InvalidArgumentError("SparseVector labels must be valid Unicode text") from None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, in the form in which Chroma's servers send it."""
