@@ -446,6 +446,14 @@ def test_a_pickle_that_would_run_code_is_refused(old: Path, into: Path, capsys: 
     assert "owned" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", ["text", {}, {"id_to_label": [1]}])
+def test_a_pickle_of_something_else_is_corruption(old: Path, into: Path, content: Any) -> None:
+    (file,) = old.glob("*/index_metadata.pickle")
+    file.write_bytes(pickle.dumps(content))
+    with pytest.raises(CorruptionError, match="is no index of Chroma's"):
+        import_directory(old, into, collections=["books"])
+
+
 @pytest.mark.parametrize("name", ["header.bin", "data_level0.bin", "length.bin", "index_metadata.pickle"])
 def test_a_truncated_index_is_corruption(old: Path, into: Path, name: str) -> None:
     (pickled,) = old.glob("*/index_metadata.pickle")
@@ -453,6 +461,22 @@ def test_a_truncated_index_is_corruption(old: Path, into: Path, name: str) -> No
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(CorruptionError):
         import_directory(old, into, collections=["books"])
+
+
+@pytest.mark.parametrize("name", ["header.bin", "data_level0.bin", "length.bin"])
+def test_an_index_that_lacks_a_file_is_corruption(old: Path, into: Path, name: str) -> None:
+    (pickled,) = old.glob("*/index_metadata.pickle")
+    pickled.with_name(name).unlink()
+    with pytest.raises(CorruptionError, match="Chroma's index cannot be read"):
+        import_directory(old, into, collections=["books"])
+
+
+def test_lengths_are_those_of_cosine_space_alone(old: Path, into: Path) -> None:
+    change(old, """UPDATE collections SET schema_str = replace(schema_str, '"cosine"', '"l2"')""")
+    import_directory(old, into, collections=["books"])
+    with vicinal.PersistentClient(into) as client:
+        [vector] = client.get_collection("books").get(ids="b0", include=["embeddings"])["embeddings"]
+    assert np.linalg.norm(vector) == pytest.approx(1)  # as it stands in the file
 
 
 @pytest.mark.parametrize(
