@@ -155,15 +155,14 @@ class Records:
             batch.documents.append(metadata.pop(DOCUMENT, None))
             batch.uris.append(metadata.pop(URI, None))
             batch.metadatas.append(metadata or None)
-        if batch.ids:
-            dimension = self._source.dimension or 0
-            batch.embeddings = np.empty((len(batch.ids), dimension), dtype=np.float32)
-            indexed = [at for at, id in enumerate(batch.ids) if id not in self._vectors]
-            if indexed:
-                batch.embeddings[indexed] = self._segment.vectors([batch.ids[at] for at in indexed])
-            for at, id in enumerate(batch.ids):
-                if (vector := self._vectors.get(id)) is not None:
-                    batch.embeddings[at] = vector
+        dimension = self._source.dimension or 0
+        batch.embeddings = np.empty((len(batch.ids), dimension), dtype=np.float32)
+        indexed = [at for at, id in enumerate(batch.ids) if id not in self._vectors]
+        if indexed:
+            batch.embeddings[indexed] = self._segment.vectors([batch.ids[at] for at in indexed])
+        for at, id in enumerate(batch.ids):
+            if (vector := self._vectors.get(id)) is not None:
+                batch.embeddings[at] = vector
         return batch
 
     def _mark(self, segment: str | None) -> int:
