@@ -233,6 +233,7 @@ def test_filters_nest_thirty_deep(select):
 
 
 DATES = {"a": date(2024, 1, 1), "b": datetime(2024, 6, 1, 12), "c": "2024-06-01", "d": 2024}
+COMPACT = "20240101"  # read as a date by newer Pythons; a number or an article's, more often
 MOMENTS = [
     (Op.EQ, "2024-01-01", ["a"]),
     (Op.EQ, "2024-06-01", ["c"]),
@@ -242,6 +243,8 @@ MOMENTS = [
     (Op.LT, "2024-06-01T00:00:00", ["a", "c"]),
     (Op.IN, ["2024-01-01", "2024-06-01"], ["a", "c"]),
     (Op.NE, "2024-01-01", ["b", "c", "d"]),
+    (Op.EQ, COMPACT, []),
+    (Op.GT, COMPACT, []),
 ]
 
 

@@ -226,6 +226,8 @@ UNRESTRICTED = [
     grouped(AND, grouped(AND, *EMPTY), *EMPTY),
     grouped(OR, where("n", 1), grouped(AND)),
     grouped(NOT, grouped(NOT, grouped(OR))),
+    grouped(NOT, where("n", None), where("m", None)),  # nothing equals None
+    grouped(NOT, grouped(AND, where("n", None), where("m", 1))),
 ]
 
 

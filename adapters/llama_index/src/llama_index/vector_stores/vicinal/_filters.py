@@ -130,7 +130,7 @@ def _among(key: str, values: Iterable[Any]) -> Where:
     families: dict[type, list[Any]] = {}
     for value in values:
         for twin in _twins(value):
-            families.setdefault(float if type(twin) is int else type(twin), []).append(twin)
+            families.setdefault(type(twin), []).append(twin)
     items = [twin for family in families.values() for twin in family]
     return _any([*({key: {"$in": family}} for family in families.values()), {key: {"$any": items}}])
 
@@ -189,9 +189,7 @@ def _twins(value: Any) -> list[Any]:
         moment = _moment(value)
         return [value] if moment is None else [value, moment]
     if isinstance(value, (list, tuple)):
-        same = list(value)
-        flags = [bool(item) if item in (0, 1) else item for item in value]
-        return [same, flags] if any(isinstance(item, bool) for item in flags) else [same]
+        return [list(value), [bool(item) if item in (0, 1) else item for item in value]]
     return [int(value), bool(value)] if value in (0, 1) else [value]
 
 

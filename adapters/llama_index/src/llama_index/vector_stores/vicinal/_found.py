@@ -36,8 +36,6 @@ def found_by(collection: Collection, asked: Mapping[str, Any]) -> Found:
     mixture, or else nearness.
     """
     answer = collection.query(**asked)
-    if not answer["ids"][0]:
-        return NOTHING
     ranked = answer.get("rerank_scores") or answer.get("scores")
     if ranked is not None:
         similarities = ranked[0]
