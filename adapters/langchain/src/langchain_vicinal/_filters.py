@@ -17,9 +17,6 @@ of `where` under the engine's key `#document`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
-from decimal import Decimal
-from numbers import Number
 from typing import Any
 
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError
@@ -114,22 +111,12 @@ def _missing(key: str) -> Filter:
 
 def _among(key: str, values: Iterable[Any]) -> Filter | None:
     """`$in` takes values of one type, and never None."""
-    families: dict[Any, list[Any]] = {}
+    by_type: dict[type, list[Any]] = {}
     for value in values:
-        families.setdefault(_family(value), []).append(value)
+        by_type.setdefault(type(value), []).append(value)
     return _or(
-        _missing(key) if family is type(None) else {key: {"$in": members}}
-        for family, members in families.items()
+        _missing(key) if kind is type(None) else {key: {"$in": members}} for kind, members in by_type.items()
     )
-
-
-def _family(value: Any) -> Any:
-    """Values of one family may stand in one `$in`; a bool or a Decimal is no number, a date is a moment."""
-    if isinstance(value, (bool, str)) or value is None:
-        return type(value)
-    if isinstance(value, Number) and not isinstance(value, Decimal):
-        return Number
-    return date if isinstance(value, date) else type(value)
 
 
 def _is_list(operand: Any) -> bool:
