@@ -130,6 +130,30 @@ async def test_async_answers_are_found_too(semantic):
     assert semantic.lookup("how tall is the tower now", "model") == [Generation(text="330 m")]
 
 
+class Asked(VicinalEmbeddings):
+    """Remembers what it was asked to embed."""
+
+    def embed_query(self, text):
+        self.asked = [*getattr(self, "asked", []), text]
+        return super().embed_query(text)
+
+
+async def test_the_same_prompt_is_found_without_embedding(place):
+    embedding = Asked(HashEmbeddingFunction())
+    cache = VicinalSemanticCache(embedding, **place)
+    cache.update("prompt", "model", [Generation(text="a")])
+    assert cache.lookup("prompt", "model") == await cache.alookup("prompt", "model") == [Generation(text="a")]
+    assert embedding.asked == ["prompt"]
+
+
+@pytest.mark.parametrize(("threshold", "similar"), [(0, "right angle"), (1, "longer")])
+def test_what_reaches_the_threshold_is_similar(table, threshold, similar):
+    embedding = table({"prompt": [1.0, 0.0], "right angle": [0.0, 1.0], "longer": [2.0, 0.0]})
+    cache = VicinalSemanticCache(embedding, threshold)
+    cache.update("prompt", "model", [Generation(text="a")])
+    assert cache.lookup(similar, "model") == [Generation(text="a")]
+
+
 def chat(cache, answers):
     return GenericFakeChatModel(messages=iter(AIMessage(answer) for answer in answers), cache=cache)
 
@@ -143,6 +167,17 @@ def test_of_a_chat_the_last_text_may_vary_and_nothing_else(semantic):
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     with_image = HumanMessage([{"type": "text", "text": "how tall is the tower"}, image])
     assert model.invoke([with_image]).content == "with image"
+
+
+def test_parts_of_a_message_that_are_no_texts_must_be_equal(place):
+    embedding = Asked(HashEmbeddingFunction())
+    model = chat(VicinalSemanticCache(embedding, 0.7, **place), ["a tower", "plain", "no tower"])
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    tall = {"type": "text", "text": "how tall"}
+    assert model.invoke([HumanMessage([image])]).content == "a tower"
+    assert model.invoke([HumanMessage(["a tower", tall])]).content == "plain"
+    assert model.invoke([HumanMessage(["no tower", tall])]).content == "no tower"
+    assert set(embedding.asked) == {"(no text)", "how tall"}  # some models refuse an empty one
 
 
 def test_short_chats_are_not_similar_for_being_chats(semantic):
@@ -164,7 +199,7 @@ def test_prompts_that_look_like_json_are_prompts(any_cache, prompt):
     [
         {"embedding": None},
         {"embedding": len},
-        *({"score_threshold": no} for no in (1.5, math.nan, "0.9", None)),
+        *({"score_threshold": no} for no in (1.5, -0.1, math.nan, "0.9", True, None)),
     ],
     ids=str,
 )

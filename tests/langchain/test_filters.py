@@ -308,6 +308,7 @@ def test_the_callers_filter_is_left_as_it_was(records):
         ({"a": 1, "year": {"$near": 1}}, r'\["year"\]\["\$near"\]'),
         ({"$xor": []}, r"\$xor"),
         ({"year": {"$gt": True}}, r'\["year"\]\["\$gt"\]'),
+        ({"year": {"$gt": None}}, r'\["year"\]\["\$gt"\]'),
         ({"year": {"$in": "1984"}}, r'\["year"\]\["\$in"\]'),
         ({"year": {}}, r'where\["year"\]'),
         ({"year": object()}, r'where\["year"\]'),

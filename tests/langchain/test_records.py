@@ -38,8 +38,14 @@ async def test_the_async_methods_do_the_same(records):
     await records.aupdate(["a", "b"], group_ids=["x", "y"], time_at_least=await records.aget_time())
     assert await records.aexists(["a", "c"]) == [True, False]
     assert await records.alist_keys(group_ids=["y"]) == ["b"]
+    assert await records.alist_keys(limit=1) == ["a"]
+    now = await records.aget_time()
+    assert await records.alist_keys(before=now + 9) == ["a", "b"]
+    assert await records.alist_keys(after=now + 9) == []
+    with pytest.raises(InvalidArgumentError, match="has not come yet"):
+        await records.aupdate(["c"], time_at_least=now + 9)
     await records.adelete_keys(["a"])
-    assert await records.alist_keys(limit=5) == ["b"]
+    assert await records.alist_keys() == ["b"]
 
 
 def test_keys_are_listed_by_time_group_and_number(records):

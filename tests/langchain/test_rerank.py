@@ -143,8 +143,9 @@ def test_equal_scores_keep_the_order_of_the_search(filled):
     assert filled.similarity_search("one two", 5, rerank=lambda query, texts: [0] * len(texts)) == plain
 
 
-def test_an_empty_answer_needs_no_reranker(store):
+async def test_an_empty_answer_needs_no_reranker(store):
     assert store.similarity_search("one", rerank=lambda query, texts: 1 / 0) == []
+    assert await store.asimilarity_search("one", rerank=lambda query, texts: 1 / 0) == []
     store.add_texts(WORDS)
     assert store.similarity_search("one", 0, rerank=lambda query, texts: 1 / 0) == []
 
