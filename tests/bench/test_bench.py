@@ -162,7 +162,7 @@ def test_a_phrase_is_found_in_the_document_that_it_was_taken_from(corpus: Corpus
 def test_a_neighbour_as_near_counts_whatever_its_id(corpus: Corpus) -> None:
     truth = Truth(corpus, 1)
     assert truth.judge(None, 3, ["3"]) == truth.judge(None, 3, ["503"]) == (1.0, True)
-    assert truth.judge(None, 3, ["4"]) == (0.0, True)
+    assert truth.judge(None, 3, ["4"]) == truth.judge(None, 3, ["4", "3"]) == (0.0, True)
     assert truth.judge(None, 3, []) == (0.0, False)
 
 
@@ -174,6 +174,15 @@ def test_what_a_filter_refuses_does_not_count(corpus: Corpus) -> None:
     assert truth.judge(case, 0, selected) == (1.0, True)
     assert truth.judge(case, 0, refused[:10]) == (0.0, True)
     assert truth.judge(case, 0, selected[:1] * 10) == (0.1, False)
+
+
+def test_every_question_is_judged_by_its_own_side_of_a_filter(corpus: Corpus) -> None:
+    truth, case = Truth(corpus, 10), Range("near", 0.01)
+    for number in (truth.facts.sides.index(True), truth.facts.sides.index(False)):
+        [(_, name, bound)] = case.condition(truth.facts, number).parts()
+        above = [(metadata["axis"] >= bound) == (name == "$gte") for metadata in corpus.metadatas]
+        selected = [str(i) for i, selects in enumerate(above) if selects]
+        assert truth.judge(case, number, selected) == (1.0, True)
 
 
 # --- what is concluded -------------------------------------------------------------------------------
