@@ -24,9 +24,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal._kth import reached
 from vicinal._text import postings
 from vicinal._text.analysis import Analyser
-from vicinal._text.best import Scores, aged, best, floor
+from vicinal._text.best import Scores, aged, best
 from vicinal._text.postings import Codes, Mask, Postings, Rows, Weights
 from vicinal._text.vocabulary import Vocabulary
 from vicinal._turns import in_texts
@@ -159,21 +160,18 @@ class Statistics:
 
 
 def statistics(index: TextIndex, alive: Mask) -> Statistics:
-    """Of the live rows; `alive` may be longer than the index, whose further rows have no terms.
+    """Of the live rows; `alive` is as long as the index.
 
     One pass over the rows: 0.4 ms for 70,000. The index that is asked must be this one.
     """
-    living = alive[: index.rows]
-    if len(living) < index.rows:
-        living = np.concatenate([living, np.zeros(index.rows - len(living), dtype=np.bool_)])
     present = index.lengths > 0
-    counted = present & living
+    counted = present & alive
     records = int(np.count_nonzero(counted))
     average = float(index.lengths[counted].mean(dtype=np.float64)) if records else 1.0
     damping = K1 * (1 - B + B * index.lengths.astype(np.float64) / average)
-    least = float(damping.min(where=counted, initial=np.inf)) if records else 0.0
+    least = float(damping.min(where=counted, initial=np.inf))
     everyone = records == int(np.count_nonzero(present))
-    return Statistics(None if everyone else living, records, damping, least)
+    return Statistics(None if everyone else alive, records, damping, least)
 
 
 # --- search -----------------------------------------------------------------------------------------------
@@ -204,30 +202,29 @@ def search(
 
     Args:
         terms: The question's, from the analyser that the index was made with; repetitions count.
-        k: At most so many; fewer when fewer have any of the terms.
+        k: At most so many, 1 or more; fewer when fewer have any of the terms.
         stats: `statistics` of this very index.
         allowed: By row, whether it may be found; None: all live rows. The statistics are of all
             live rows even so.
         positions: By row, which record is older; None where rows say so.
     """
     wanted = sorted(_wanted(index, Counter(terms), stats), key=lambda term: len(term.rows))
-    if not wanted or k < 1:
+    if not wanted:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
-    permitted = None if allowed is None else _fit(allowed, index.rows)
     scores = np.zeros(index.rows, dtype=np.float64)
     left = sum(term.ceiling for term in wanted)
     for at, term in enumerate(wanted):
         if at and len(term.rows) * _WORTH > index.rows:
-            threshold = _kth(scores, k, permitted)
+            threshold = reached(scores if allowed is None else scores * allowed, k)
             if left * (1 + 1e-9) < threshold:
-                rows = _possible(scores, threshold - left, permitted)
+                rows = _possible(scores, threshold - left, allowed)
                 remaining = wanted[at:]
                 if len(rows) * len(remaining) * _LOOKUP < sum(len(one.rows) for one in remaining):
                     return _finish(scores, rows, remaining, k, stats, positions)
         rows = term.rows.astype(np.intp)
         scores[rows] += _shares(term, rows, term.counts, stats)
         left -= term.ceiling
-    return best(scores, k, permitted, positions)
+    return best(scores, k, allowed, positions)
 
 
 _WORTH = 40  # pruning is considered at terms that one row in so many has
@@ -261,15 +258,10 @@ def _shares(term: _Term, rows: Rows, counts: Weights, stats: Statistics) -> Scor
     return shares
 
 
-def _kth(scores: Scores, k: int, permitted: Mask | None) -> float:
-    """A lower bound of the k-th best score so far; 0 when there are not so many."""
-    return floor(scores if permitted is None else scores * permitted, k)
-
-
-def _possible(scores: Scores, least: float, permitted: Mask | None) -> Rows:
+def _possible(scores: Scores, least: float, allowed: Mask | None) -> Rows:
     """The rows that can still be among the best: their scores, but for rounding, reach the least."""
     rows = np.flatnonzero(scores >= least * (1 - 2e-9))
-    return rows if permitted is None else rows[permitted[rows]]
+    return rows if allowed is None else rows[allowed[rows]]
 
 
 def _finish(
@@ -326,20 +318,12 @@ def _ascending(term: _Term) -> _Term:
     return replace(term, rows=term.rows[order], counts=term.counts[order])
 
 
-def _fit(mask: Mask, rows: int) -> Mask:
-    """A mask of the index's length; rows that it does not know are not allowed."""
-    if len(mask) >= rows:
-        return mask[:rows]
-    return np.concatenate([mask, np.zeros(rows - len(mask), dtype=np.bool_)])
-
-
 # --- files ------------------------------------------------------------------------------------------------
 
 
 def pack(index: TextIndex) -> dict[str, NDArray[np.generic]]:
     """Everything as arrays of numbers, for a file."""
-    known = index.vocabulary.terms[: len(index.vocabulary.terms)]
-    encoded = [term.encode("utf-8", "surrogatepass") for term in known]
+    encoded = [term.encode("utf-8", "surrogatepass") for term in index.vocabulary.terms]
     ends = np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
     return {
         **postings.arrays_of(index.postings),

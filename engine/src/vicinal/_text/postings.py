@@ -142,7 +142,7 @@ def merged(old: Postings, alive: Mask | None = None) -> Postings:
     """The same entries in fewer segments: each is then several times as large as the next.
 
     Entries that no longer count, and those of rows that are not `alive`, are left behind where segments are
-    joined; rows beyond that mask stay. A version that needs no joining is returned as it is.
+    joined. A version that needs no joining is returned as it is.
     """
     first = _joined_from(old)
     joined = old.segments[first:]
@@ -208,8 +208,7 @@ def _current(
     codes = np.repeat(segment.codes, np.diff(segment.starts))
     keep = postings.home[segment.rows] == segment.number
     if alive is not None:
-        known = segment.rows < len(alive)
-        keep[known] &= alive[segment.rows[known]]
+        keep &= alive[segment.rows]
     return segment.rows[keep], codes[keep], segment.weights[keep]
 
 

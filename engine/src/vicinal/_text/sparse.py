@@ -61,30 +61,25 @@ def search(
     """The best k rows that share a component with the question: by descending dot product, then age.
 
     Args:
-        alive: By row, whether it holds a record.
+        alive: By row of the index, whether it holds a record.
         allowed: By row, whether it may be found; None: all live rows.
         idf: Weight each component by ln(1 + (N − df + 0.5) / (df + 0.5)) over the live rows that have
             components, as Chroma does for sparse vectors that carry BM25's weights.
         positions: By row, which record is older; None where rows say so.
     """
-    mask = living = _living(index, alive)
-    if allowed is not None:
-        mask = living.copy()
-        mask[: len(allowed)] &= allowed[: index.rows]
-        mask[len(allowed) :] = False
     scores = np.zeros(index.rows, dtype=np.float64)
     touched = np.zeros(index.rows, dtype=np.bool_)
-    for code, value in _weighted(index, indices, values, living if idf else None):
+    for code, value in _weighted(index, indices, values, alive if idf else None):
         rows, weights = index.find(code)
         at = rows.astype(np.intp)
         scores[at] += np.multiply(weights, value, dtype=np.float64)
         touched[at] = True
-    touched &= mask
+    touched &= alive if allowed is None else alive & allowed
     if (scores[touched] > 0).sum() >= k:
         return best(scores, k, touched, positions)
     found = np.flatnonzero(touched)  # products of 0 and less count too where there is nothing better
-    order = np.lexsort((aged(found, positions), -scores[found]))[: max(k, 0)]
-    return found[order].astype(np.int64), scores[found[order]]
+    order = np.lexsort((aged(found, positions), -scores[found]))[:k]
+    return found[order], scores[found[order]]
 
 
 def score(
@@ -92,16 +87,9 @@ def score(
 ) -> Scores:
     """The dot products of given live rows with the question, the same as in `search`; 0 without a share."""
     found = np.zeros(len(rows), dtype=np.float64)
-    for code, value in _weighted(index, indices, values, _living(index, alive) if idf else None):
+    for code, value in _weighted(index, indices, values, alive if idf else None):
         found += np.multiply(index.weights_of(code, rows), value, dtype=np.float64)
     return found
-
-
-def _living(index: Postings, alive: Mask) -> Mask:
-    """The live rows, as many as the index covers."""
-    living = np.zeros(index.rows, dtype=np.bool_)
-    living[: len(alive)] = alive[: index.rows]
-    return living
 
 
 def _weighted(
