@@ -192,7 +192,7 @@ def _kept(snapshot: Snapshot, group: GroupBy, rows: Rows, scores: Scores) -> Row
             values = ranks_of(columns[name], rows).astype(np.float64)
             values[values < 0] = np.nan  # without the key: last, whichever way
         measures.append(-values if isinstance(aggregate, MaxK) else values)
-    order = np.lexsort((np.arange(len(rows)), *reversed(measures), groups))
+    order = np.lexsort((*reversed(measures), groups))
     starts = np.searchsorted(groups[order], groups[order])
     within = np.arange(len(rows)) - starts
     return np.sort(order[within < aggregate.k])

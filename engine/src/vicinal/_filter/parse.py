@@ -329,7 +329,7 @@ def _is_json(value: Any, depth: int) -> bool:
 
 
 def _ordered(operand: Operand, given: Any, operator: str, path: str) -> Operand:
-    if operand.kind in (Kind.BOOL, Kind.NULL, Kind.OBJECT):
+    if operand.kind in (Kind.BOOL, Kind.OBJECT):
         equal = " (which is compared for equality alone)" if isinstance(given, (Decimal, UUID, bytes)) else ""
         raise InvalidFilterError(
             path=path,

@@ -161,7 +161,7 @@ def lookup(metadata: Mapping[str, Any] | None, key: str, missing: Any = _MISSING
     while dot >= 0:
         inner = metadata.get(key[:dot])
         if isinstance(inner, Mapping):
-            found = lookup(inner, key[dot + 1 :], _MISSING)
+            found = lookup(inner, key[dot + 1 :])
             if found is not _MISSING:
                 return found
         dot = key.find(".", dot + 1)

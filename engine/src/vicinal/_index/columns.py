@@ -211,7 +211,7 @@ class Column:
             elif kind in (Kind.STRING, Kind.LIST, Kind.OBJECT):
                 texts: Iterable[Any] = values
                 if kind is not Kind.STRING:
-                    texts = [_text(kind, value) for value in values]
+                    texts = map(_text, values)
                 codes = [code for code in map(self.dictionary.codes.get, texts) if code is not None]
                 if codes:
                     encoded[kind] = codes
@@ -276,9 +276,9 @@ def _compare_ints(values: NDArray[np.int64], order: Order, bound: Any) -> Mask:
     return below
 
 
-def _text(kind: Kind, value: Any) -> str:
-    """The dictionary's key of a string, or of a list's or object's canonical text."""
-    return str(value) if kind is Kind.STRING else f"\0{value}"
+def _text(canonical: Any) -> str:
+    """The dictionary's key of a list's or object's canonical text."""
+    return f"\0{canonical}"
 
 
 # --- building ----------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ class _Gathered:
         if kind == Kind.STRING:
             stored = self.dictionary.code(comparable)
         elif kind in (Kind.LIST, Kind.OBJECT):
-            stored = self.dictionary.code(_text(Kind(kind), comparable))
+            stored = self.dictionary.code(_text(comparable))
             if kind == Kind.LIST:
                 self.item_rows.extend([row] * len(value))
                 self.items.extend(value)

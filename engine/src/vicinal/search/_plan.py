@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,10 +164,9 @@ class Search:
     ) -> None:
         self._where = None if where is None else Where.from_dict(where)
         self._rank = None if rank is None else Rank.from_dict(rank)
-        self._group_by = _one_of(GroupBy, group_by)
-        self._limit = Limit(limit=limit) if _is_count(limit) else _one_of(Limit, limit)
-        keys = select is not None and not isinstance(select, (Select, Mapping))
-        self._select = Select(select) if keys else _one_of(Select, select)
+        self._group_by = _one_of(GroupBy, group_by, GroupBy.from_dict)
+        self._limit = _one_of(Limit, limit, lambda count: Limit(limit=count))
+        self._select = _one_of(Select, select, Select)
 
     def where(self, where: Any) -> Search:
         """Only records that this filter selects."""
@@ -220,15 +219,13 @@ class Search:
         return f"Search({self.to_dict()!r})"
 
 
-def _one_of(cls: Any, value: Any) -> Any:
-    """An instance, from itself, from its JSON, or the one that says nothing."""
+def _one_of(cls: Any, value: Any, made: Callable[[Any], Any]) -> Any:
+    """An instance, from itself, from its JSON, made of something else, or the one that says nothing."""
     if value is None:
         return cls()
-    return value if isinstance(value, cls) else cls.from_dict(value)
-
-
-def _is_count(value: Any) -> bool:
-    return value is not None and not isinstance(value, (Limit, Mapping))
+    if isinstance(value, cls):
+        return value
+    return cls.from_dict(value) if isinstance(value, Mapping) else made(value)
 
 
 def _fields(data: Any, argument: str, known: set[str]) -> dict[str, Any]:
