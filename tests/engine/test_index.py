@@ -22,7 +22,7 @@ from hypothesis.extra import numpy as hnp
 import vicinal
 from vicinal import _derived, _progress, _upkeep
 from vicinal._index import codes, exact, kernel, planner
-from vicinal._index.graph import Graph, Strays
+from vicinal._index.graph import Graph, Strays, _SharedLock
 from vicinal._index.view import EMPTY, View, advance, appended, lengths
 from vicinal._rank import mmr
 from vicinal._request import Status
@@ -858,6 +858,43 @@ def test_queries_go_on_while_the_graph_grows(walking: None, client: vicinal.Clie
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("held", "others"),
+    [
+        ("shared", ["exclusive", "shared"]),  # a batch that waits goes before later searches
+        ("exclusive", ["shared", "shared", "exclusive"]),  # what waited for a batch goes before the next
+    ],
+)
+def test_searches_and_insertions_take_turns(
+    held: str, others: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, waiting, order = _SharedLock(), threading.Semaphore(0), []
+    wait = lock._changed.wait
+    monkeypatch.setattr(lock._changed, "wait", lambda: (waiting.release(), wait()))
+
+    def take(turn: str) -> None:
+        with getattr(lock, turn)():
+            order.append(turn)
+
+    def started(turn: str) -> threading.Thread:
+        thread = threading.Thread(target=take, args=[turn], daemon=True)
+        thread.start()
+        return thread
+
+    with getattr(lock, held)():
+        threads = []
+        for turn in sorted(others):  # batches come first
+            threads.append(started(turn))
+            assert waiting.acquire(timeout=10)
+        assert order == []
+    for thread in threads:
+        thread.join(10)
+    started("exclusive").join(10)  # nobody is left who waits
+    with lock.shared():
+        started("shared").join(10)  # any number at once
+    assert order == [*others, "exclusive", "shared"]
 
 
 # --- exact search ------------------------------------------------------------------------------------
