@@ -57,7 +57,7 @@ class Kind(Generic[Index]):
     """The same in fewer pieces, for these live rows; None when it need not be."""
     pack: Callable[[Index], Arrays]
     unpack: Callable[[Arrays], Index]
-    """Raises `ValueError` when it is not what `pack` has made."""
+    """Raises one of `_derived.BROKEN` when it is not what `pack` has made."""
     how: dict[str, Any] = field(default_factory=dict)
     """JSON that the checkpoint repeats: one that was made otherwise is not believed."""
 

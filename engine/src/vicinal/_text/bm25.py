@@ -337,13 +337,10 @@ def unpack(arrays: dict[str, NDArray[np.generic]]) -> TextIndex:
     """What `pack` packed.
 
     Raises:
-        ValueError: The arrays are damaged or of another format.
+        ValueError, KeyError: The arrays are damaged, of another format, or incomplete.
     """
-    try:
-        text, ends = arrays["terms"].tobytes(), arrays["term-ends"].tolist()
-        lengths = arrays["lengths"].astype(np.float32, copy=False)
-    except KeyError as error:
-        raise ValueError(f"words without {error}") from None
+    text, ends = arrays["terms"].tobytes(), arrays["term-ends"].tolist()
+    lengths = arrays["lengths"].astype(np.float32, copy=False)
     pieces = zip([0, *ends[:-1]], ends)
     vocabulary = Vocabulary(text[start:end].decode("utf-8", "surrogatepass") for start, end in pieces)
     return TextIndex(vocabulary, postings.from_arrays(arrays), lengths)

@@ -233,17 +233,14 @@ def from_arrays(arrays: dict[str, NDArray[np.generic]]) -> Postings:
     """What `arrays_of` was given.
 
     Raises:
-        ValueError: The arrays are of another format, or incomplete.
+        ValueError, KeyError: The arrays are of another format, or incomplete.
     """
-    try:
-        form, numbered = (int(value) for value in arrays["format"].tolist())
-        if form != _FORMAT:
-            raise ValueError(f"postings of format {form}, known is {_FORMAT}")
-        numbers: list[int] = arrays["numbers"].tolist()
-        names = ("codes", "starts", "rows", "weights")
-        columns = [{name: cast(Any, arrays[f"{name}-{number}"]) for name in names} for number in numbers]
-        segments = [Segment(number, **column) for number, column in zip(numbers, columns)]
-        stale = frozenset(arrays["stale"].tolist())
-        return Postings(tuple(segments), arrays["home"].astype(np.int32), stale, numbered)
-    except KeyError as error:
-        raise ValueError(f"postings without {error}") from None
+    form, numbered = (int(value) for value in arrays["format"].tolist())
+    if form != _FORMAT:
+        raise ValueError(f"postings of format {form}, known is {_FORMAT}")
+    numbers: list[int] = arrays["numbers"].tolist()
+    names = ("codes", "starts", "rows", "weights")
+    columns = [{name: cast(Any, arrays[f"{name}-{number}"]) for name in names} for number in numbers]
+    segments = [Segment(number, **column) for number, column in zip(numbers, columns)]
+    stale = frozenset(arrays["stale"].tolist())
+    return Postings(tuple(segments), arrays["home"].astype(np.int32), stale, numbered)

@@ -176,13 +176,10 @@ def unpack(arrays: dict[str, NDArray[np.generic]]) -> Signatures:
     """What `pack` packed.
 
     Raises:
-        ValueError: The arrays are damaged or of another format.
+        ValueError, KeyError: The arrays are damaged, of another format, or incomplete.
     """
-    try:
-        form, rows = (int(value) for value in arrays["format"].tolist())
-        blocks = arrays["blocks"].astype(np.uint8, copy=False)
-    except KeyError as error:
-        raise ValueError(f"signatures without {error}") from None
+    form, rows = (int(value) for value in arrays["format"].tolist())
+    blocks = arrays["blocks"].astype(np.uint8, copy=False)
     if form != _FORMAT or blocks.shape[1:] != (BITS, BLOCK_ROWS // 8):
         raise ValueError("signatures of another format")
     return Signatures(tuple(blocks), rows)
