@@ -119,8 +119,10 @@ def test_equal_scores_stand_in_order_of_rows():
     assert rows.tolist() == [0, 1]
 
 
-def test_given_rows_score_as_in_the_search():
+@pytest.mark.parametrize("altered", [[], [(0, "ant cat bee")]])
+def test_given_rows_score_as_in_the_search(altered):
     index = made(["ant bee", "bee cat cat", "dog", "ant cat"])
+    index = bm25.extend(index, PLAIN, 4, altered)  # rows of a term then stand in no order
     stats = bm25.statistics(index, np.ones(4, dtype=bool))
     rows, scores = bm25.search(index, ["cat", "ant"], 9, stats)
     np.testing.assert_allclose(bm25.judged(index, ["cat", "ant"], rows, stats)[0], scores)
