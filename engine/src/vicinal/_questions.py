@@ -42,7 +42,6 @@ def ranking(
     how: HowToRank,
     texts: tuple[str, ...] | None,
     fetch_k: Any,
-    k: int,
 ) -> r.Ranking | None:
     """What the mode asks for; None when that is distance alone."""
     if how.mode not in _MODES:
@@ -55,7 +54,7 @@ def ranking(
     is_sparse = _is_sparse(how)
     if how.mode == "dense":
         return None
-    deep = max(100, k) if fetch_k is None else max(k, check.count(fetch_k, "fetch_k", 1))
+    deep = 100 if fetch_k is None else check.count(fetch_k, "fetch_k", 1)
     if is_sparse:
         field = _sparse_key(info, how)
         vectors = _sparse_vectors(info, inputs, field, how, texts)

@@ -251,7 +251,7 @@ class Ranking:
     """Weight of the dense part, between 0 and 1; the other part has the rest."""
     fusion: Literal["relative", "rrf"]
     fetch_k: int
-    """How many rows each part ranks."""
+    """How many rows each part ranks at least; never fewer than are wanted."""
     sparse: tuple[SparseVector, ...] | None = None
     """One per query: the field's sparse vectors are searched. None: the words of its texts are."""
 
