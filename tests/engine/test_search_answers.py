@@ -332,6 +332,7 @@ INVALID = [
     (Search(rank=Knn(SparseVector([1], [1.0]))), InvalidArgumentError, "holds dense vectors"),
     (Search(rank=Knn([1, 2, 3], key=K.SCORE)), InvalidArgumentError, "#score cannot be searched"),
     (Search(where=K.SCORE > 1), InvalidArgumentError, "cannot be filtered"),
+    (Search(rank=reduce(lambda rank, _: rank.abs(), range(200), Knn([1, 2, 3]))), ValueError, "100 deep"),
 ]
 
 

@@ -8,7 +8,8 @@ import pytest
 import vicinal
 from vicinal import GroupBy, K, Knn, Limit, MaxK, MinK, Rrf, Search, Select, SparseVector, Val
 from vicinal.errors import InvalidArgumentError, InvalidFilterError
-from vicinal.search import Rank, Where
+from vicinal.search import Rank, Sum, Where
+from vicinal.search._plan import Aggregate
 
 NEAR = Knn([1.0, 0.0])
 WRITTEN = {"$knn": {"query": [1.0, 0.0], "key": "#embedding", "limit": 16}}
@@ -130,6 +131,7 @@ def test_the_parts_of_a_search_may_be_dictionaries_lists_and_numbers():
     made = Search(K("a") == 1, NEAR, GroupBy(K("t"), MinK(K.SCORE, 1)), Limit(limit=3), Select([K("a")]))
     assert {**given.to_dict(), "filter": None} == {**made.to_dict(), "filter": None}
     assert given.to_dict()["filter"] == {"a": 1}
+    assert Select({K("b"), K("a"), K("b"), "a"}).keys == ("a", "b")  # a set has no order: by name
 
 
 def test_a_search_does_not_change():
@@ -195,6 +197,16 @@ INVALID = [
     (lambda: MinK(["a"], 0), ValueError, "MinK k: expected at least 1"),
     (lambda: Search.from_dict({"rankk": None}), ValueError, "got rankk"),
     (lambda: K(""), ValueError, "metadata key"),
+    (lambda: K(5), TypeError, r"K\(…\)"),
+    (lambda: (K("a") == 1) & 5, TypeError, "unsupported operand"),
+    (lambda: NEAR - "1", TypeError, "unsupported operand"),
+    (lambda: Sum([]), ValueError, "Sum needs at least one rank"),
+    (lambda: Rank.from_dict({"$knn": {"query": [1.0], "limits": 3}}), ValueError, "unexpected limits"),
+    (lambda: Search(select=5), TypeError, "select"),
+    (lambda: Search(group_by=5), TypeError, "group_by"),
+    (lambda: GroupBy(["a"], "first"), TypeError, r"MinK\(…\) or MaxK"),
+    (lambda: GroupBy.from_dict({"keys": ["a"], "aggregate": {}}), ValueError, r"one of \$min_k and \$max_k"),
+    (lambda: Aggregate.from_dict({"$min_k": {"keys": ["a"]}}), ValueError, "expected keys and k"),
 ]
 
 
