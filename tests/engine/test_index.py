@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 
 import vicinal
 from vicinal import _derived, _progress, _upkeep
-from vicinal._index import codes, exact, kernel, planner
+from vicinal._index import codes, exact, kernel, planner, walks
 from vicinal._index.graph import Graph, Strays, _SharedLock
 from vicinal._index.view import EMPTY, View, advance, appended, lengths
 from vicinal._rank import mmr
@@ -250,6 +250,31 @@ def test_rows_that_are_nearly_equal_are_told_apart(client: vicinal.Client, space
         assert found["ids"][0] == [str(i) for i in of_odd]
 
 
+NEARLY = np.arange(20)[:, np.newaxis]
+UNIT = np.array([1, 0], dtype=np.float32)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-10, 2.0**10])
+@pytest.mark.parametrize(
+    ("space", "query", "vectors"),
+    [
+        ("l2", 0 * UNIT, UNIT * (1 + NEARLY * 2.0**-23)),
+        ("cosine", UNIT, UNIT + UNIT[::-1] * NEARLY * 1e-4),
+        ("ip", UNIT, UNIT * (1 - NEARLY * 2.0**-23)),
+    ],
+)
+def test_a_walk_is_not_believed_where_float32_confuses_its_last_with_the_nearest(
+    space: Any, query: Any, vectors: Any, scale: float
+) -> None:
+    query, vectors = query * np.float32(scale), (vectors * scale).astype(np.float32)
+    rows, view = np.arange(20), view_of(vectors)
+    far = exact.measure(vectors, space, query, rows).astype(np.float32)
+    assert walks.believed(view, space, query, 1, rows, far, float(far[-1])) is None
+    alone = walks.believed(view, space, query, 1, rows, far, None)
+    assert alone is not None
+    assert alone.tolist() == rows.tolist()  # nothing lies beyond: all of them are measured
+
+
 @pytest.mark.usefixtures("walking")
 def test_a_question_that_points_away_from_all_vectors_is_answered(client: vicinal.Client) -> None:
     """Links lead to large inner products; the least negative ones are those of short vectors."""
@@ -332,8 +357,40 @@ def test_a_review_that_was_stopped_is_finished() -> None:
         for _ in graph.extend(vectors, alive, stop):
             pass
         while graph.reviewed_rows < stop:  # each slice ends at the first opportunity
+            before = graph.reviewed_rows
             next(iter(graph.review(vectors)))
+            assert graph.reviewed_rows >= before  # queries scan what lies beyond
         assert set(range(stop)) <= set(looked_for)
+
+
+def test_where_a_walk_cannot_fill_its_answer_every_row_is_a_stray() -> None:
+    class Refusing:
+        def knn_query(self, *_arguments: Any, **_options: Any) -> Any:
+            raise RuntimeError("Cannot return the results in a contiguous 2D array")
+
+    vectors = np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32)
+    graph, view = Graph(HnswConfiguration(), 8, generation=0), view_of(vectors)
+    for _ in itertools.chain(graph.extend(vectors, view.alive, 3), graph.review(vectors)):
+        pass
+    assert graph.coverage().strays.tolist() == []  # fewer rows than neighbours are asked for
+    graph._index = Refusing()
+    for _ in graph.review(vectors):
+        pass
+    assert graph.coverage().strays.tolist() == []  # nothing is new
+    graph.reviewed_rows = graph._all_reviewed_at = 0
+    for _ in graph.review(vectors):
+        pass
+    assert graph.coverage().strays.tolist() == [0, 1, 2]
+    assert graph.nearest(vectors, 1, 10, view, view.alive) is None
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_one_of_many_copies_is_no_stray_though_others_are_found_in_its_place(space: Any) -> None:
+    vectors = np.repeat(np.random.default_rng(1).standard_normal((2, 48)).astype(np.float32), 700, axis=0)
+    graph = Graph(HnswConfiguration(space=space, num_threads=1), 48, generation=0)
+    for _ in itertools.chain(graph.extend(vectors, view_of(vectors).alive, 1_400), graph.review(vectors)):
+        pass
+    assert graph.coverage().strays.tolist() == []
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -480,6 +537,25 @@ def test_of_the_rows_that_a_walk_misses_none_that_is_near_is_left_out(space: Any
             assert near <= set(strays.within(query, float(limit), None).tolist())
     far = np.zeros(60, dtype=np.bool_)
     assert strays.within(vectors[0], np.inf, far).tolist() == []
+    older = np.ones(9, dtype=np.bool_)  # the mask of a view that lacks most of these rows
+    assert strays.within(vectors[0], np.inf, older).tolist() == [0, 2, 4, 6, 8]
+
+
+def test_a_row_that_is_taken_for_one_that_walks_miss_is_found_once_until_it_is_deleted(walking: None) -> None:
+    vectors = np.random.default_rng(6).standard_normal((600, 16)).astype(np.float32)
+    graph, before = Graph(HnswConfiguration(), 16, generation=0), view_of(vectors)
+    for _ in itertools.chain(graph.extend(vectors, before.alive, 600), graph.review(vectors)):
+        pass
+    graph._strays = Strays.among(vectors, np.array([5]), "l2")
+    expected = nearest(vectors[5], vectors, 11, "l2")[0]
+    for view, told in (
+        (before, expected[:10]),
+        (replace(before, alive=np.arange(600) != 5, records=599), expected[1:]),
+    ):
+        graph.hide(view.alive)
+        [(rows, _)], plan = planner.search(view, graph, None, HnswConfiguration(), vectors[5:6], 10, None)
+        assert plan.strategy.startswith("graph")
+        assert rows.tolist() == told
 
 
 @pytest.mark.parametrize("coded", [5_000, 3_500, 2_000])
