@@ -60,7 +60,7 @@ class Strays:
     def within(self, query: Vector, limit: float, wanted: Mask | None) -> Rows:
         """Those that may be no farther than a limit, of the rows that a mask allows and covers."""
         near = self.rows
-        if limit != np.inf and len(near) >= _STRAYS_CODED:
+        if len(near) >= _STRAYS_CODED:
             near = near[self.codes.within(query, limit)]
         if wanted is None:
             return near

@@ -35,10 +35,9 @@ def select_by(
     left = np.ones(len(wide), dtype=np.bool_)
     picked: list[int] = []
     for _ in range(min(k, len(wide))):
-        penalty = (1 - lambda_mult) * overlap if picked and lambda_mult < 1 else 0.0
         # λ = 0 says nothing about the first pick: it is the nearest, as everywhere.
-        gain = lambda_mult * relevance if picked else relevance
-        best = int(np.argmax(np.where(left, gain - penalty, -np.inf)))
+        gain = lambda_mult * relevance - (1 - lambda_mult) * overlap if picked else relevance
+        best = int(np.argmax(np.where(left, gain, -np.inf)))
         picked.append(best)
         left[best] = False
         dots = products(wide, wide[best])
