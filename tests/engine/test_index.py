@@ -384,6 +384,22 @@ def test_where_a_walk_cannot_fill_its_answer_every_row_is_a_stray() -> None:
     assert graph.nearest(vectors, 1, 10, view, view.alive) is None
 
 
+def test_a_row_in_whose_place_a_nearer_one_is_found_is_a_stray_by_inner_products_too() -> None:
+    vectors = np.array([[5, 0, 0], [1, 5, 0], [1, 0, 5]], dtype=np.float32)
+    graph = Graph(HnswConfiguration(space="ip"), 3, generation=0)
+    for _ in graph.extend(vectors, view_of(vectors).alive, 3):
+        pass
+
+    class FindsTheFirst:
+        def knn_query(self, own: Any, k: int, **_options: Any) -> Any:
+            return np.zeros((len(own), k), np.uint64), np.repeat(1 - own @ vectors[:1].T, k, axis=1)
+
+    graph._index = FindsTheFirst()
+    for _ in graph.review(vectors):  # at -4, where its own distance is -25
+        pass
+    assert graph.coverage().strays.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_one_of_many_copies_is_no_stray_though_others_are_found_in_its_place(space: Any) -> None:
     vectors = np.repeat(np.random.default_rng(1).standard_normal((2, 48)).astype(np.float32), 700, axis=0)
@@ -506,8 +522,11 @@ def test_a_view_that_sees_what_the_graph_has_hidden_is_scanned(walking: None) ->
     for _ in itertools.chain(graph.extend(vectors, before.alive, 600), graph.review(vectors)):
         pass
     graph.hide(np.arange(600) >= 300)
-    [(rows, _)], plan = planner.search(before, graph, None, HnswConfiguration(), vectors[:1], 10, None)
-    assert (rows.tolist(), plan.strategy) == (nearest(vectors[0], vectors, 10, "l2")[0], "scan after graph")
+    order = nearest(vectors[0], vectors, 600, "l2")[0]
+    for allowed in (None, np.arange(600) % 5 > 0):  # the filter has a few neighbours looked at first
+        [(rows, _)], plan = planner.search(before, graph, None, HnswConfiguration(), vectors[:1], 10, allowed)
+        expected = [row for row in order if allowed is None or allowed[row]][:10]
+        assert (rows.tolist(), plan.strategy) == (expected, "scan after graph")
 
 
 def test_rows_that_are_in_the_graph_and_not_looked_for_yet_are_found_once(walking: None) -> None:
