@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,9 +82,12 @@ def test_pruning_changes_no_result():
     texts = [" ".join(random.choice(words, 30, p=shares / shares.sum())) for _ in range(3000)]
     index, alive = made(texts), random.random(3000) < 0.8
     stats = bm25.statistics(index, alive)
-    for question in (["w0", "w150"], ["w1", "w1", "w99", "w199"], ["w0", "w1", "w2", "w60", "w180"]):
-        expected = reference(dict(enumerate(texts)), alive, question, 10)
-        rows, scores = bm25.search(index, question, 10, stats)
+    questions = ["w0", "w150"], ["w1", "w1", "w99", "w199"], ["w0", "w1", "w2", "w60", "w180"]
+    without_the_rare = np.array(["w150" not in text.split() for text in texts])
+    masks = None, random.random(3000) < 0.3, without_the_rare
+    for question, allowed in itertools.product(questions, masks):
+        expected = reference(dict(enumerate(texts)), alive, question, 10, allowed)
+        rows, scores = bm25.search(index, question, 10, stats, allowed)
         assert [row for row, _ in expected] == rows.tolist()
         np.testing.assert_allclose(scores, [score for _, score in expected])
 

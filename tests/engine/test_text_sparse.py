@@ -211,6 +211,8 @@ def test_lambda_1_is_no_diversity_and_less_is_some(things):
     assert plain == [["a", "b", "d"]]
     diverse = things.query(query_sparse=vector(ASKED), mode="sparse", lambda_mult=0.0, n_results=2)["ids"]
     assert diverse[0][0] == "a"
+    nothing = things.query(query_sparse=SparseVector([1], [0.0]), mode="sparse", lambda_mult=0.5)
+    assert set(nothing["scores"][0]) == {0.0}
 
 
 def test_a_reranker_reads_the_texts_beside_the_vectors(things):
