@@ -297,7 +297,7 @@ def judged(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics
         had[_add(term, rows, found, stats)] += term.weight
     if not wanted:
         return found, had
-    share = np.minimum(had / sum(term.weight for term in wanted), 1.0)
+    share = had / sum(term.weight for term in wanted)  # added up in the same order: at most 1
     return found, share / (1.0 + sum(term.times for term in wanted) * (1.0 - share))
 
 

@@ -64,7 +64,7 @@ class Postings:
     stale: frozenset[int]
     """Numbers of segments that hold entries of rows that have moved on."""
     numbered: int
-    """How many segments were ever made."""
+    """The number of the next segment."""
 
     def find(self, code: int) -> tuple[NDArray[np.int32], Weights]:
         """A code's rows, each once and in no particular order, and their weights."""
@@ -134,7 +134,7 @@ def extend(
     if len(codes):
         home[entry_rows] = old.numbered
         segments = (*segments, _segment(old.numbered, np.asarray(entry_rows), codes, weights))
-    extended = Postings(segments, home, stale, old.numbered + bool(len(codes)))
+    extended = Postings(segments, home, stale, old.numbered + 1)
     return extended if len(segments) <= _SEGMENTS_MAX else merged(extended)
 
 
