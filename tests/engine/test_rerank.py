@@ -69,6 +69,11 @@ def test_each_question_has_its_own_order(things):
     assert found["ids"] == [["d"], ["e"]]
 
 
+def test_scores_in_a_column_are_scores_too(things):
+    found = ask(things, rerank=lambda query, documents: np.array([by_length(query, documents)]).T)
+    assert found == ask(things)
+
+
 def test_records_without_a_document_stand_last(things):
     things.add(["none"], [[0.0, 0.0]])
     found = ask(things)

@@ -187,6 +187,7 @@ def test_single_metadata_keys_can_be_selected(records):
     [[row]] = records.search(Search(limit=1, select=["year", "missing"])).rows()
     assert row == {"id": "r0", "metadata": {"year": 2000}}
     assert records.search(Search(limit=1, select=["missing"])).rows() == [[{"id": "r0"}]]
+    assert records.search(Search(limit=1, select=["missing"]))["metadatas"] == [[None]]
     [[row]] = records.search(Search(limit=1).select_all()).rows()
     assert row["metadata"] == {"year": 2000, "sparse": RECORDS[0]["sparse"]}
     assert row["embedding"].tolist() == RECORDS[0]["vector"].tolist()
