@@ -86,6 +86,17 @@ def test_no_neighbour_is_ruled_out(
             assert others[0] >= distances[-1] - slack
 
 
+@pytest.mark.parametrize("space", SPACES)
+def test_a_vector_that_is_too_long_to_be_coded_rules_no_other_out(space: Any) -> None:
+    vectors = -np.eye(8, dtype=np.float32) - 1
+    vectors[0] *= np.float32(1e20)  # as far away as can be, and nothing is known of it
+    query = np.ones(8, dtype=np.float32)
+    [best] = nearest(query, vectors[1:], 1, space)[0]
+    made = coded(vectors, space)
+    assert {0, 1 + best} <= set(made.candidates(query, 1, range(8)).tolist())
+    assert {0, 1 + best} <= set(made.candidates(query, 1, np.arange(8)).tolist())
+
+
 def test_few_rows_are_left_of_many() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((20_000, 256)).astype(np.float32)
