@@ -134,6 +134,18 @@ def test_given_rows_score_as_in_the_search(altered):
     assert bm25.judged(index, ["cat"], np.array([2]), stats)[0].tolist() == [0.0]
 
 
+def test_nothing_says_more_than_the_whole_question():
+    """Python's sum of what terms weigh, exact since 3.12, may be less than the sum of them one by one."""
+    letters = [chr(97 + i) * 2 for i in range(26)]
+    texts = [" ".join(letters), *(" ".join(letters[:n]) for n in range(1, 26))]
+    index = made(texts)
+    stats = bm25.statistics(index, np.ones(len(texts), dtype=np.bool_))
+    for first, last in itertools.combinations(range(27), 2):
+        _, shares = bm25.judged(index, letters[first:last], np.array([0]), stats)
+        assert shares.tolist() == pytest.approx([1.0])
+        assert shares[0] <= 1.0
+
+
 def test_a_saved_index_answers_as_before(tmp_path):
     index = bm25.extend(made(["ant é bee", "bee cat"]), PLAIN, 3, [(0, "cat"), (2, "東京 ant")])
     arrays.write(tmp_path / "text", bm25.pack(index))

@@ -297,7 +297,8 @@ def judged(index: TextIndex, terms: Iterable[str], rows: Rows, stats: Statistics
         had[_add(term, rows, found, stats)] += term.weight
     if not wanted:
         return found, had
-    share = had / sum(term.weight for term in wanted)  # added up in the same order: at most 1
+    # Python adds more exactly than NumPy since 3.12: what all terms make can be a little beyond their sum.
+    share = np.minimum(had / sum(term.weight for term in wanted), 1.0)
     return found, share / (1.0 + sum(term.times for term in wanted) * (1.0 - share))
 
 
