@@ -36,11 +36,11 @@ FIRST = [*(("upsert", i, text) for i, text in enumerate(["Ants queen", "copy_fil
 def cover(client: vicinal.Client, collection: vicinal.Collection) -> None:
     """Bring the signatures to the present, as the background does in its time."""
     with client._backend._opened.using(collection.id) as live, live.read() as snapshot:
-        live.words.signatures(snapshot.tx, snapshot.view)
+        live.words.signatures(snapshot.tx, snapshot.view, again=False)
         while live.words.refresh(snapshot.tx, snapshot.view):
             pass
         if snapshot.rows:  # otherwise the index would have no say in what follows
-            known = live.words.signatures(snapshot.tx, snapshot.view)
+            known = live.words.signatures(snapshot.tx, snapshot.view, again=False)
             assert known is not None
             assert (known[0].rows, len(known[1])) == (snapshot.rows, 0)
 
