@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from vicinal import _opened
 from vicinal._index import planner
 from vicinal._index.indexer import Indexer
 from vicinal._local import LocalBackend
+from vicinal._storage import database, forks
+from vicinal._storage.schema import CATALOG
 from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
 
 pytestmark = [
@@ -271,6 +274,39 @@ def test_a_fork_waits_for_a_write_in_memory() -> None:
             child = Child(lambda: (reads(things), writes(things)))
         assert child.result() == "well"
         assert (things.get()["ids"][3:], check(client)) == (["half"], [])
+
+
+def test_a_fork_waits_for_whatever_uses_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, inside, outside = sqlite3.connect, list[int](), list[str]()
+
+    def watched(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        made = connect(*args, **kwargs)
+        made.set_trace_callback(lambda statement: None if inside else outside.append(statement))
+        return made
+
+    @contextmanager
+    def transaction() -> Iterator[None]:
+        inside.append(1)
+        yield
+        inside.pop()
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    monkeypatch.setattr(forks, "transaction", transaction)
+    monkeypatch.setattr(database, "_LOG_BYTES", 0)  # so that there is something to settle
+    for place in (tmp_path / "catalog.sqlite3", None):
+        with closing(database.Database(place, CATALOG)) as held:
+            with held.write() as tx:
+                tx.execute("DELETE FROM tenants")
+            with held.read() as tx:
+                assert tx.execute("SELECT count(*) FROM tenants").fetchone() == (0,)
+            held.settle()
+            held.shrink()
+            assert held.size_bytes() > 0
+            if place:
+                held.copy(tmp_path / "copy")
+                with database.foreign(tmp_path / "copy") as tx:
+                    assert tx.execute("SELECT count(*) FROM tenants").fetchone() == (0,)
+    assert outside == []
 
 
 def test_it_does_so_in_a_process_that_has_opened_no_directory() -> None:
