@@ -203,8 +203,10 @@ def test_nested_metadata_is_replaced_not_merged_inside(abc):
 
 
 def test_without_merging_metadata_is_replaced_whole(store, abc):
-    abc.upsert(ids="a", embeddings=[1, 0], metadatas={"other": None}, merge_metadata=False)
-    assert metadata_of(store.reopen(abc), "a") == {"other": None}
+    given = {"other": None}
+    abc.upsert(ids=["a", "new"], embeddings=[[1, 0], [1, 1]], metadatas=[given] * 2, merge_metadata=False)
+    abc = store.reopen(abc)
+    assert (metadata_of(abc, "a"), metadata_of(abc, "new")) == (given, given)
 
 
 def test_without_merging_none_removes_metadata(store, abc):
