@@ -260,6 +260,17 @@ def test_the_change_log_keeps_fewer_large_changes(tmp_path: Path, monkeypatch: p
         assert db.execute("SELECT count(*) FROM changes").fetchone() == (3,)
 
 
+def test_who_writes_after_another_sees_what_both_have_done(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as one, vicinal.PersistentClient(tmp_path) as two:
+        first = make(one)
+        fill(first)
+        second = two.get_collection("things")
+        assert second.get()["ids"] == ["0", "1", "2", "3", "4"]
+        first.delete(ids=["1"])
+        second.add(ids=["new"], embeddings=[[1, 2, 3]])
+        assert first.get()["ids"] == second.get()["ids"] == ["0", "2", "3", "4", "new"]
+
+
 @pytest.mark.parametrize("kept", [1, 5, 10_000])
 def test_a_reader_agrees_however_far_it_fell_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
