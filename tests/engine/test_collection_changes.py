@@ -50,6 +50,11 @@ def test_one_dictionary_goes_to_every_record_that_matches(store, made):
     }
 
 
+def test_a_record_without_metadata_is_given_some(store, made):
+    assert made.update(where={"k": {"$exists": False}}, metadatas={"seen": True}) == WriteInfo(0, 1, 0)
+    assert metadatas(store.reopen(made))["d"] == {"seen": True}
+
+
 def test_none_deletes_the_key_and_the_last_key_the_metadata(made):
     made.update(where={"k": {"$exists": True}}, metadatas={"k": None})
     assert metadatas(made) == {"a": {"n": 1}, "b": {"n": 2}, "c": None, "d": None}

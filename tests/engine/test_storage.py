@@ -271,6 +271,20 @@ def test_who_writes_after_another_sees_what_both_have_done(tmp_path: Path) -> No
         assert first.get()["ids"] == second.get()["ids"] == ["0", "2", "3", "4", "new"]
 
 
+def test_what_is_written_as_it_was_is_no_change(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = make(client)
+        record: dict[str, Any] = {"ids": "a", "embeddings": [1, 2], "metadatas": {"n": 1}, "documents": "x"}
+        things.add(**record)
+        with client._backend._opened.using(things.id) as live, live.read_state() as before:
+            pass
+        for write in (things.add, things.upsert, things.update):
+            write(**record)
+        things.update(where={"n": 1}, metadatas={"n": 1})
+        with live.read_state() as after:
+            assert after == before
+
+
 @pytest.mark.parametrize("kept", [1, 5, 10_000])
 def test_a_reader_agrees_however_far_it_fell_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
