@@ -254,6 +254,26 @@ def fails_once(files: Volatile) -> Any:
     return fail
 
 
+def test_a_fork_and_a_backup_are_on_the_disk_when_they_have_been_made(tmp_path: Path) -> None:
+    class Noting(Volatile):
+        def sync_path(self, path: Path) -> None:
+            synced.add(path.name.partition("-")[0])
+
+    synced: set[str] = set()
+    with open_with(tmp_path / "data", Noting()) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.upsert(**batch(0))
+        things.fork("copy")
+        assert synced == {"records.sqlite3"}
+        client.backup(tmp_path / "backup")
+        assert synced == {"records.sqlite3", "catalog.sqlite3"}
+        expected = dump(things)
+    for place in ("data", "backup"):
+        with vicinal.PersistentClient(tmp_path / place) as client:
+            found = [dump(collection) for collection in client.list_collections()]
+            assert (found, check(client)) == ([expected, expected], [])
+
+
 def test_a_vector_is_synced_before_its_commit_and_a_name_after_its_content(tmp_path: Path) -> None:
     files = Volatile()
     with open_with(tmp_path, files) as client:
