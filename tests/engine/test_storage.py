@@ -751,6 +751,19 @@ def test_a_damaged_catalog_is_reported_and_costs_no_collection(tmp_path: Path, d
     assert (directory / "vectors-0.f32").exists()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE collections SET id = 'lost'", "DELETE FROM collections; UPDATE identity SET only = 2"],
+    ids=["an entry", "a table"],
+)
+def test_what_a_damaged_catalog_does_not_know_is_not_removed(tmp_path: Path, damage: str) -> None:
+    directory = made(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite3")) as db:
+        db.executescript(f"PRAGMA ignore_check_constraints = ON; {damage}")
+    vicinal.PersistentClient(tmp_path).close()
+    assert (directory / "records.sqlite3").exists()
+
+
 def test_a_damaged_collection_can_be_deleted_and_its_neighbours_go_on(tmp_path: Path) -> None:
     directory = made(tmp_path)
     (directory / "records.sqlite3").write_bytes(b"garbage " * 1000)
