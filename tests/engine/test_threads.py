@@ -664,6 +664,29 @@ def test_what_is_deleted_or_compacted_while_it_is_checked_is_no_finding(
         assert next(asked)
 
 
+@pytest.mark.parametrize("meanwhile", ["take", "forget"])
+def test_a_collection_opened_by_two_or_forgotten_meanwhile_is_open_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things, opened = make(client), client._backend._opened
+        open_one, made = opened._open, []
+
+        def overtaken(id: Any) -> Any:
+            live = open_one(id)
+            made.append(live)
+            if len(made) == 1:
+                getattr(opened, meanwhile)(id)  # as another thread may
+            return live
+
+        opened.forget(things.id)
+        monkeypatch.setattr(opened, "_open", overtaken)
+        live = opened.take(things.id)
+        assert (live is made[-1], len(made), opened._live[things.id] is live) == (True, 2, True)
+        with pytest.raises(ClosedError), made[0].database.read():
+            pass
+
+
 def test_a_collection_that_another_process_deleted_is_not_kept_open(tmp_path: Path) -> None:
     with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
         things = make(client)
