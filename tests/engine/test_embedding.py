@@ -506,9 +506,10 @@ def test_a_function_is_built_from_a_name_and_a_configuration():
     assert {"dimension": 7} == {"dimension": made.get_config()["dimension"]}
 
 
-def test_a_configuration_without_a_name_is_refused():
+@pytest.mark.parametrize("named", [{}, {"name": None}, {"name": ["vicinal-testing-hash"]}])
+def test_a_configuration_without_a_name_is_refused(named):
     with pytest.raises(EmbeddingFunctionError, match="must contain a 'name' field"):
-        config_to_embedding_function({"config": {}})
+        config_to_embedding_function({**named, "config": {}})
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,9 @@ def test_a_sparse_vector_that_is_none_is_refused(arguments, text):
 def test_another_type_is_no_sparse_vector():
     with pytest.raises(InvalidArgumentError, match="'dense'"):
         SparseVector.from_dict({"#type": "dense", "indices": [], "values": []})
+    for lacking in ({"indices": []}, {"values": []}):
+        with pytest.raises(InvalidArgumentError, match="of a sparse vector, got"):
+            SparseVector.from_dict({"#type": "sparse_vector", **lacking})
 
 
 def test_a_dense_vector_becomes_sparse():

@@ -144,6 +144,12 @@ def test_and_and_or_may_have_one_child_in_a_search():
     assert Where.from_dict({"$and": [{"$or": [{"a": 1}]}]}).to_dict() == {"a": 1}
 
 
+def test_weights_may_be_given_one_by_one():
+    given, listed = Rrf([NEAR, NEAR], weights=iter([3.0, 1.0])), Rrf([NEAR, NEAR], weights=[3.0, 1.0])
+    assert given == listed
+    assert given.to_dict() == given.to_dict() == listed.to_dict()
+
+
 def test_chroma_itself_writes_the_same():
     expression = pytest.importorskip("chromadb.execution.expression")
     theirs = expression.Knn(query=[1.0, 0.0], return_rank=True, limit=9)

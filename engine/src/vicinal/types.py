@@ -185,6 +185,9 @@ class SparseVector:
         """Read what `to_dict` wrote."""
         if written.get("#type") != "sparse_vector":
             raise InvalidArgumentError(f"Expected #type='sparse_vector', got {written.get('#type')!r}")
+        for column in ("indices", "values"):
+            if column not in written:
+                raise InvalidArgumentError(f"Expected {column} of a sparse vector, got {sorted(written)}")
         return cls(written["indices"], written["values"], written.get("tokens"))
 
     @classmethod

@@ -192,7 +192,7 @@ def _runs_foreign_code(config: Any) -> bool:
 
 def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[Any]:
     """Chroma's name for building a function from `{"name", "config"}`."""
-    if "name" not in config:
+    if not isinstance(config.get("name"), str):
         raise EmbeddingFunctionError("Config must contain a 'name' field.")
     made = build({**config, "type": "known"})
     assert made is not None

@@ -265,6 +265,8 @@ class Rrf(Rank):
             raise InvalidArgumentError("RRF requires at least one rank")
         if _number(self.k, "Rrf k") <= 0:
             raise InvalidArgumentError(f"Rrf k must be positive, got {self.k}")
+        if self.weights is not None:
+            object.__setattr__(self, "weights", tuple(self.weights))  # read again when it is expanded
         weights = [1.0] * len(self.ranks) if self.weights is None else list(self.weights)
         if len(weights) != len(self.ranks):
             raise InvalidArgumentError(
