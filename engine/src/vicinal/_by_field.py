@@ -82,20 +82,24 @@ class ByField(Generic[Index]):
         """Have the background make it, though nobody has asked yet."""
         self._held.setdefault(field, Held(self._kind.empty()))
 
-    def held(self, view: View, field: str) -> Held[Index]:
-        """A field's index, whatever it covers; from now on the background keeps it up."""
+    def held(self, view: View, field: str, again: bool) -> Held[Index]:
+        """A field's index, whatever it covers; from now on the background keeps it up.
+
+        `MovedError` where it has passed a view that can ask `again`.
+        """
         self._read(view)
         self.want(field)
-        return self._held[field]
+        held = self._held[field]
+        if again and _derived.is_passed(held.covered, view):
+            raise _derived.MovedError
+        return held
 
     def at(self, tx: Transaction, view: View, field: str, making: Callable[[], None], again: bool) -> Index:
         """A field's index at the view's change. The first question makes it, and says so beforehand.
 
-        Of a view that it has passed it is made from nothing; `MovedError` where that can ask `again`.
+        Of a view that it has passed it is made from nothing, where that cannot ask `again`.
         """
-        held = self.held(view, field)
-        if again and _derived.is_passed(held.covered, view):
-            raise _derived.MovedError
+        held = self.held(view, field, again)
         if view.rows and not held.index.rows:
             making()
         return self._advance(tx, view, field, held, view.rows)

@@ -124,8 +124,11 @@ class LiveColumns:
         was, now = (Covered(state.change, state.generation, state.rows) for state in (before, after))
         with self._changing.at_once() as taken:
             keys = [key for key, (covered, _) in self._held.items() if covered == was] if taken else []
-            place = {"id": 2, "metadata": 4}
-            found = _values(keys, lambda name: [(record[0], record[place[name]]) for record in added])
+            written: dict[str, list[tuple[int, Any]]] = {
+                "id": [(row, id) for row, _, id, *_ in added],
+                "metadata": [(row, metadata) for row, _, _, _, metadata, *_ in added],
+            }
+            found = _values(keys, written.__getitem__)
             for key in keys:
                 column = columns.extend(self._held[key][1], after.rows, _NO_ROWS, *found[key])
                 self._held[key] = now, column

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._filter.ast import Kind
-from vicinal._index.columns import BIG, Column
+from vicinal._index.columns import BIG, Column, of_kinds
 from vicinal._index.view import Rows
 from vicinal._request import OrderBy
 from vicinal._snapshot import Snapshot
@@ -47,7 +47,7 @@ def ranks_of(column: Column, rows: Rows) -> Ranks:
     ranks = np.full(len(rows), -1, dtype=np.int64)
     first = 0
     for group in _GROUPS:
-        chosen = np.flatnonzero(np.isin(kinds, group))
+        chosen = np.flatnonzero(of_kinds(kinds, *group))
         if not len(chosen):
             continue
         if Kind.INT in group:
@@ -101,7 +101,7 @@ def _place_of_object(text: str) -> tuple[int, Decimal | str]:
 
 def _rank_numbers(column: Column, rows: Rows, kinds: NDArray[np.uint8], values: Ranks) -> Ranks:
     """Integers and floats together, exactly."""
-    ints, floats = kinds == Kind.INT, kinds == Kind.FLOAT
+    ints, floats = of_kinds(kinds, Kind.INT), of_kinds(kinds, Kind.FLOAT)
     if ints.all():
         return _dense(values)
     inside = np.abs(values[ints].astype(np.float64)) < _EXACT_AS_FLOAT

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vicinal import _request as r
 from vicinal._filter.ast import ID, Kind
 from vicinal._filter.values import lookup
-from vicinal._index.columns import Column, Dictionary
+from vicinal._index.columns import Column, Dictionary, of_kinds
 from vicinal._index.view import Rows
 from vicinal._order import ranks_of
 from vicinal._snapshot import Snapshot
@@ -43,16 +43,17 @@ class _Values:
 
     def __init__(self, column: Column, rows: Rows) -> None:
         kinds = column.kinds[rows]
-        self.rows = rows[~np.isin(kinds, (Kind.MISSING, Kind.NULL, Kind.LIST))]
+        self.rows = rows[~of_kinds(kinds, Kind.MISSING, Kind.NULL, Kind.LIST)]
         self.places = np.full(len(self.rows), -1, dtype=np.int64)
         """Where in its row's list each value stands; −1 is no list."""
-        if column.items is None or not np.any(kinds == Kind.LIST):
+        lists = of_kinds(kinds, Kind.LIST)
+        if column.items is None or not lists.any():
             self.ranks = ranks_of(column, self.rows)
             return
         chosen = np.zeros(len(column.kinds), dtype=np.bool_)
-        chosen[rows] = kinds == Kind.LIST
+        chosen[rows] = lists
         items = np.flatnonzero((column.item_rows >= 0) & chosen[column.item_rows])
-        items = items[column.items.kinds[items] != Kind.NULL]
+        items = items[~of_kinds(column.items.kinds[items], Kind.NULL)]
         joined = _joined([(column, self.rows), (column.items, items)])
         self.rows = np.concatenate([self.rows, column.item_rows[items]])
         self.places = np.concatenate([self.places, _places(column.item_rows)[items]])
@@ -86,7 +87,7 @@ def _joined(parts: list[tuple[Column, Rows]]) -> Column:
     for column, rows in parts:
         kinds.append(column.kinds[rows])
         values.append(column.values[rows])
-        texts = np.flatnonzero(np.isin(kinds[-1], (Kind.STRING, Kind.LIST, Kind.OBJECT)))
+        texts = np.flatnonzero(of_kinds(kinds[-1], Kind.STRING, Kind.LIST, Kind.OBJECT))
         if len(texts):
             codes, inverse = np.unique(values[-1][texts], return_inverse=True)
             own = [dictionary.code(column.dictionary.strings[code]) for code in codes]

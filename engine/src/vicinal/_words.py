@@ -84,10 +84,8 @@ class LiveWords:
         From now on the background keeps them up: they may be a few changes behind the view, and rows short.
         """
         with self._changing:
-            held = self._signatures.held(view, DOCUMENT)
+            held = self._signatures.held(view, DOCUMENT, again)
             covered, index = held.covered, held.index
-        if again and _derived.is_passed(covered, view):
-            raise _derived.MovedError
         altered = _derived.altered_since(tx, covered, view)
         return None if altered is None else (index, altered)
 

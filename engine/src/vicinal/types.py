@@ -187,7 +187,7 @@ class SparseVector:
             raise InvalidArgumentError(f"Expected #type='sparse_vector', got {written.get('#type')!r}")
         for column in ("indices", "values"):
             if column not in written:
-                raise InvalidArgumentError(f"Expected {column} of a sparse vector, got {sorted(written)}")
+                raise InvalidArgumentError(f"Expected {column} of a sparse vector, got {list(written)}")
         return cls(written["indices"], written["values"], written.get("tokens"))
 
     @classmethod
