@@ -22,10 +22,12 @@ from hypothesis.extra import numpy as hnp
 import vicinal
 from vicinal import _derived, _progress, _upkeep
 from vicinal._index import codes, exact, kernel, planner, walks
+from vicinal._index.effort import QUESTIONS, Effort
 from vicinal._index.graph import Graph, Strays, _SharedLock
 from vicinal._index.view import EMPTY, View, advance, appended, lengths
 from vicinal._rank import mmr
 from vicinal._request import Status
+from vicinal._storage.checkpoint import _seal
 from vicinal.config import HnswConfiguration
 from vicinal.testing import check, nearest, wait_for_index
 
@@ -361,6 +363,142 @@ def test_a_review_that_was_stopped_is_finished() -> None:
             next(iter(graph.review(vectors)))
             assert graph.reviewed_rows >= before  # queries scan what lies beyond
         assert set(range(stop)) <= set(looked_for)
+
+
+# --- how far walks look ------------------------------------------------------------------------------
+
+POOR = {"max_neighbors": 4, "ef_construction": 8}
+"""A graph whose walks go astray in a few thousand rows, as a usual one does among many more."""
+
+
+def by_lot(count: int, seed: int = 0) -> Any:
+    """Vectors without any structure, where walks find least."""
+    return np.random.default_rng(seed).standard_normal((count, 48)).astype(np.float32)
+
+
+def recall_of(things: Any, vectors: Any) -> float:
+    """Of neighbours of strangers."""
+    queries = by_lot(50, seed=1)
+    found = things.query(query_embeddings=queries)["distances"]
+    space = things.configuration_json["hnsw"]["space"]
+    truths = [nearest(query, vectors, K, space)[1][-1] for query in queries]
+    return float(np.mean([np.asarray(d) <= far + 1e-9 for d, far in zip(found, truths)]))
+
+
+def ef_of(things: Any) -> int | None:
+    """How many candidates a walk keeps."""
+    wait_for_index(things)
+    return things.query(query_embeddings=by_lot(1), explain=True)["explain"].ef
+
+
+@pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("space", SPACES)
+def test_walks_that_find_too_little_look_further(tmp_path: Path, space: str) -> None:
+    vectors, shown = by_lot(3_000), []
+    with vicinal.PersistentClient(tmp_path) as client:
+        for name, given in {"usual": {}, "given": {"ef_search": 100}}.items():
+            hnsw = {"space": space, **POOR, **given}
+            things = client.create_collection(name, embedding_function=None, configuration={"hnsw": hnsw})
+            things.add(ids=list(map(str, range(3_000))), embeddings=vectors)
+            things.optimize()
+            shown.append((recall_of(things, vectors), ef_of(things)))
+    (recall, ef), (given_recall, given_ef) = shown
+    assert given_recall < 0.9 < RECALL_MIN <= recall
+    assert given_ef == 100 * (2 if space == "ip" else 1), "a given value is kept to"
+    assert ef in [given_ef * 2**n for n in range(1, 6)]
+    with vicinal.PersistentClient(tmp_path) as client:
+        assert ef_of(client.get_collection("usual")) == ef
+
+
+def test_where_they_would_have_to_look_so_far_that_scanning_costs_less_all_is_scanned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors = by_lot(3_000)
+    view, hnsw = view_of(vectors), HnswConfiguration(**POOR)
+    graph = looked_at(view, hnsw)
+    assert 1 == graph.effort.factor
+    scan = planner._ways(view, None, 3_000, range(3_000))[0]
+    monkeypatch.setattr(planner, "_WALK_S_PER_CANDIDATE", scan / 150)  # ef 100 pays, 200 does not
+    tell(graph, view, hnsw)
+    assert (graph.effort.factor, graph.effort.judged_at) == (2, 3_000)
+    assert planner.search(view, graph, None, hnsw, vectors[:1], K, None)[1].strategy == "scan all"
+
+
+def test_walks_that_find_enough_look_no_further() -> None:
+    vectors, _ = clustered(3_000, 1)
+    view = view_of(vectors)
+    graph = looked_at(view, HnswConfiguration())
+    tell(graph, view, HnswConfiguration())
+    assert (graph.effort.factor, graph.effort.judged_at) == (1, 3_000)
+
+
+def test_a_graph_is_asked_again_when_it_has_grown_by_half() -> None:
+    effort = Effort(factor=4, judged_at=1_000)
+    assert [effort.is_due(rows) for rows in (999, 1_499, 1_500)] == [False, False, True]
+    for _ in range(QUESTIONS):
+        assert (effort.factor, effort.is_due(1_500)) == (4, True)
+        effort.missed(0, 1_500)
+    assert (effort.factor, effort.is_due(1_500)) == (1, False)
+
+
+def test_what_is_missed_counts_by_the_factor_that_is_tried() -> None:
+    effort = Effort()
+    for _ in range(2):
+        effort.missed(6, 100)
+    assert (effort.trial, effort.asked) == (1, 2)  # 12 of 640 may be missed
+    effort.missed(1, 100)
+    assert (effort.trial, effort.asked) == (2, 0)
+    for _ in range(QUESTIONS):
+        effort.missed(0, 100)
+    assert (effort.factor, effort.judged_at, effort.trial) == (2, 100, 1)
+
+
+def test_the_rows_that_are_asked_about_are_alive_and_of_all_ages(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = by_lot(3_000)
+    view = replace(view_of(vectors), alive=np.arange(3_000) % 2 == 1, records=1_500)
+    graph, search, asked = looked_at(view, HnswConfiguration()), planner.search, []
+
+    def noted(*arguments: Any) -> Any:
+        asked.append(int(np.flatnonzero((vectors == arguments[4]).all(axis=1))[0]))
+        return search(*arguments)
+
+    monkeypatch.setattr(planner, "search", noted)
+    while graph.effort.is_due(3_000):
+        planner.look(view, graph, None, HnswConfiguration())
+    assert len(set(asked)) == QUESTIONS and all(row % 2 for row in asked)
+    assert (min(asked), max(asked)) < (50, 2_940) and max(asked) > 2_900
+
+
+def test_a_checkpoint_of_before_walks_were_tried_is_believed(walking: None, tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=list(map(str, range(800))), embeddings=clustered(800, 1)[0])
+        wait_for_index(things)
+    [manifest] = tmp_path.rglob("graph.json")
+    kept = json.loads(manifest.read_text())
+    assert (kept["covers"].pop("ef_factor"), kept["covers"].pop("judged_at")) == (1, 800)
+    kept.pop("seal")
+    manifest.write_text(json.dumps({**kept, "seal": _seal(kept)}))
+    with vicinal.PersistentClient(tmp_path) as client, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Graph, "extend", None)  # nothing is built
+        things = client.get_collection("things")
+        wait_for_index(things)
+        assert client._backend.status(Status(things.id)).rows_in_graph == 800
+
+
+def looked_at(view: View, hnsw: HnswConfiguration) -> Graph:
+    """A graph of all living rows of a view, in which all have been looked for."""
+    graph = Graph(hnsw, view.vectors.shape[1], generation=0)
+    rows = graph.extend(view.vectors, view.alive, view.rows), graph.review(view.vectors)
+    for _ in itertools.chain(*rows):
+        pass
+    return graph
+
+
+def tell(graph: Graph, view: View, hnsw: HnswConfiguration) -> None:
+    """Ask all questions."""
+    while graph.effort.is_due(view.rows):
+        planner.look(view, graph, None, hnsw)
 
 
 def test_where_a_walk_cannot_fill_its_answer_every_row_is_a_stray() -> None:

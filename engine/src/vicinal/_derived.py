@@ -128,8 +128,9 @@ def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column
 
 def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
     """Keep a graph: without its vectors, if the machine can hold it twice for a moment."""
-    rows, reviewed, hidden, strays = graph.coverage()
+    rows, reviewed, hidden, strays, ef_factor, judged_at = graph.coverage()
     covers = {**covers_of(view), "rows": rows, "reviewed": reviewed}
+    covers |= {"ef_factor": ef_factor, "judged_at": judged_at}
     if view.vectors.nbytes <= memory_bytes() * _TWICE_SHARE_MAX:
         covers["form"] = "links"
         kept = {"hidden": hidden, "strays": strays, **graph.pack()}
@@ -153,7 +154,9 @@ def load_graph(directory: Path, hnsw: HnswConfiguration, view: View, known: int)
         # A row that the checkpoint hides stays hidden: rows never come back to life.
         packed = arrays.read(path) if covers.get("form") == "links" else None
         hidden, strays = (np.array((packed or covers)[key], dtype=np.int64) for key in ("hidden", "strays"))
-        covered = Coverage(covers["rows"], covers.get("reviewed", covers["rows"]), hidden, strays)
+        reviewed = covers.get("reviewed", covers["rows"])
+        effort = covers.get("ef_factor", 1), covers.get("judged_at", 0)
+        covered = Coverage(covers["rows"], reviewed, hidden, strays, *effort)
         if packed is None:
             graph.load(path, covered, view.vectors)
         else:

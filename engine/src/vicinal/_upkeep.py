@@ -178,6 +178,11 @@ class Upkeep:
                     return None
                 if inserting and graph.rows - graph.reviewed_rows >= _UNREVIEWED_MAX:
                     break
+        while graph.effort.is_due(graph.rows) and self.live.hnsw.ef_search is None:
+            planner.look(view, graph, self.live.codes.of(view), self.live.hnsw)
+            give_way()
+            if time.monotonic() > deadline:
+                return None
         return graph
 
     def _keep_unfinished(self, graph: Graph, view: View) -> None:

@@ -282,7 +282,8 @@ class Collection(Described):
         Filters run before the search: when `n_results` records match, `n_results` come back. Results
         are ordered by distance, equal distances by age. The answer is exact below 16 MiB of vectors (10,900
         of 384 dimensions) and where a filter leaves few of them; else the graph may answer, which finds
-        some 98 of 100 true neighbours at the default `ef_search`, which grows with the collection.
+        some 98 of 100 true neighbours at the default `ef_search`, which grows with the collection, and with
+        what its own records need to find each other.
 
         Args:
             query_embeddings: One vector, or shape (q, dimension). They win when something else is given;

@@ -58,7 +58,7 @@ class HnswConfiguration(BaseModel):
     """Candidates kept while a row is linked: larger builds slower and finds more."""
     ef_search: int | None = Field(None, ge=1)
     """Candidates kept while a query walks the graph: larger is slower and finds more. None: as many as the
-    number of records asks for, see `ef`."""
+    number of records asks for, and what they look like; see `ef`."""
     max_neighbors: int = Field(24, ge=2)
     """Links of a row on each layer (M)."""
     num_threads: int | None = Field(None, ge=1)
@@ -70,14 +70,16 @@ class HnswConfiguration(BaseModel):
     resize_factor: float = Field(1.2, ge=1)
     """Accepted for Chroma's sake; the graph doubles when it is full."""
 
-    def ef(self, records: int) -> int:
-        """`ef_search`; where it is not given, what finds about 98 of 100 neighbours among so many records.
+    def ef(self, records: int, factor: int = 1) -> int:
+        """`ef_search`; where it is not given, what finds about 98 of 100 neighbours among so many records of
+        real text, times what other vectors need.
 
-        A larger graph leads more walks astray: docs/decisions/0012-ef-grows-with-the-collection.md.
+        A larger graph leads more walks astray: docs/decisions/0012-ef-grows-with-the-collection.md; and
+        0019-walks-are-tried-out.md.
         """
         if self.ef_search is not None:
             return self.ef_search
-        return int(_EF_SEARCH * max(1.0, records / _EF_RECORDS) ** _EF_GROWTH)
+        return int(factor * _EF_SEARCH * max(1.0, records / _EF_RECORDS) ** _EF_GROWTH)
 
 
 class HnswChanges(BaseModel):

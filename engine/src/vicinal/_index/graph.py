@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from vicinal._index import codes, links, walks
 from vicinal._index.codes import Codes
+from vicinal._index.effort import Effort
 from vicinal._index.view import Mask, Rows, View, lengths
 from vicinal._turns import anybody_reads, pause
 from vicinal.config import HnswConfiguration
@@ -77,6 +78,10 @@ class Coverage(NamedTuple):
     """Those that hold no record any more."""
     strays: Rows
     """Those that walking does not find."""
+    ef_factor: int
+    """By what walks multiply their ef."""
+    judged_at: int
+    """How many rows there were when that was found out."""
 
 
 class Graph:
@@ -95,6 +100,7 @@ class Graph:
         self._reviewing_all = False
         self._all_reviewed_at = 0
         self.hidden = 0
+        self.effort = Effort()
         self._index = self._empty()
 
     def extend(self, vectors: Vectors, alive: Mask, stop: int) -> Iterator[int]:
@@ -262,7 +268,8 @@ class Graph:
         """What is to be told when the graph is taken back."""
         with self._lock.shared():
             hidden = np.flatnonzero(self._hidden[: self.rows])
-            return Coverage(self.rows, self.reviewed_rows, hidden, self._strays.rows)
+            effort = self.effort.factor, self.effort.judged_at
+            return Coverage(self.rows, self.reviewed_rows, hidden, self._strays.rows, *effort)
 
     def unpack(self, packed: Mapping[str, links.Array], covered: Coverage, vectors: Vectors) -> None:
         """Take the graph that `pack` gave."""
@@ -276,7 +283,7 @@ class Graph:
         self._take(index, covered, vectors)
 
     def _take(self, index: Any, covered: Coverage, vectors: Vectors) -> None:
-        rows, reviewed, hidden, strays = covered
+        rows, reviewed, hidden, strays, ef_factor, judged_at = covered
         with self._lock.exclusive():
             self._index = index
             self._index.set_ef(1)
@@ -286,6 +293,7 @@ class Graph:
             self._strays = Strays.among(vectors, strays, self._configuration.space)
             self.reviewed_rows = self._all_reviewed_at = min(reviewed, rows)
             self.rows, self.hidden = rows, len(hidden)
+            self.effort = Effort(max(1, ef_factor), judged_at)
 
     def _empty(self) -> Any:
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)

@@ -22,6 +22,7 @@ import numpy as np
 
 from vicinal._index import exact
 from vicinal._index.codes import Codes, is_strange
+from vicinal._index.effort import QUESTIONS, K
 from vicinal._index.exact import Distances
 from vicinal._index.graph import Graph
 from vicinal._index.view import Mask, Rows, View
@@ -46,6 +47,7 @@ _BATCH_MIN = 8  # queries that are worth starting threads for
 _WALKED_MAX = 1024  # queries that walk at once: each takes 20 bytes a candidate, and rows wait to be inserted
 _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
 _PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
+_SAME = 1e-12  # so little, relative to themselves, do distances in float64 differ by rounding
 _PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
 
 
@@ -89,7 +91,7 @@ def choose(
     scan = Plan("scan matches" if filtered else "scan all", matches)
     if graph is None or graph.reviewed_rows == 0 or not matches:
         return scan
-    wide = hnsw.ef(view.records) * (_IP_EF if hnsw.space == "ip" else 1)
+    wide = hnsw.ef(view.records, graph.effort.factor) * (_IP_EF if hnsw.space == "ip" else 1)
     ef = max(wide, 2 * k)
     probe = 0
     if filtered:
@@ -139,6 +141,21 @@ def search(
     if plan.ef is not None and scans == len(queries):
         plan = Plan("scan after graph", matches)
     return _for_each(answer, list(zip(queries, walked)), at_once=scans >= _BATCH_MIN), plan
+
+
+def look(view: View, graph: Graph, codes: Codes | None, hnsw: HnswConfiguration) -> None:
+    """Try whether walks of a graph, which covers the view, find what is nearest to one of its records."""
+    effort = graph.effort
+    living = np.flatnonzero(view.alive)
+    query = view.vectors[living[len(living) * effort.asked // QUESTIONS]][np.newaxis]
+    tried = hnsw.model_copy(update={"ef_search": hnsw.ef(view.records, effort.trial)})
+    if choose(view, graph, codes, K, view.records, range(view.rows), tried).ef is None:
+        effort.settle(graph.rows)  # scanning costs less
+        return
+    [(_, walked)], _ = search(view, graph, codes, tried, query, K, None)
+    [(_, nearest)], _ = search(view, None, codes, tried, query, K, None)
+    farthest = nearest[-1] + _SAME * max(1.0, abs(nearest[-1]))
+    effort.missed(int(np.count_nonzero(walked > farthest)), graph.rows)
 
 
 def _for_each(answer: Callable[[Any], Any], asked: list[Any], *, at_once: bool) -> list[Any]:
