@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from bench.engines.base import NotOfferedError
 from bench.memory import resident
 
 _SAMPLE_S = 0.05
+_LOOKED_AT_MAX = 0.02  # of the time: a process of gigabytes waits tenths of a second for one look
 
 Found = dict[str, Any]
 
@@ -61,8 +63,11 @@ class Worker:
 
         def watch() -> None:
             nonlocal peak
-            while not over.wait(_SAMPLE_S):
+            paused = _SAMPLE_S
+            while not over.wait(paused):
+                began = time.monotonic()
                 peak = max(peak, resident(self._process.pid).own_mb)
+                paused = max(_SAMPLE_S, (time.monotonic() - began) / _LOOKED_AT_MAX)
 
         watching = threading.Thread(target=watch)
         watching.start()

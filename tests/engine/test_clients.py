@@ -401,6 +401,11 @@ class Scaled(HashEmbeddingFunction):
     def build_from_config(config: dict[str, float]) -> Scaled:
         return Scaled(**config)
 
+    @staticmethod
+    def validate_config(config: dict[str, float]) -> None:
+        if config["scale"] <= 0:
+            raise ValueError("the scale is positive")
+
     def validate_config_update(self, old_config: dict[str, float], new_config: dict[str, float]) -> None:
         if new_config["scale"] < old_config["scale"]:
             raise ValueError("the scale only grows")
@@ -425,11 +430,19 @@ def test_a_collection_without_a_function_that_it_remembers_can_be_given_one(stor
     assert store.reopen(things).query(query_texts="text")["ids"] == [[]]
 
 
+def test_a_collection_is_not_given_a_function_that_refuses_its_own_configuration(store):
+    things = store.client.create_collection("things", embedding_function=None)
+    with pytest.raises(ValueError, match="is positive"):
+        things.modify(configuration={"embedding_function": Scaled(-1)})
+    assert things.configuration_json["embedding_function"] is None
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (HashEmbeddingFunction(2), "incompatible types .tests-scaled vs vicinal-testing-hash"),
         (Scaled(0.5), "only grows"),
+        (Scaled(-1), "is positive"),
         (len, "remembers functions that have name"),
         (5, "remembers functions that have name"),
     ],

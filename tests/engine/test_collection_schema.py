@@ -208,6 +208,12 @@ def test_there_is_at_most_one_sparse_index():
     assert "more" not in schema.keys
 
 
+def of_function(description):
+    """A schema whose sparse vectors are made by what is described."""
+    index = {"enabled": True, "config": {"embedding_function": description}}
+    return {"keys": {"words": {"sparse_vector": {"sparse_vector_index": index}}}}
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
@@ -224,6 +230,46 @@ def test_there_is_at_most_one_sparse_index():
 def test_a_bad_configuration_is_refused(make, text):
     with pytest.raises(InvalidArgumentError, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    ("json", "place"),
+    [
+        ([], "schema: expected a JSON object"),
+        ({"defaults": "all"}, "defaults: expected a JSON object, got 'all'"),
+        ({"keys": ["a"]}, "keys: expected"),
+        ({"keys": {"a": 1}}, "keys.a: expected"),
+        ({"keys": {"a": {"int": True}}}, "keys.a.int: expected"),
+        ({"defaults": {"string": {"fts_index": "on"}}}, "defaults.string.fts_index: expected"),
+        ({"defaults": {"bool": {"bool_inverted_index": {"enabled": "no"}}}}, "enabled: expected a bool"),
+        ({"defaults": {"float": {"float_inverted_index": {"config": 3}}}}, "index.config: expected"),
+        (of_function("text"), "embedding_function: expected"),
+        (of_function({"type": "known"}), "a name is missing"),
+        (of_function({"type": "known", "name": 3}), "a name is missing"),
+    ],
+)
+def test_what_is_no_schema_is_refused(json, place):
+    with pytest.raises(InvalidArgumentError, match=place):
+        Schema.deserialize_from_json(json)
+
+
+@pytest.mark.parametrize(
+    "json", [{"keys": None}, {"keys": {"a": None}}, {"keys": {"a": {"int": None}}}, of_function(None)]
+)
+def test_parts_of_a_schema_may_be_null(json):
+    assert isinstance(Schema.deserialize_from_json(json).serialize_to_json(), dict)
+
+
+def test_a_sparse_function_that_refuses_its_own_configuration_is_not_remembered(client):
+    class Picky(WordLengths):
+        @staticmethod
+        def validate_config(config):
+            raise ValueError("never again")
+
+    schema = Schema().create_index(SparseVectorIndexConfig(embedding_function=Picky()), key="words")
+    with pytest.raises(ValueError, match="never again"):
+        client.create_collection("things", schema=schema)
+    assert [] == client.list_collections()
 
 
 # --- collections -----------------------------------------------------------------------------

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tenacity
 
-from vicinal import Schema, VectorIndexConfig
+import vicinal
+from vicinal import Schema, SparseVector, VectorIndexConfig
 from vicinal.embedding import (
     DefaultEmbeddingFunction,
     EmbeddingFunction,
@@ -23,7 +25,7 @@ from vicinal.embedding import (
     register_embedding_function,
 )
 from vicinal.embedding.registry import build, check_agreement, describe
-from vicinal.embedding.sparse import sparse_known_embedding_functions
+from vicinal.embedding.sparse import SparseEmbeddingFunction, sparse_known_embedding_functions
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.testing import HashEmbeddingFunction
 from vicinal.types import Documents
@@ -499,6 +501,53 @@ def test_a_class_may_say_what_it_embeds():
             return [[1.0] for _ in input]
 
     assert [[1.0]] == Texts()(["text"])
+
+
+class Unnamed(EmbeddingFunction):
+    def __call__(self, input):
+        return [[1.0] for _ in input]
+
+
+class Unbuilt(Unnamed):
+    @staticmethod
+    def name():
+        return "tests-unbuilt"
+
+    def get_config(self):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("function", "legacy"), [(HashEmbeddingFunction(2), False), (Unnamed(), True), (Unbuilt(), True)]
+)
+def test_a_function_that_no_collection_can_remember_is_legacy(function, legacy):
+    assert function.is_legacy() is legacy
+    made = vicinal.EphemeralClient().create_collection("things", embedding_function=function)
+    assert (made.configuration_json["embedding_function"]["type"] == "legacy") is legacy
+
+
+def shaky(base, answer):
+    """A function that answers at the third attempt."""
+
+    class Shaky(base):
+        attempts = 0
+
+        def __call__(self, input):
+            self.attempts += 1
+            if self.attempts < 3:
+                raise TimeoutError("try again")
+            return [answer for _ in input]
+
+    return Shaky()
+
+
+@pytest.mark.parametrize(
+    ("base", "answer"), [(EmbeddingFunction, [1.0]), (SparseEmbeddingFunction, SparseVector([3], [1.0]))]
+)
+def test_a_function_can_be_asked_until_it_answers(base, answer):
+    assert [answer] == shaky(base, answer).embed_with_retries(["text"], stop=tenacity.stop_after_attempt(3))
+    with pytest.raises(TimeoutError):
+        shaky(base, answer).embed_with_retries(["text"], stop=tenacity.stop_after_attempt(2), reraise=True)
 
 
 def test_a_function_is_built_from_a_name_and_a_configuration():

@@ -19,7 +19,7 @@ from vicinal.embedding.color_shape import COLOURS, SHAPES
 from vicinal.embedding.images import data_uri, rgb
 from vicinal.embedding.protocol import embed
 from vicinal.embedding.registry import build, describe
-from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError, InvalidArgumentError
 from vicinal.utils import data_loaders
 
 Image = pytest.importorskip("PIL.Image")
@@ -150,6 +150,16 @@ def test_a_path_that_no_file_can_have_is_refused():
 def test_the_loader_needs_a_worker():
     with pytest.raises(InvalidArgumentError, match="at least 1, got 0"):
         ImageLoader(max_workers=0)
+
+
+@pytest.mark.parametrize("workers", ["two", True, 1.5])
+def test_a_number_of_workers_is_a_whole_number(workers):
+    with pytest.raises(ArgumentTypeError, match="max_workers to be an int"):
+        ImageLoader(max_workers=workers)
+
+
+def test_a_number_of_workers_may_be_numpys():
+    assert [] == ImageLoader(max_workers=np.int32(2))([])
 
 
 def test_the_loader_is_where_chroma_has_it():

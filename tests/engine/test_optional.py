@@ -9,6 +9,7 @@ from vicinal._text.analysis import Analyser
 from vicinal.config import Analysis
 from vicinal.embedding import ImageLoader, wordllama
 from vicinal.errors import MissingDependencyError
+from vicinal.testing import HashEmbeddingFunction
 from vicinal.utils.embedding_functions import HuggingFaceEmbeddingServer, OpenAIEmbeddingFunction
 from vicinal.utils.results import get_result_to_df
 
@@ -33,6 +34,7 @@ FEATURES = {
     "snowballstemmer": (lambda: Analyser(Analysis(language="german", stemmer="snowball")), "text"),
     "wordllama": (embedded, "wordllama"),
     "rich": (indexed, "progress"),
+    "tenacity": (lambda: HashEmbeddingFunction(2).embed_with_retries(["text"]), "retries"),
     "pandas": (lambda: get_result_to_df({"ids": [], "included": []}), "pandas"),
     "PIL": (lambda: ImageLoader()(["a.png"]), "images"),
     "httpx": (lambda: HuggingFaceEmbeddingServer(url="http://localhost:1"), "huggingface"),

@@ -5,6 +5,7 @@ One class for each of Chroma's index configurations. An unknown setting is an er
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -27,6 +28,13 @@ def key_name(key: Any) -> str:
     if not isinstance(name, str):
         raise ArgumentTypeError(argument="key", expected="a str or a Key", got=key)
     return name
+
+
+def mapping(json: Any, place: str) -> Mapping[str, Any]:
+    """A part of a schema's JSON, empty where it is None; `InvalidArgumentError` where it is no object."""
+    if json is not None and not isinstance(json, Mapping):
+        raise InvalidArgumentError(f"{place}: expected a JSON object, got {json!r}")
+    return json or {}
 
 
 class Config(BaseModel):
@@ -143,8 +151,11 @@ class Embedding(Config):
     @classmethod
     def from_json(cls, json: dict[str, Any]) -> Config:
         """What `to_json` described; a function that cannot be made here becomes None."""
+        described = mapping(json.get("embedding_function"), f"{cls.__name__}.embedding_function")
+        if described.get("type") == "known" and not isinstance(described.get("name"), str):
+            raise InvalidArgumentError(f"{cls.__name__}.embedding_function: a name is missing in {described}")
         try:
-            function = cls._build(json.get("embedding_function"))
+            function = cls._build(dict(described))
         except (EmbeddingFunctionError, ImportError):
             function = None
         return cls(**{**json, "embedding_function": function})
@@ -193,6 +204,7 @@ class SparseVectorIndexConfig(Embedding):
                 "which the collection could find it again"
             ) from None
         description = {"type": "known", "name": name, "config": registry.as_json(name, config or {})}
+        getattr(function, "validate_config", lambda _: None)(description["config"])
         register_sparse_embedding_function(type(function))
         return description
 

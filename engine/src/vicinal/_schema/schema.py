@@ -37,6 +37,7 @@ from vicinal._schema.configs import (
     StringInvertedIndexConfig,
     VectorIndexConfig,
     key_name,
+    mapping,
 )
 from vicinal._schema.tree import INDEX_CONFIGS, ValueTypes
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -136,11 +137,12 @@ class Schema:
 
     @classmethod
     def deserialize_from_json(cls, json: Mapping[str, Any]) -> Schema:
-        """What `serialize_to_json` described."""
+        """What `serialize_to_json` described. Raises `InvalidArgumentError` for what it cannot have."""
         made = cls.__new__(cls)
-        json = copy.deepcopy(dict(json))
-        made.defaults = ValueTypes.from_json(json.get("defaults") or {})
-        made.keys = {key: ValueTypes.from_json(given) for key, given in (json.get("keys") or {}).items()}
+        json = copy.deepcopy(mapping(json, "schema"))
+        made.defaults = ValueTypes.from_json(json.get("defaults"), "defaults")
+        keys = mapping(json.get("keys"), "keys")
+        made.keys = {key: ValueTypes.from_json(given, f"keys.{key}") for key, given in keys.items()}
         return made
 
     def configuration(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ JSON, in which three kinds have other names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,9 @@ from vicinal._schema.configs import (
     SparseVectorIndexConfig,
     StringInvertedIndexConfig,
     VectorIndexConfig,
+    mapping,
 )
+from vicinal.errors import InvalidArgumentError
 
 
 @dataclass
@@ -98,16 +99,22 @@ class ValueTypes:
         return json
 
     @classmethod
-    def from_json(cls, json: Mapping[str, Any]) -> ValueTypes:
-        """What `to_json` described."""
-        made = cls()
+    def from_json(cls, json: Any, place: str) -> ValueTypes:
+        """What `to_json` described; errors say in which place of a schema it stands."""
+        made, kinds = cls(), mapping(json, place)
         for config, (kind, name) in INDEX_CONFIGS.items():
-            of_kind = json.get(_JSON_KINDS.get(kind, kind))
-            if of_kind is not None and getattr(made, kind) is None:
+            json_kind = _JSON_KINDS.get(kind, kind)
+            indexes = mapping(kinds.get(json_kind), f"{place}.{json_kind}")
+            if kinds.get(json_kind) is not None and getattr(made, kind) is None:
                 setattr(made, kind, _INDEXES[kind]())
-            if of_kind and name in of_kind:
-                given = of_kind[name]
-                made.put(config.from_json(given.get("config") or {}), given.get("enabled", True))
+            index_place = f"{place}.{json_kind}.{name}"
+            index = mapping(indexes.get(name), index_place)
+            if indexes.get(name) is not None:
+                enabled = index.get("enabled", True)
+                if not isinstance(enabled, bool):
+                    raise InvalidArgumentError(f"{index_place}.enabled: expected a bool, got {enabled!r}")
+                given = mapping(index.get("config"), f"{index_place}.config")
+                made.put(config.from_json(dict(given)), enabled)
         return made
 
 

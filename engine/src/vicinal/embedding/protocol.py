@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import numpy as np
 
+from vicinal._optional import package
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, Image, Space, Vectors
 
@@ -88,6 +89,10 @@ class EmbeddingFunction(Generic[Input]):
         """Make the function that `get_config` described."""
         raise NotImplementedError
 
+    @staticmethod
+    def validate_config(config: dict[str, Any]) -> None:
+        """Raise when a configuration cannot be meant; `modify` asks before a collection remembers it."""
+
     def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
         """Raise when `modify` must not give a collection of the old configuration the new one."""
 
@@ -98,6 +103,20 @@ class EmbeddingFunction(Generic[Input]):
     def supported_spaces(self) -> list[Space]:
         """The spaces in which this function's distances mean something."""
         return ["l2", "cosine", "ip"]
+
+    def is_legacy(self) -> bool:
+        """Whether collections cannot remember this function: it lacks a name, a configuration, or a class
+        that builds it again, and has to be passed at every opening."""
+        from vicinal.embedding.registry import describe  # it imports this module
+
+        return describe(self) == {"type": "legacy"}
+
+    def embed_with_retries(self, input: Input, **retry_kwargs: Any) -> Any:
+        """Embed documents, again after each error, as the arguments of `tenacity.retry` say.
+
+        Without arguments it never gives up, as in Chroma. Needs `vicinal[retries]`.
+        """
+        return with_retries(self, input, retry_kwargs)
 
 
 def _returning_arrays(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,6 +169,12 @@ def _allows(function: Callable[..., Any], name: str) -> bool:
     return any(p.name == name and p.kind is not Parameter.POSITIONAL_ONLY for p in parameters) or all(
         p.kind is Parameter.VAR_KEYWORD for p in parameters
     )
+
+
+def with_retries(function: Callable[..., Any], input: Any, retry_kwargs: dict[str, Any]) -> Any:
+    """What a function makes of texts or pictures, tried again as `tenacity.retry` is told."""
+    tenacity = package("tenacity", name="tenacity", extra="retries", feature="Embedding with retries")
+    return tenacity.retry(**retry_kwargs)(called)(function, input=input)
 
 
 Embedder = Callable[[Any], Any]

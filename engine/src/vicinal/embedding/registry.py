@@ -252,7 +252,7 @@ def redescribed(stored: dict[str, Any] | None, given: Any) -> dict[str, Any]:
     """What a collection stores of a function that `modify` gives it: of the same name, if it has one.
 
     A class that says which keys of its configuration do not change the vectors is held to it; every class
-    may refuse a change in `validate_config_update`.
+    may refuse a configuration in `validate_config`, and a change of it in `validate_config_update`.
     """
     described = describe(given) or {}
     if described.get("type") != "known":
@@ -260,6 +260,7 @@ def redescribed(stored: dict[str, Any] | None, given: Any) -> dict[str, Any]:
             "configuration['embedding_function']: a collection remembers functions that have name(), "
             f"get_config() and build_from_config(); got {given!r}. Pass it to get_collection() instead"
         )
+    getattr(given, "validate_config", lambda _: None)(described["config"])
     if not stored or stored.get("type") != "known":
         return described
     name, old, new = stored["name"], stored.get("config") or {}, described["config"]

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from vicinal.embedding.protocol import Input, called
+from vicinal.embedding.protocol import Input, called, with_retries
 from vicinal.embedding.registry import built
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import SparseVector, Vector
@@ -23,7 +23,7 @@ _Class = TypeVar("_Class", bound="type[SparseEmbeddingFunction]")
 
 
 class SparseEmbeddingFunction(Generic[Input]):
-    """Base class of sparse embedding functions; override all but `embed_query`."""
+    """Base class of sparse embedding functions; override all but `embed_query` and the last two."""
 
     def __call__(self, input: Input) -> list[SparseVector]:
         """Embed documents: one sparse vector per text."""
@@ -47,6 +47,18 @@ class SparseEmbeddingFunction(Generic[Input]):
     def build_from_config(config: dict[str, Any]) -> SparseEmbeddingFunction:
         """Make the function that `get_config` described."""
         raise NotImplementedError
+
+    @staticmethod
+    def validate_config(config: dict[str, Any]) -> None:
+        """Raise when a configuration cannot be meant; asked before a schema remembers it."""
+
+    def embed_with_retries(self, input: Input, **retry_kwargs: Any) -> list[SparseVector]:
+        """Embed documents, again after each error, as the arguments of `tenacity.retry` say.
+
+        Without arguments it never gives up, as in Chroma. Needs `vicinal[retries]`.
+        """
+        vectors: list[SparseVector] = with_retries(self, input, retry_kwargs)
+        return vectors
 
 
 @overload
