@@ -432,6 +432,56 @@ def test_walks_that_find_enough_look_no_further() -> None:
     assert (graph.effort.factor, graph.effort.judged_at) == (1, 3_000)
 
 
+@pytest.fixture
+def half_refused() -> tuple[View, Graph, Any, Any]:
+    """A view, its graph, vectors to ask for, and a mask of two thirds of all rows. Of the 300 rows nearest to
+    the first question it refuses two thirds, to the second all, and to the third no more than of others."""
+    vectors, rng = by_lot(4_000), np.random.default_rng(4)
+    view = view_of(vectors)
+    graph, asked = looked_at(view, HnswConfiguration()), by_lot(3, seed=5)
+    wanted = rng.random(4_000) < 0.75
+    for query, kept in zip(asked, (3, 10_000)):
+        near = np.argsort(((vectors - query) ** 2).sum(axis=1))[:300]
+        wanted[near] = np.arange(300) % kept == kept - 1
+    return view, graph, asked, wanted
+
+
+@pytest.mark.parametrize("dear", [False, True])
+def test_where_fewer_neighbours_pass_than_of_all_rows_a_walk_looks_further_while_that_pays(
+    half_refused: Any, monkeypatch: pytest.MonkeyPatch, dear: bool
+) -> None:
+    view, graph, asked, wanted = half_refused
+    scan = planner._ways(view, None, int(wanted.sum()), range(4_000))[1]
+    monkeypatch.setattr(planner, "_WALK_S_PER_CANDIDATE", scan / (220 if dear else 10_000))
+    nearest_of, walked = graph.nearest, []
+
+    def noted(queries: Any, k: int, ef: int, *others: Any) -> Any:
+        walked.append((len(queries), ef))
+        return nearest_of(queries, k, ef, *others)
+
+    graph.nearest = noted
+    found, plan = planner.search(view, graph, None, HnswConfiguration(), asked, K, wanted)
+    assert plan.strategy == "graph, then filter" and plan.ef is not None
+    further = [ef for count, ef in walked if count == 1 and ef > plan.ef]
+    assert (1, plan.ef) in walked and len(walked) == (1 if dear else 2) == 1 + len(further)
+    assert all(1.2 * plan.ef < ef < 3 * plan.ef for ef in further)
+    rows = np.flatnonzero(wanted)
+    for query, (_, distances) in zip(asked, found, strict=True):
+        truth = np.sort(((view.vectors[rows].astype(np.float64) - query) ** 2).sum(axis=1))[:K]
+        assert np.mean(distances <= truth[-1] * (1 + 1e-9)) >= 0.9
+
+
+def test_of_rows_that_are_newer_than_a_mask_none_passes(half_refused: Any) -> None:
+    view, graph, asked, wanted = half_refused
+    older = replace(view, rows=2_000, alive=view.alive[:2_000], records=2_000, vectors=view.vectors[:2_000])
+    passing = graph.passing(asked, 50, older, wanted[:2_000])
+    near = [np.argsort(((view.vectors - query) ** 2).sum(axis=1))[:50] for query in asked]
+    expected = [int((wanted[rows] & (rows < 2_000)).sum()) for rows in near]
+    assert np.abs(passing - expected).max() <= 3, "but for what a walk misses"
+    graph.hide(np.arange(4_000) > 10)
+    assert graph.passing(asked, 50, view, wanted) is None  # the view sees records that it has forgotten
+
+
 def test_a_graph_is_asked_again_when_it_has_grown_by_half() -> None:
     effort = Effort(factor=4, judged_at=1_000)
     assert [effort.is_due(rows) for rows in (999, 1_499, 1_500)] == [False, False, True]

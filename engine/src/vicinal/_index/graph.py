@@ -211,30 +211,22 @@ class Graph:
         its distances are float32 and callers measure again, hence somewhat more. It could ask about each
         row itself, but in Python, holding up every other thread.
         """
-        alive = view.alive
         with self._lock.shared():
             covered = min(self.reviewed_rows, view.rows)
             inserted = min(self.rows, view.rows)
-            known = view.records if inserted == view.rows else int(np.count_nonzero(alive[:inserted]))
-            dead = inserted - known
-            # Rows are hidden in the order in which they died, so equal counts mean equal sets.
-            if self.hidden > dead:
-                return None
+            dead = self._dead(view)
             reachable = self.rows - self.hidden
-            if not reachable:
-                return [_NO_ROWS for _ in queries], covered
-            everything = wanted is alive and inserted == self.rows and self.hidden == dead
-            threads = 1 if len(queries) == 1 else os.cpu_count() or 1
-            try:
-                labels, distances = self._index.knn_query(queries, k=min(ef, reachable), num_threads=threads)
-            except RuntimeError:
-                return None  # fewer are reachable; the caller scans instead
+            everything = wanted is view.alive and inserted == self.rows and self.hidden == dead
+            met = self._met(queries, ef, dead)
             strays = self._strays
+        if met is None:
+            return None
+        labels, distances = met
         space = self._configuration.space
         simple = everything and covered == inserted
         allowed = None if simple and not dead else wanted[:covered]
         found: list[Rows | None] = []
-        for query, own, far in zip(queries, labels.astype(np.int64), distances):
+        for query, own, far in zip(queries, labels, distances):
             kept = (own, far) if simple else _wanted(own, far, wanted, covered, least)
             if kept is None:
                 found.append(None)
@@ -247,6 +239,34 @@ class Graph:
                 nearest = _merged(nearest, near) if len(near) else np.sort(nearest)
             found.append(nearest)
         return found, covered
+
+    def passing(self, queries: Vectors, among: int, view: View, wanted: Mask) -> Rows | None:
+        """For each query, of so many rows about the nearest, how many are wanted; None as in `nearest`."""
+        with self._lock.shared():
+            met = self._met(queries, among, self._dead(view))
+        return None if met is None else np.count_nonzero(_is_wanted(met[0], wanted), axis=1)
+
+    def _met(self, queries: Vectors, ef: int, dead: int) -> tuple[Rows, NDArray[np.float32]] | None:
+        """What walks keep, nearest first, and how far it is; None when they cannot answer for a view in which
+        so many rows are dead. The caller has the lock."""
+        # Rows are hidden in the order in which they died, so equal counts mean equal sets.
+        if self.hidden > dead:
+            return None
+        reachable = self.rows - self.hidden
+        if not reachable:
+            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        threads = 1 if len(queries) == 1 else os.cpu_count() or 1
+        try:
+            labels, distances = self._index.knn_query(queries, k=min(ef, reachable), num_threads=threads)
+        except RuntimeError:
+            return None  # fewer are reachable; the caller scans instead
+        return labels.astype(np.int64), distances
+
+    def _dead(self, view: View) -> int:
+        """How many of the rows that have been inserted hold no record in a view."""
+        inserted = min(self.rows, view.rows)
+        known = view.records if inserted == view.rows else int(np.count_nonzero(view.alive[:inserted]))
+        return inserted - known
 
     def pack(self) -> dict[str, links.Array]:
         """The graph without its vectors. For a moment, all that it holds is in memory twice."""
@@ -314,11 +334,16 @@ def _wanted(
     None when fewer than `least` are wanted. Rows may be newer than the view, and some that are not covered
     yet may have been inserted: the caller measures those anyhow.
     """
-    good = (own < len(wanted)) & wanted.take(own, mode="clip")
+    good = _is_wanted(own, wanted)
     if int(np.count_nonzero(good)) < least:
         return None
     chosen = np.flatnonzero(good & (own < covered))
     return own[chosen], far[chosen]
+
+
+def _is_wanted(rows: Rows, wanted: Mask) -> Mask:
+    """Which rows a mask allows; those that are newer than it, it does not."""
+    return (rows < len(wanted)) & wanted.take(rows, mode="clip")
 
 
 def _merged(own: Rows, others: Rows) -> Rows:

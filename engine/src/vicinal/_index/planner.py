@@ -12,6 +12,7 @@ out first; others are measured.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,6 +48,7 @@ _BATCH_MIN = 8  # queries that are worth starting threads for
 _WALKED_MAX = 1024  # queries that walk at once: each takes 20 bytes a candidate, and rows wait to be inserted
 _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
 _PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
+_DOUBT = 1.5  # a walk in a refused neighbourhood has to be so much cheaper than a scan: it may be in vain
 _SAME = 1e-12  # so little, relative to themselves, do distances in float64 differ by rounding
 _PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
 
@@ -60,6 +62,8 @@ class Plan:
     ef: int | None = None
     probe: int = 0
     """Neighbours that are looked at first, to see how many of them pass the filter."""
+    scan_s: float = np.inf
+    """What scanning would cost instead."""
 
 
 def wants_graph(view: View) -> bool:
@@ -92,22 +96,32 @@ def choose(
     if graph is None or graph.reviewed_rows == 0 or not matches:
         return scan
     wide = hnsw.ef(view.records, graph.effort.factor) * (_IP_EF if hnsw.space == "ip" else 1)
-    ef = max(wide, 2 * k)
-    probe = 0
+    ef, probe = max(wide, 2 * k), 0
     if filtered:
-        # So many of the nearest that about as many as for a query without a filter pass.
         share = matches / view.rows
-        ef = int(ef * max(share**-0.5, _PROBED_SHARE_MIN / share))
+        ef = int(ef * _wider(share))
         probe = _PROBE_EF if share < _PROBED_BELOW else 0
     dimension = view.vectors.shape[1]
     uncovered = max(0, view.rows - graph.reviewed_rows)
-    candidate_s = _WALK_S_PER_CANDIDATE * max(1.0, dimension / _WALK_DIMENSION)
-    walk_s = (ef + probe) * candidate_s + uncovered * (
+    scan_s = min(_ways(view, codes, matches, span)) - uncovered * (
         _seconds(_SCAN, 4 * dimension) if codes is None else _seconds(_SCAN_CODES, dimension)
     )
-    if min(_ways(view, codes, matches, span)) <= walk_s:
+    if scan_s <= _walk_s(view, ef + probe):
         return scan
-    return Plan("graph, then filter" if filtered else "graph", matches, min(ef, view.rows), probe)
+    strategy = "graph, then filter" if filtered else "graph"
+    return Plan(strategy, matches, min(ef, view.rows), probe, scan_s)
+
+
+def _wider(share: float) -> float:
+    """How many times as far a walk looks where such a share of the rows that it meets passes a filter: then
+    about as many pass as without one."""
+    return max(1.0 / math.sqrt(share), _PROBED_SHARE_MIN / share)
+
+
+def _walk_s(view: View, ef: int) -> float:
+    """Seconds for a walk that keeps so many candidates."""
+    candidate_s: float = _WALK_S_PER_CANDIDATE * max(1.0, view.vectors.shape[1] / _WALK_DIMENSION)
+    return ef * candidate_s
 
 
 def search(
@@ -221,31 +235,52 @@ def _walk(
 ) -> list[Rows | None]:
     """For each query candidates from the graph, and of the rows that it does not cover; ascending.
 
-    None where a filter lets few neighbours pass, for a walk would wander among those that it refuses; and for
-    a query whose distances hnswlib's float32 cannot hold.
+    None where so few neighbours pass a filter that a walk, which would wander among those that it refuses,
+    costs more than a scan; and for a query whose distances hnswlib's float32 cannot hold.
     """
     assert plan.ef is not None
-    chosen = [number for number, query in enumerate(queries) if not is_strange(query)]
-    least = min(k, plan.matches)
     walked: list[Rows | None] = [None] * len(queries)
-    if plan.matches < view.rows:
-        expected = _PROBED_SHARE_MIN * plan.matches / view.rows
-        least = max(least, int(plan.ef * expected))
-        if plan.probe:
-            probed = graph.nearest(queries, 1, plan.probe, view, mask, int(plan.probe * expected))
-            if probed is None:
-                return walked
-            chosen = [number for number in chosen if probed[0][number] is not None]
-    found = graph.nearest(queries[chosen], k, plan.ef, view, mask, least) if chosen else None
-    if found is None:
-        return walked
-    nearest, covered = found
-    for number, rows in zip(chosen, nearest):
-        if rows is not None and covered < view.rows:
-            if codes is None or codes.rows - covered < _CODES_ROWS_MIN:
-                rest = covered + np.flatnonzero(mask[covered:])
-            else:
-                rest = _scan_in_order(range(covered, view.rows), codes, queries[number], k, mask)
-            rows = np.concatenate([rows, rest])  # noqa: PLW2901
-        walked[number] = rows
+    share = plan.matches / view.rows
+    passing = None
+    if plan.probe:
+        passing = graph.passing(queries, plan.probe, view, mask)
+        if passing is None:
+            return walked
+    for passes, chosen in _by_share(queries, share, passing, plan.probe).items():
+        ef = int(plan.ef * (_wider(passes) / _wider(share)))
+        if passes < share and _walk_s(view, ef) * _DOUBT >= plan.scan_s:
+            continue
+        least = min(k, plan.matches)
+        if plan.matches < view.rows:
+            least = max(least, int(ef * _PROBED_SHARE_MIN * passes))
+        found = graph.nearest(queries[chosen], k, ef, view, mask, least)
+        if found is not None:
+            nearest, covered = found
+            for number, rows in zip(chosen, nearest):
+                walked[number] = _with_uncovered(view, codes, queries[number], k, mask, rows, covered)
     return walked
+
+
+def _by_share(queries: Vectors, share: float, passing: Rows | None, probed: int) -> dict[float, list[int]]:
+    """Which share of the rows that a walk meets passes → for which queries: the share of all rows, unless
+    fewer of a query's neighbours pass than that promises."""
+    groups: dict[float, list[int]] = {}
+    counts = [probed] * len(queries) if passing is None else passing.tolist()
+    for number, count in enumerate(counts):
+        passes = share if count >= int(probed * _PROBED_SHARE_MIN * share) else count / probed
+        if passes and not is_strange(queries[number]):
+            groups.setdefault(passes, []).append(number)
+    return groups
+
+
+def _with_uncovered(
+    view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, rows: Rows | None, covered: int
+) -> Rows | None:
+    """What a walk has found, and of the rows that the graph does not cover those that have to be measured."""
+    if rows is None or covered == view.rows:
+        return rows
+    if codes is None or codes.rows - covered < _CODES_ROWS_MIN:
+        rest = covered + np.flatnonzero(mask[covered:])
+    else:
+        rest = _scan_in_order(range(covered, view.rows), codes, query, k, mask)
+    return np.concatenate([rows, rest])
