@@ -19,6 +19,7 @@ import numpy as np
 from vicinal import _derived
 from vicinal._compact import compact
 from vicinal._index import planner
+from vicinal._index.effort import QUESTIONS
 from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
@@ -169,6 +170,8 @@ class Upkeep:
         while graph.rows < view.rows or graph.reviewed_rows < graph.rows:
             backlog = graph.rows - graph.reviewed_rows
             inserting = graph.rows < view.rows and backlog < _UNREVIEWED_MAX
+            if inserting and self._is_to_be_tried(graph):
+                self._try_out(graph, view, deadline)
             work = (
                 graph.extend(view.vectors, view.alive, view.rows) if inserting else graph.review(view.vectors)
             )
@@ -178,12 +181,26 @@ class Upkeep:
                     return None
                 if inserting and graph.rows - graph.reviewed_rows >= _UNREVIEWED_MAX:
                     break
-        while graph.effort.is_due(graph.rows) and self.live.hnsw.ef_search is None:
-            planner.look(view, graph, self.live.codes.of(view), self.live.hnsw)
-            give_way()
-            if time.monotonic() > deadline:
-                return None
+                if inserting and view.rows - graph.rows >= QUESTIONS and self._is_to_be_tried(graph):
+                    break
         return graph
+
+    def _is_to_be_tried(self, graph: Graph) -> bool:
+        """Whether walks of a graph are to be tried out; an ef that is given is kept to."""
+        return self.live.hnsw.ef_search is None and graph.effort.is_due(graph.rows)
+
+    def _try_out(self, graph: Graph, view: View, deadline: float) -> None:
+        """Ask how well walks find what is nearest to rows that are not in the graph yet."""
+        effort, hnsw, codes = graph.effort, self.live.hnsw, self.live.codes.of(view)
+        known, waiting = view.first(graph.rows), np.flatnonzero(view.alive[graph.rows :]) + graph.rows
+        if len(waiting) < QUESTIONS:  # the rest when more have been written
+            for row in waiting:
+                planner.look(known, graph, codes, hnsw, view.vectors[row])
+            return
+        while effort.is_due(graph.rows) and time.monotonic() <= deadline:
+            give_way()
+            row = waiting[len(waiting) * effort.asked // QUESTIONS]
+            planner.look(known, graph, codes, hnsw, view.vectors[row])
 
     def _keep_unfinished(self, graph: Graph, view: View) -> None:
         """Write the checkpoint of a graph that takes long to build: who stops then loses a few minutes of it,

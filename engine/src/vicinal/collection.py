@@ -283,7 +283,7 @@ class Collection(Described):
         are ordered by distance, equal distances by age. The answer is exact below 16 MiB of vectors (10,900
         of 384 dimensions) and where a filter leaves few of them; else the graph may answer, which finds
         some 98 of 100 true neighbours at the default `ef_search`, which grows with the collection, and with
-        what its own records need to find each other.
+        what is found out about its vectors.
 
         Args:
             query_embeddings: One vector, or shape (q, dimension). They win when something else is given;

@@ -2,8 +2,9 @@
 
 `ef` grows with the number of records as real text needs it (decision 12). Other vectors need more: where
 directions are drawn by lot, such a walk finds three of the ten nearest. So the background asks for the
-neighbours of some records, by a walk and by codes, and doubles ef until walks find enough, or scanning costs
-less: then the planner scans (decision 19). Here is kept what came of it; `planner.look` asks.
+neighbours of some rows before they are inserted, for then they are strangers to the graph: by a walk and by
+codes. It doubles ef until walks find enough, or scanning costs less: then the planner scans (decision 19).
+Here is kept what came of it; `planner.look` asks.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 
 QUESTIONS = 64
 K = 10
-_MISSED_MAX = 12  # of QUESTIONS × K. Records find each other more easily than a stranger finds them
-_GROWTH = 1.5  # of the rows, until it is asked again
+_MISSED_MAX = 28  # of QUESTIONS × K; of text, walks mostly miss 1 to 18
+_GROWTH = 2  # of the rows, until it is asked again
+_ROWS_MIN = 4096  # in fewer, walks find all that there is
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Effort:
 
     def is_due(self, rows: int) -> bool:
         """Whether a graph of so many rows is to be asked, or has been asked a part of the questions."""
-        return rows >= _GROWTH * self.judged_at
+        return rows >= max(_GROWTH * self.judged_at, _ROWS_MIN)
 
     def missed(self, count: int, rows: int) -> None:
         """A walk has missed so many of the K nearest; the graph has so many rows."""

@@ -240,11 +240,16 @@ class Graph:
             found.append(nearest)
         return found, covered
 
-    def passing(self, queries: Vectors, among: int, view: View, wanted: Mask) -> Rows | None:
-        """For each query, of so many rows about the nearest, how many are wanted; None as in `nearest`."""
+    def met(
+        self, queries: Vectors, ef: int, view: View, wanted: Mask
+    ) -> list[tuple[Rows, walks.Distances32]] | None:
+        """For each query those that are wanted of the ef rows that a walk keeps, nearest first, whether they
+        have been looked for or not, and their distances; None as in `nearest`."""
         with self._lock.shared():
-            met = self._met(queries, among, self._dead(view))
-        return None if met is None else np.count_nonzero(_is_wanted(met[0], wanted), axis=1)
+            met = self._met(queries, ef, self._dead(view))
+        if met is None:
+            return None
+        return [(own[kept], far[kept]) for own, far in zip(*met) for kept in [_is_wanted(own, wanted)]]
 
     def _met(self, queries: Vectors, ef: int, dead: int) -> tuple[Rows, NDArray[np.float32]] | None:
         """What walks keep, nearest first, and how far it is; None when they cannot answer for a view in which

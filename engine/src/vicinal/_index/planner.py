@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from vicinal._index import exact
+from vicinal._index import exact, walks
 from vicinal._index.codes import Codes, is_strange
-from vicinal._index.effort import QUESTIONS, K
+from vicinal._index.effort import K
 from vicinal._index.exact import Distances
 from vicinal._index.graph import Graph
 from vicinal._index.view import Mask, Rows, View
@@ -49,6 +49,7 @@ _WALKED_MAX = 1024  # queries that walk at once: each takes 20 bytes a candidate
 _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
 _PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
 _DOUBT = 1.5  # a walk in a refused neighbourhood has to be so much cheaper than a scan: it may be in vain
+_DEARER = 2.0  # a walk that takes so many times as long as a scan need not be tried out
 _SAME = 1e-12  # so little, relative to themselves, do distances in float64 differ by rounding
 _PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
 
@@ -95,8 +96,7 @@ def choose(
     scan = Plan("scan matches" if filtered else "scan all", matches)
     if graph is None or graph.reviewed_rows == 0 or not matches:
         return scan
-    wide = hnsw.ef(view.records, graph.effort.factor) * (_IP_EF if hnsw.space == "ip" else 1)
-    ef, probe = max(wide, 2 * k), 0
+    ef, probe = _usual(view, hnsw, graph.effort.factor, k), 0
     if filtered:
         share = matches / view.rows
         ef = int(ef * _wider(share))
@@ -110,6 +110,11 @@ def choose(
         return scan
     strategy = "graph, then filter" if filtered else "graph"
     return Plan(strategy, matches, min(ef, view.rows), probe, scan_s)
+
+
+def _usual(view: View, hnsw: HnswConfiguration, factor: int, k: int) -> int:
+    """How many candidates a walk keeps without a filter."""
+    return max(hnsw.ef(view.records, factor) * (_IP_EF if hnsw.space == "ip" else 1), 2 * k)
 
 
 def _wider(share: float) -> float:
@@ -157,19 +162,26 @@ def search(
     return _for_each(answer, list(zip(queries, walked)), at_once=scans >= _BATCH_MIN), plan
 
 
-def look(view: View, graph: Graph, codes: Codes | None, hnsw: HnswConfiguration) -> None:
-    """Try whether walks of a graph, which covers the view, find what is nearest to one of its records."""
-    effort = graph.effort
-    living = np.flatnonzero(view.alive)
-    query = view.vectors[living[len(living) * effort.asked // QUESTIONS]][np.newaxis]
-    tried = hnsw.model_copy(update={"ef_search": hnsw.ef(view.records, effort.trial)})
-    if choose(view, graph, codes, K, view.records, range(view.rows), tried).ef is None:
-        effort.settle(graph.rows)  # scanning costs less
+def look(view: View, graph: Graph, codes: Codes | None, hnsw: HnswConfiguration, query: Vector) -> None:
+    """Try whether a walk finds what is nearest to a vector, of a view of exactly the rows of the graph."""
+    effort, asked = graph.effort, query[np.newaxis]
+    ef = _usual(view, hnsw, effort.trial, K)
+    codes = None if codes is None else codes.first(view.rows)
+    if _walk_s(view, ef) >= _DEARER * min(_ways(view, codes, view.records, range(view.rows))):
+        effort.settle(graph.rows)  # scanning costs less, and will until this is asked again
         return
-    [(_, walked)], _ = search(view, graph, codes, tried, query, K, None)
-    [(_, nearest)], _ = search(view, None, codes, tried, query, K, None)
-    farthest = nearest[-1] + _SAME * max(1.0, abs(nearest[-1]))
-    effort.missed(int(np.count_nonzero(walked > farthest)), graph.rows)
+    [(_, nearest)], _ = search(view, None, codes, hnsw, asked, K, None)
+    met = graph.met(asked, ef, view, view.alive)
+    rows = None
+    if met is not None and view.records > K:
+        [(rows, far)] = met
+        rows = walks.believed(view, hnsw.space, query, K, rows, far, float(far[-1]) if len(far) > K else None)
+    missed = 0
+    if rows is not None:  # else all is scanned
+        _, walked = exact.nearest(view, hnsw.space, query, K, np.sort(rows))
+        farthest = nearest[-1] + _SAME * max(1.0, abs(nearest[-1]))
+        missed = K - int(np.count_nonzero(walked <= farthest))
+    effort.missed(missed, graph.rows)
 
 
 def _for_each(answer: Callable[[Any], Any], asked: list[Any], *, at_once: bool) -> list[Any]:
@@ -243,9 +255,10 @@ def _walk(
     share = plan.matches / view.rows
     passing = None
     if plan.probe:
-        passing = graph.passing(queries, plan.probe, view, mask)
-        if passing is None:
+        met = graph.met(queries, plan.probe, view, mask)
+        if met is None:
             return walked
+        passing = [len(rows) for rows, _ in met]
     for passes, chosen in _by_share(queries, share, passing, plan.probe).items():
         ef = int(plan.ef * (_wider(passes) / _wider(share)))
         if passes < share and _walk_s(view, ef) * _DOUBT >= plan.scan_s:
@@ -261,12 +274,13 @@ def _walk(
     return walked
 
 
-def _by_share(queries: Vectors, share: float, passing: Rows | None, probed: int) -> dict[float, list[int]]:
+def _by_share(
+    queries: Vectors, share: float, passing: list[int] | None, probed: int
+) -> dict[float, list[int]]:
     """Which share of the rows that a walk meets passes → for which queries: the share of all rows, unless
     fewer of a query's neighbours pass than that promises."""
     groups: dict[float, list[int]] = {}
-    counts = [probed] * len(queries) if passing is None else passing.tolist()
-    for number, count in enumerate(counts):
+    for number, count in enumerate(passing or [probed] * len(queries)):
         passes = share if count >= int(probed * _PROBED_SHARE_MIN * share) else count / probed
         if passes and not is_strange(queries[number]):
             groups.setdefault(passes, []).append(number)

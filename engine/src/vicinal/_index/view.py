@@ -7,7 +7,7 @@ that shares what has not changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,6 +37,19 @@ class View:
     vectors: Vectors
     norms: NDArray[np.float64]
     """Length of each vector."""
+
+    def first(self, rows: int) -> View:
+        """The first rows alone."""
+        alive = self.alive[:rows]
+        return replace(
+            self,
+            rows=rows,
+            records=int(np.count_nonzero(alive)),
+            alive=alive,
+            positions=None if self.positions is None else self.positions[:rows],
+            vectors=self.vectors[:rows],
+            norms=self.norms[:rows],
+        )
 
     def positions_of(self, rows: Rows) -> Rows:
         """Where `get` lists each of some rows."""
