@@ -44,6 +44,7 @@ Findings = list[str]  # inside the class, `list` is the verb
 Namespaces = list[r.NamespaceInfo]
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _PAUSE_S = 0.05  # after a write, before the background begins: what is asked next has the machine to itself
+_COLLECTED_WAIT_S = 5.0  # the garbage collector may run while this thread has what the background waits for
 
 
 class LocalBackend:
@@ -53,7 +54,7 @@ class LocalBackend:
         self._files = files or Files()
         self._opened = OpenCollections(path, self._files)
         # Also at exit: a thread inside hnswlib must not outlive the interpreter.
-        self._closer = weakref.finalize(self, self._opened.close)
+        self._closer = weakref.finalize(self, self._opened.close, _COLLECTED_WAIT_S)
 
     # --- records -------------------------------------------------------------------------------
 
@@ -201,7 +202,8 @@ class LocalBackend:
         return _names.organize(self._opened, self._files, request)
 
     def close(self) -> None:
-        self._closer()
+        if self._closer.detach() is not None:
+            self._opened.close()
 
     # --- how -----------------------------------------------------------------------------------
 

@@ -51,8 +51,8 @@ class _Gate:
         try:
             return self._mine.lock
         except AttributeError:
+            lock = threading.RLock()
             with self._making:
-                lock = threading.RLock()
                 self._locks.add(lock)
             self._mine.lock = lock
             return lock
