@@ -503,22 +503,8 @@ def test_a_class_may_say_what_it_embeds():
     assert [[1.0]] == Texts()(["text"])
 
 
-class Unnamed(EmbeddingFunction):
-    def __call__(self, input):
-        return [[1.0] for _ in input]
-
-
-class Unbuilt(Unnamed):
-    @staticmethod
-    def name():
-        return "tests-unbuilt"
-
-    def get_config(self):
-        return {}
-
-
 @pytest.mark.parametrize(
-    ("function", "legacy"), [(HashEmbeddingFunction(2), False), (Unnamed(), True), (Unbuilt(), True)]
+    ("function", "legacy"), [(HashEmbeddingFunction(2), False), (Lengths(), True), (Unbuildable(), True)]
 )
 def test_a_function_that_no_collection_can_remember_is_legacy(function, legacy):
     assert function.is_legacy() is legacy

@@ -407,6 +407,26 @@ def test_collections_are_made_copied_and_forked_with_the_process_at_once(place: 
     assert (ended.stdout, ended.stderr) == ("well\n", "")
 
 
+def test_at_exit_a_client_that_is_left_waits_for_its_background_to_end(tmp_path: Path) -> None:
+    program = """
+import sys, time, vicinal
+from vicinal import _local
+
+def works():
+    time.sleep(1)
+    print("ended", flush=True)
+
+_local._COLLECTED_WAIT_S = 0.01
+client = vicinal.PersistentClient(sys.argv[1])
+client._backend._opened.indexer.wake(works)
+time.sleep(0.2)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.stdout, ran.stderr) == ("ended\n", "")
+
+
 def test_a_client_that_is_collected_where_its_background_has_to_wait_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, fi
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,14 +48,20 @@ _PAUSE_S = 0.05  # after a write, before the background begins: what is asked ne
 _COLLECTED_WAIT_S = 5.0  # the garbage collector may run while this thread has what the background waits for
 
 
+def _close_left(opened: OpenCollections) -> None:
+    """Close what nobody closed: at exit, for a thread inside hnswlib must not outlive the interpreter; or
+    when the garbage collector comes, in whichever thread it runs."""
+    exits = not threading.main_thread().is_alive()
+    opened.close(None if exits else _COLLECTED_WAIT_S)
+
+
 class LocalBackend:
     """Collections in a directory, or in memory when there is none."""
 
     def __init__(self, path: Path | None, files: Files | None = None) -> None:
         self._files = files or Files()
         self._opened = OpenCollections(path, self._files)
-        # Also at exit: a thread inside hnswlib must not outlive the interpreter.
-        self._closer = weakref.finalize(self, self._opened.close, _COLLECTED_WAIT_S)
+        self._closer = weakref.finalize(self, _close_left, self._opened)
 
     # --- records -------------------------------------------------------------------------------
 

@@ -193,11 +193,9 @@ class Upkeep:
         """Ask how well walks find what is nearest to rows that are not in the graph yet."""
         effort, hnsw, codes = graph.effort, self.live.hnsw, self.live.codes.of(view)
         known, waiting = view.first(graph.rows), np.flatnonzero(view.alive[graph.rows :]) + graph.rows
-        if len(waiting) < QUESTIONS:  # the rest when more have been written
-            for row in waiting:
-                planner.look(known, graph, codes, hnsw, view.vectors[row])
-            return
-        while effort.is_due(graph.rows) and time.monotonic() <= deadline:
+        for _ in waiting:  # where they are few, the other questions when more have been written
+            if not effort.is_due(graph.rows) or time.monotonic() > deadline:
+                break
             give_way()
             row = waiting[len(waiting) * effort.asked // QUESTIONS]
             planner.look(known, graph, codes, hnsw, view.vectors[row])

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import hnswlib
 import numpy as np
-from numpy.typing import NDArray
 
 from vicinal._index import codes, links, walks
 from vicinal._index.codes import Codes
@@ -227,12 +226,14 @@ class Graph:
         allowed = None if simple and not dead else wanted[:covered]
         found: list[Rows | None] = []
         for query, own, far in zip(queries, labels, distances):
-            kept = (own, far) if simple else _wanted(own, far, wanted, covered, least)
-            if kept is None:
-                found.append(None)
-                continue
             last = None if ef >= reachable else float(far[-1])
-            own, far = kept  # noqa: PLW2901
+            if not simple:
+                own, far = _wanted(own, far, wanted)  # noqa: PLW2901
+                if len(own) < least:
+                    found.append(None)
+                    continue
+                if covered < len(wanted):  # some may have been inserted: the caller measures those anyhow
+                    own, far = _wanted(own, far, wanted[:covered])  # noqa: PLW2901
             nearest = walks.believed(view, space, query, k, own, far, last)
             if nearest is not None:
                 near = strays.within(query, float(far[k - 1]) if len(far) >= k else np.inf, allowed)
@@ -249,9 +250,9 @@ class Graph:
             met = self._met(queries, ef, self._dead(view))
         if met is None:
             return None
-        return [(own[kept], far[kept]) for own, far in zip(*met) for kept in [_is_wanted(own, wanted)]]
+        return [_wanted(own, far, wanted) for own, far in zip(*met)]
 
-    def _met(self, queries: Vectors, ef: int, dead: int) -> tuple[Rows, NDArray[np.float32]] | None:
+    def _met(self, queries: Vectors, ef: int, dead: int) -> tuple[Rows, walks.Distances32] | None:
         """What walks keep, nearest first, and how far it is; None when they cannot answer for a view in which
         so many rows are dead. The caller has the lock."""
         # Rows are hidden in the order in which they died, so equal counts mean equal sets.
@@ -331,24 +332,11 @@ class Graph:
         return index
 
 
-def _wanted(
-    own: Rows, far: NDArray[np.float32], wanted: Mask, covered: int, least: int
-) -> tuple[Rows, NDArray[np.float32]] | None:
-    """Of the rows that a walk found, nearest first, the wanted ones that are covered; and their distances.
-
-    None when fewer than `least` are wanted. Rows may be newer than the view, and some that are not covered
-    yet may have been inserted: the caller measures those anyhow.
-    """
-    good = _is_wanted(own, wanted)
-    if int(np.count_nonzero(good)) < least:
-        return None
-    chosen = np.flatnonzero(good & (own < covered))
+def _wanted(own: Rows, far: walks.Distances32, wanted: Mask) -> tuple[Rows, walks.Distances32]:
+    """Of the rows that a walk found, those that a mask allows, and their distances; those that are newer than
+    the mask, it does not."""
+    chosen = np.flatnonzero((own < len(wanted)) & wanted.take(own, mode="clip"))
     return own[chosen], far[chosen]
-
-
-def _is_wanted(rows: Rows, wanted: Mask) -> Mask:
-    """Which rows a mask allows; those that are newer than it, it does not."""
-    return (rows < len(wanted)) & wanted.take(rows, mode="clip")
 
 
 def _merged(own: Rows, others: Rows) -> Rows:

@@ -50,7 +50,6 @@ _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a
 _PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
 _DOUBT = 1.5  # a walk in a refused neighbourhood has to be so much cheaper than a scan: it may be in vain
 _DEARER = 2.0  # a walk that takes so many times as long as a scan need not be tried out
-_SAME = 1e-12  # so little, relative to themselves, do distances in float64 differ by rounding
 _PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
 
 
@@ -179,7 +178,7 @@ def look(view: View, graph: Graph, codes: Codes | None, hnsw: HnswConfiguration,
     missed = 0
     if rows is not None:  # else all is scanned
         _, walked = exact.nearest(view, hnsw.space, query, K, np.sort(rows))
-        farthest = nearest[-1] + _SAME * max(1.0, abs(nearest[-1]))
+        farthest = nearest[-1] + walks.TIED * max(1.0, abs(nearest[-1]))
         missed = K - int(np.count_nonzero(walked <= farthest))
     effort.missed(missed, graph.rows)
 

@@ -24,7 +24,7 @@ from vicinal.types import Space, Vector
 
 _SPARE = 8  # rows beyond the k nearest that are measured in any case
 _ROUNDING = 4e-6  # of hnswlib's distances, relative to what they are made of; generous
-_TIED = 1e-13  # so little, relative to themselves, do distances in float64 differ by rounding alone
+TIED = 1e-13  # so little, relative to themselves, do distances in float64 differ by rounding alone
 
 Distances32 = NDArray[np.float32]
 
@@ -68,7 +68,7 @@ def _blur(view: View, space: Space, query: Vector, rows: Rows, distance: float) 
 def _tied(view: View, space: Space, query: Vector, rows: Rows, k: int) -> bool:
     """Whether the k-th nearest of some rows is as far away as the last, measured in float64."""
     distances = np.sort(exact.measure(view.vectors, space, query, rows, view.norms))
-    return bool(distances[-1] - distances[k - 1] <= _TIED * max(1.0, abs(distances[-1])))
+    return bool(distances[-1] - distances[k - 1] <= TIED * max(1.0, abs(distances[-1])))
 
 
 def _crowded(view: View, space: Space, rows: Rows, far: Distances32, k: int) -> bool:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._optional import package
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal._whole import whole
+from vicinal.errors import InvalidArgumentError
 from vicinal.types import Image
 
 if TYPE_CHECKING:
@@ -51,13 +51,8 @@ class ImageLoader:
     """
 
     def __init__(self, max_workers: int | None = None) -> None:
-        given: Any = max_workers
-        if given is not None:
-            if isinstance(given, bool) or not isinstance(given, Integral):
-                raise ArgumentTypeError(argument="max_workers", expected="an int", got=given)
-            if given < 1:
-                raise InvalidArgumentError(f"max_workers: expected at least 1, got {given}")
-        self._workers = max_workers or os.cpu_count() or 1
+        given = os.cpu_count() or 1 if max_workers is None else max_workers
+        self._workers = whole(given, "max_workers", 1)
 
     def __call__(self, uris: Sequence[str | None]) -> list[NDArray[np.uint8] | None]:
         """One array of shape (height, width, 3), uint8, for each URI; None for None.

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vicinal._whole import whole
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.search._keys import SPECIAL, K, Where, names_of
-from vicinal.search._ranks import Rank, _whole
+from vicinal.search._ranks import Rank
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Limit:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "offset", _whole(self.offset, "limit offset", 0))
+        object.__setattr__(self, "offset", whole(self.offset, "limit offset", 0))
         if self.limit is not None:
-            object.__setattr__(self, "limit", _whole(self.limit, "limit", 1))
+            object.__setattr__(self, "limit", whole(self.limit, "limit", 1))
 
     def to_dict(self) -> dict[str, Any]:
         """`{"offset": n}`, and `limit` if there is one."""
@@ -74,7 +75,7 @@ class Aggregate:
             raise InvalidArgumentError(f"{type(self).__name__} keys cannot be empty")
         _metadata_keys(names, f"{type(self).__name__} keys", K.SCORE.name)
         object.__setattr__(self, "keys", names)
-        object.__setattr__(self, "k", _whole(self.k, f"{type(self).__name__} k", 1))
+        object.__setattr__(self, "k", whole(self.k, f"{type(self).__name__} k", 1))
 
     def to_dict(self) -> dict[str, Any]:
         """`{"$min_k": {"keys", "k"}}` or `$max_k`."""

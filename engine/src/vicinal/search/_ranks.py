@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from vicinal._whole import whole
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.search._keys import K, name_of
 from vicinal.types import SparseVector
@@ -140,7 +141,7 @@ class Knn(Rank):
             raise ArgumentTypeError(
                 argument="Knn query", expected="a text, a vector or a SparseVector", got=query
             )
-        object.__setattr__(self, "limit", _whole(self.limit, "Knn limit", 1))
+        object.__setattr__(self, "limit", whole(self.limit, "Knn limit", 1))
         if self.default is not None:
             _number(self.default, "Knn default")
             object.__setattr__(self, "default", _plain(self.default))
@@ -370,14 +371,6 @@ def _number(value: Any, argument: str) -> float:
 def _plain(value: Any) -> Any:
     """Python's number for numpy's."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _whole(value: Any, argument: str, minimum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ArgumentTypeError(argument=argument, expected="an int", got=value)
-    if value < minimum:
-        raise InvalidArgumentError(f"{argument}: expected at least {minimum}, got {value}")
-    return int(value)
 
 
 def _read(data: Any, path: str, depth: int) -> Rank:
