@@ -6,7 +6,6 @@ threads were doing when it forked.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sqlite3
@@ -23,7 +22,7 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal import _local, _opened
+from vicinal import _opened
 from vicinal._index import planner
 from vicinal._index.indexer import Indexer
 from vicinal._local import LocalBackend
@@ -405,48 +404,3 @@ def test_collections_are_made_copied_and_forked_with_the_process_at_once(place: 
         [sys.executable, "-c", TOGETHER, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
     assert (ended.stdout, ended.stderr) == ("well\n", "")
-
-
-def test_at_exit_a_client_that_is_left_waits_for_its_background_to_end(tmp_path: Path) -> None:
-    program = """
-import sys, time, vicinal
-from vicinal import _local
-
-def works():
-    time.sleep(1)
-    print("ended", flush=True)
-
-_local._COLLECTED_WAIT_S = 0.01
-client = vicinal.PersistentClient(sys.argv[1])
-client._backend._opened.indexer.wake(works)
-time.sleep(0.2)
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", program, tmp_path], check=True, capture_output=True, text=True, timeout=60
-    )
-    assert (ran.stdout, ran.stderr) == ("ended\n", "")
-
-
-def test_a_client_that_is_collected_where_its_background_has_to_wait_holds_nobody_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_local, "_COLLECTED_WAIT_S", 0.1)
-
-    def collected() -> None:
-        client = vicinal.PersistentClient(tmp_path)
-        with forks._gate._making:  # as in a thread's first transaction
-            client._backend._opened.indexer.wake(waits)
-            assert begun.wait(10)
-            del client
-            gc.collect()
-
-    def waits() -> None:
-        begun.set()
-        with forks.transaction():
-            pass
-
-    begun = threading.Event()
-    thread = threading.Thread(target=collected, daemon=True)
-    thread.start()
-    thread.join(30)
-    assert not thread.is_alive()

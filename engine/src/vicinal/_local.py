@@ -7,7 +7,6 @@ the lock; then lock, decide, vectors, rows, log, COMMIT. Reads: one snapshot, fi
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from uuid import UUID
 
 import numpy as np
 
-from vicinal import _names
+from vicinal import _left, _names
 from vicinal import _request as r
 from vicinal._backup import backup
 from vicinal._compact import compact
@@ -45,14 +44,6 @@ Findings = list[str]  # inside the class, `list` is the verb
 Namespaces = list[r.NamespaceInfo]
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _PAUSE_S = 0.05  # after a write, before the background begins: what is asked next has the machine to itself
-_COLLECTED_WAIT_S = 5.0  # the garbage collector may run while this thread has what the background waits for
-
-
-def _close_left(opened: OpenCollections) -> None:
-    """Close what nobody closed: at exit, for a thread inside hnswlib must not outlive the interpreter; or
-    when the garbage collector comes, in whichever thread it runs."""
-    exits = not threading.main_thread().is_alive()
-    opened.close(None if exits else _COLLECTED_WAIT_S)
 
 
 class LocalBackend:
@@ -61,7 +52,7 @@ class LocalBackend:
     def __init__(self, path: Path | None, files: Files | None = None) -> None:
         self._files = files or Files()
         self._opened = OpenCollections(path, self._files)
-        self._closer = weakref.finalize(self, _close_left, self._opened)
+        self._closer = weakref.finalize(self, _left.close, self._opened)
 
     # --- records -------------------------------------------------------------------------------
 

@@ -168,12 +168,12 @@ class OpenCollections:
         elif directory is not None and exists(directory):
             self._disown(directory)
 
-    def close(self, wait_s: float | None = None) -> None:
-        """Close everything. The thread stops first: it reads the databases. For so long it is waited for."""
+    def close(self) -> None:
+        """Close everything. The thread stops first: it reads the databases."""
         if os.getpid() != self._pid:
             return  # what was inherited belongs to the parent
         self._closed = True
-        self.indexer.close(wait_s)
+        self.indexer.close()
         with self._lock:
             opened = list(self._live.values())
             self._live.clear()

@@ -51,15 +51,15 @@ class Indexer:
             while not self._closed and (work in self._due or self._running == work):
                 self._changed.wait()
 
-    def close(self, wait_s: float | None = None) -> None:
-        """Stop after the piece of work in hand, which is waited for; or for so long."""
+    def close(self) -> None:
+        """Stop after the piece of work in hand, which is waited for."""
         with self._lock:
             self._closed = True
             self._due = {}
             self._changed.notify_all()
             thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(wait_s)
+            thread.join()
 
     def _start(self) -> None:
         """Without a thread nothing is done: what was committed is true all the same, so nobody is told."""
