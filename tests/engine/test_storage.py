@@ -1182,7 +1182,10 @@ def test_a_commit_is_past_the_drives_cache_where_macos_can_bring_it_there(tmp_pa
         assert tx.execute("PRAGMA fullfsync").fetchall() == [(1,)]
 
 
-def test_a_file_has_its_name_durably_though_who_made_it_did_not_come_to_that(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [lambda files, path: files.open(path, create=True), Files.make_directory])
+def test_what_is_made_has_its_name_durably_though_who_made_it_did_not_come_to_that(
+    make: Callable[[Files, Path], Any], tmp_path: Path
+) -> None:
     class Failing(Files):
         fails = True
 
@@ -1193,10 +1196,22 @@ def test_a_file_has_its_name_durably_though_who_made_it_did_not_come_to_that(tmp
 
     files, synced = Failing(), list[Path]()
     with pytest.raises(StorageError):
-        files.open(tmp_path / "vectors", create=True)
+        make(files, tmp_path / "made")
     files.fails = False
-    files.open(tmp_path / "vectors", create=True)
+    make(files, tmp_path / "made")
     assert synced == [tmp_path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there directories are not synced")
+def test_a_directory_that_may_not_be_read_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("os.open", refuse)
+    Files().make_directory(tmp_path / "made")
+    assert (tmp_path / "made").is_dir()
 
 
 @pytest.mark.parametrize("use", ["read", "write"])

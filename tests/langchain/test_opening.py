@@ -8,7 +8,13 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 
 import vicinal
 from langchain_vicinal import VicinalEmbeddings, VicinalVectorStore
-from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError, InvalidArgumentError, NotFoundError
+from vicinal.errors import (
+    ArgumentTypeError,
+    EmbeddingFunctionError,
+    InvalidArgumentError,
+    NotFoundError,
+    StorageError,
+)
 from vicinal.testing import HashEmbeddingFunction
 
 FAKE = DeterministicFakeEmbedding(size=4)
@@ -62,6 +68,12 @@ def test_a_missing_collection_is_an_error_on_request():
     with pytest.raises(NotFoundError, match="films"):
         VicinalVectorStore(FAKE, "films", client=client, create_collection_if_not_exists=False)
     assert client.count_collections() == 0
+
+
+def test_a_mistyped_path_does_not_become_a_database(tmp_path):
+    with pytest.raises(StorageError, match="holds no Vicinal database"):
+        VicinalVectorStore(FAKE, "films", path=tmp_path / "flims", create_collection_if_not_exists=False)
+    assert not (tmp_path / "flims").exists()
 
 
 def test_an_existing_collection_is_opened_without_making_one():

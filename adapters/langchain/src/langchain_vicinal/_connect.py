@@ -76,7 +76,9 @@ def connect(
         return Connection(collection, None, owned=False)
     if client is not None and not isinstance(client, vicinal.Client):
         raise ArgumentTypeError(argument="client", expected="a client of Vicinal's", got=client)
-    opened = client or (vicinal.EphemeralClient() if path is None else vicinal.PersistentClient(path))
+    opened = client or (
+        vicinal.EphemeralClient() if path is None else vicinal.PersistentClient(path, must_exist=not create)
+    )
     try:
         return Connection(_open(opened, name, settings, create), opened, owned=client is None)
     except BaseException:

@@ -49,7 +49,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
             that this store makes. **The space is cosine unless said otherwise**, here or by
             `hnsw:space` in the metadata; the plain engine's is l2.
         collection_metadata: Metadata of a collection that this store makes.
-        create_collection_if_not_exists: False raises `NotFoundError` instead.
+        create_collection_if_not_exists: False raises `NotFoundError` instead, or `StorageError` where the
+            path holds no database, and makes nothing there.
         relevance_score_fn: From a *distance* to a relevance in [0, 1], as in LangChain's other
             stores; by default the last column of the table. Not for text and hybrid search.
 

@@ -64,6 +64,8 @@ class Files:
             for level in reversed(missing):
                 level.mkdir(exist_ok=True)
                 self.sync_directory(level.parent)
+            if not missing:  # but who made it may not have come to this
+                self.sync_directory(path.parent)
 
     def check_writable(self, path: Path) -> None:
         """Raise when files cannot be made in this directory."""
@@ -112,11 +114,14 @@ class Files:
             file.close()
 
     def sync_directory(self, path: Path) -> None:
-        """Make the names in a directory durable, where the platform can."""
+        """Make the names in a directory durable, where the platform can and this process may read it."""
         if sys.platform == "win32":
             return
         with translated(path):
-            fd = os.open(path, os.O_RDONLY)
+            try:
+                fd = os.open(path, os.O_RDONLY)
+            except PermissionError:
+                return
             try:
                 os.fsync(fd)
             except OSError as error:
