@@ -221,6 +221,8 @@ REFUSED: dict[str, Any] = {
     "mixed types": {"v": {"$in": [1, "a"]}},
     "bools and numbers": {"v": {"$nin": [1, True]}},
     "no list": {"v": {"$in": "a"}},
+    "bytes for a list": {"v": {"$any": bytearray(b"a")}},
+    "an integer too long in a list": {"v": {"$eq": [10**5000]}},
     "NaN": {"v": float("nan")},
     "infinity in a list": {"v": {"$in": [float("inf")]}},
     "the order of bools": {"v": {"$gt": True}},

@@ -141,6 +141,11 @@ CONDITIONS: list[tuple[Any, set[str]]] = [
     (np.datetime64("2020-01-01"), ids("day midnight")),
     (np.datetime64("2020-01-01", "ns"), ids("day midnight")),
     (Word.A, ids("a")),
+    ({"$eq": [np.int64(1), np.float32(2)]}, ids("[1,2]")),
+    ({"$eq": [Word.A, np.str_("b")]}, ids("[a,b]")),
+    ({"$eq": (np.bool_(True), False)}, ids("[true,false]")),
+    ({"$eq": [np.datetime64("2020-01-01", "ns")]}, ids("[day]")),
+    ({"$eq": {np.str_("x"): np.uint8(1)}}, ids("{x}")),
     # the complement of a condition takes in the records that lack the key
     ({"$ne": 1}, ALL - ids("int1 float1")),
     ({"$ne": 1.5}, ALL - ids("float1.5")),

@@ -136,5 +136,38 @@ def test_snippets_do_not_overlap_and_words_are_matched_by_their_stems():
     assert any(DOCUMENT[a:b] == "Files" for snippet in found for a, b in snippet.highlights)
 
 
+FAUNA = "ant bee " + "x " * 40 + "ant ant ants " + "x " * 40 + "copy_bee of it"
+
+
+@pytest.mark.parametrize(
+    ("terms", "shown"),
+    [
+        (["ant", "bee"], [("ant bee x x x", 2.0), ("x x ant ant ants x x", 1.2), ("x x x copy_bee of it", 1.0)]),
+        ({"ant": 1.0, "bee": 5.0}, [("ant bee x x x", 6.0), ("x x x copy_bee of it", 5.0)]),
+        ({"bee": 0.5, "copy": 0.25}, [("x x x copy_bee of it", 0.75), ("ant bee x x x x", 0.5)]),
+    ],
+)
+def test_the_best_fragments_come_first(terms, shown):
+    """A window is worth the weights of the terms in it, and a tenth for each repetition."""
+    found = snippets(DEFAULT, FAUNA, terms, count=len(shown), chars=20)
+    assert [(snippet.text, pytest.approx(snippet.score)) for snippet in found] == shown
+    marked = [[FAUNA[start:end] for start, end in snippet.highlights] for snippet in found]
+    assert marked == [re.findall(rf"\S*(?:{'|'.join(terms)})\S*", text) for text, _ in shown]
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "chars", "shown"),
+    [
+        ("ant bee ants", ["ant", "bee"], 0, ["ant", "bee", "ants"]),
+        ("ant bee ants", ["ant", "bee"], 11, ["ant bee", "ants"]),
+        ("ant bee ants", ["ant", "bee"], 12, ["ant bee ants"]),
+        ("x ant x bee x", {"ant": 2.0, "bee": 1.0}, 7, ["x ant x", "bee x"]),
+        ("x ant x bee x", {"ant": 1.0, "bee": 2.0}, 7, ["x bee x", "x ant"]),
+    ],
+)
+def test_a_fragment_is_widened_to_words_that_no_other_has(text, terms, chars, shown):
+    assert [snippet.text for snippet in snippets(DEFAULT, text, terms, chars=chars)] == shown
+
+
 def test_a_question_without_a_match_has_no_snippets():
     assert snippets(DEFAULT, DOCUMENT, ["absent"]) == []

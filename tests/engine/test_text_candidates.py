@@ -102,6 +102,12 @@ def test_what_a_pattern_requires(pattern, strings):
     assert literals.of_regex(pattern).strings == strings
 
 
+@pytest.mark.parametrize("pattern", ["xa{01}bc", "xa{1,02}bc", "xa{\u0661}bc"])
+def test_braces_that_are_no_count_are_text(pattern):
+    assert patterns.regex(pattern)(pattern)
+    assert lost([pattern], literals.of_regex(pattern), patterns.regex(pattern)) == []
+
+
 def test_alternatives_require_one_of_them():
     texts = ["see copyfile", "see copytree", "see move"]
     mask = trigrams.candidates(covering(texts), literals.of_regex("copy(file|tree)"), 3)

@@ -260,7 +260,7 @@ def _operands(values: Any, path: str) -> Operands:
         values = unpacked(values)
     if isinstance(values, (set, frozenset)):
         values = list(values)
-    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes, bytearray, memoryview)):
         raise InvalidFilterError(path=path, problem=f"Expected operand value to be a list, got {values!r}")
     return _plain(values) or Operands.of(_operand(value, f"{path}[{i}]") for i, value in enumerate(values))
 
@@ -280,10 +280,7 @@ def _plain(values: Sequence[Any]) -> Operands | None:
 
 
 def _operand(value: Any, path: str, composite: bool = False) -> Operand:
-    try:
-        value = scalar(value)
-    except ValueError as error:
-        raise InvalidFilterError(path=path, problem=str(error)) from None
+    value = _scalar(value, path)
     if composite and isinstance(value, (list, tuple, dict, SparseVector)):
         return _composite(value, path)
     if not isinstance(value, _SCALARS):
@@ -308,24 +305,35 @@ def _way_out(value: Any) -> str:
 
 def _composite(value: Any, path: str) -> Operand:
     """A list or an object to be equal to."""
-    if not _is_json(value, 0):
-        raise InvalidFilterError(path=path, problem=f"Expected lists and dicts of JSON values, got {value!r}")
-    return Operand(*classify(value))
-
-
-def _is_json(value: Any, depth: int) -> bool:
-    if depth > DEPTH_MAX:
-        return False
-    if isinstance(value, Mapping):
-        keys = all(isinstance(key, str) and _is_json(key, depth) for key in value)
-        return keys and all(_is_json(item, depth + 1) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(_is_json(item, depth + 1) for item in value)
     try:
-        value = scalar(value)
-    except ValueError:
-        return False
-    return value is None or isinstance(value, (*_SCALARS, SparseVector))
+        return Operand(*classify(_json(value, path, 0)))
+    except TypeError:
+        raise InvalidFilterError(
+            path=path, problem=f"Expected lists and dicts of JSON values, got {value!r}"
+        ) from None
+
+
+def _json(value: Any, path: str, depth: int) -> Any:
+    """Lists and objects of plain values, as metadata is stored; `TypeError` for anything else."""
+    if depth > DEPTH_MAX:
+        raise TypeError(value)
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(value)
+        return {_scalar(key, path): _json(item, path, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(item, path, depth + 1) for item in value]
+    value = _scalar(value, path)
+    if value is not None and not isinstance(value, (*_SCALARS, SparseVector)):
+        raise TypeError(value)
+    return value
+
+
+def _scalar(value: Any, path: str) -> Any:
+    try:
+        return scalar(value)
+    except ValueError as error:
+        raise InvalidFilterError(path=path, problem=str(error)) from None
 
 
 def _ordered(operand: Operand, given: Any, operator: str, path: str) -> Operand:

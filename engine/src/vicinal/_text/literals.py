@@ -54,7 +54,8 @@ class _UnsureError(Exception):
 
 
 _FLAGS = re.compile(r"\(\?([ims]+)\)")
-_QUANTIFIER = re.compile(r"(?:[*+?]|\{(\d+)(?:,(\d*))?\})\??")
+_NUMBER = "(?:0|[1-9][0-9]*)"  # anything else in braces stands for itself
+_QUANTIFIER = re.compile(rf"(?:[*+?]|\{{({_NUMBER})(?:,{_NUMBER}?)?\}})\??")
 _GROUP = re.compile(r"\((?:\?(?:P?<\w+>|([ims]*)(-[ims]+)?([:)])))?")
 _CLASS = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\[^QEpPx0-9]|[^\]\\\[])*\]")
 _SAME_CHAR = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
