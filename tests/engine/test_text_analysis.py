@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from itertools import pairwise
+from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,6 +84,26 @@ def test_snowball_languages_stem():
         Analyser(Analysis(language="german"))
 
 
+def test_threads_stem_words_side_by_side():
+    """Whenever one thread is inside a stemmer, another stems a word from its beginning to its end."""
+    pytest.importorskip("snowballstemmer")
+    shared, alone = (Analyser(Analysis(language="german", stemmer="snowball")) for _ in range(2))
+    others = []
+
+    def intrude(frame: Any, event: str, _argument: Any) -> None:
+        if event == "call" and "snowballstemmer" in frame.f_code.co_filename and len(others) < 9:
+            others.append(Thread(target=shared.cut, args=["x" * len(others) + "freundlichkeiten"]))
+            others[-1].start()
+            others[-1].join()
+
+    sys.setprofile(intrude)
+    try:
+        stemmed = shared.cut("häuserchen")
+    finally:
+        sys.setprofile(None)
+    assert stemmed == alone.cut("häuserchen")
+
+
 def test_a_registered_function_replaces_the_analysis():
     register_analysis("test-lines", str.splitlines)
     analyser = Analyser(Analysis(function="test-lines"))
@@ -142,7 +165,7 @@ FAUNA = "ant bee " + "x " * 40 + "ant ant ants " + "x " * 40 + "copy_bee of it"
 @pytest.mark.parametrize(
     ("terms", "shown"),
     [
-        (["ant", "bee"], [("ant bee x x x", 2.0), ("x x ant ant ants x x", 1.2), ("x x x copy_bee of it", 1.0)]),
+        (["ant", "bee"], [("ant bee x x x", 2.0), ("x x ant ant ants x x", 1.2)]),
         ({"ant": 1.0, "bee": 5.0}, [("ant bee x x x", 6.0), ("x x x copy_bee of it", 5.0)]),
         ({"bee": 0.5, "copy": 0.25}, [("x x x copy_bee of it", 0.75), ("ant bee x x x x", 0.5)]),
     ],

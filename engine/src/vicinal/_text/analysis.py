@@ -18,6 +18,7 @@ others (snowballstem.org); bigrams for Han and kana as in Lucene's CJKBigramFilt
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -243,7 +244,13 @@ def _stemmer(analysis: Analysis) -> Stemmer:
         raise InvalidArgumentError(
             f"language={analysis.language!r}: there is no such stemmer; there are {', '.join(sorted(known))}"
         )
-    stem: Stemmer = snowballstemmer.stemmer(analysis.language).stemWord
+    own = threading.local()  # a Snowball stemmer holds the word that it works on
+
+    def stem(word: str) -> str:
+        if not hasattr(own, "stemmer"):
+            own.stemmer = snowballstemmer.stemmer(analysis.language)
+        return str(own.stemmer.stemWord(word))
+
     return stem
 
 
