@@ -56,6 +56,26 @@ REGEX = st.lists(
     max_size=5,
 ).map(lambda parts: "".join(atom + suffix for atom, suffix in parts))
 
+# Patterns, each with a text that it matches, or would without its surroundings.
+PIECES = [
+    *[(text, text) for text in ("a", "abc", "é", "]", "}-", "a{01}")],
+    *[("µ", "μ"), (".", "x"), (r"\.", "."), (r"\w", "é"), ("[ab]", "b"), ("[^]a]", "z"), (r"[\]x]", "]")],
+    *[(r"\n", "\n"), (r"\Qa.b\E", "a.b"), (r"\x61", "a"), (r"\pL", "é"), ("^", ""), (r"\b", ""), ("()", "")],
+]
+GROUPS = st.sampled_from(["(", "(?:", "(?P<n>", "(?i:", "(?-i:", "(?s-i:"])
+TIMES = st.sampled_from([("*", 0), ("?", 0), ("{0}", 0), ("{0,1}", 0), ("+", 1), ("{1,}?", 1), ("{2}", 2)])
+MADE = st.recursive(
+    st.sampled_from(PIECES),
+    lambda made: st.one_of(
+        st.lists(made, min_size=2, max_size=4).map(lambda parts: tuple(map("".join, zip(*parts)))),
+        st.tuples(made, made).map(lambda two: (f"{two[0][0]}|{two[1][0]}", two[1][1])),
+        st.tuples(GROUPS, made).map(lambda one: (f"{one[0]}{one[1][0]})", one[1][1])),
+        st.tuples(made, TIMES).map(lambda one: (f"{one[0][0]}{one[1][0]}", one[0][1] * one[1][1])),
+        st.tuples(made, TIMES).map(lambda one: (f"({one[0][0]}){one[1][0]}", one[0][1] * one[1][1])),
+    ),
+    max_leaves=6,
+)
+
 
 def covering(texts):
     return trigrams.extend(trigrams.EMPTY, len(texts), enumerate(texts))
@@ -77,6 +97,18 @@ def test_no_match_is_ever_lost(texts, pattern, ignore_case):
     assert lost(texts, literals.of_regex(pattern), predicate) == []
 
 
+@settings(max_examples=500)
+@given(MADE, st.sampled_from(["", "(?i)", "(?s)", "(?im)"]))
+def test_a_text_made_for_a_pattern_is_never_lost(made, flags):
+    pattern, text = made
+    try:
+        predicate = patterns.regex(flags + pattern)
+    except ValueError:
+        return
+    texts = [text, text.swapcase(), f"xyz{text}xyz"]
+    assert lost(texts, literals.of_regex(flags + pattern), predicate) == []
+
+
 @given(st.data(), TEXTS)
 def test_a_part_of_a_text_leads_to_it(data, texts):
     text = data.draw(st.sampled_from(texts))
@@ -93,6 +125,14 @@ def test_a_part_of_a_text_leads_to_it(data, texts):
         ("ab*cd", ("a", "cd")),
         (r"def test_\w+\(", ("def test_", "(")),
         ("(?i)straße", ("stra", "e")),
+        ("(?s)straße", ("straße",)),
+        ("(?i)ab(?-i:ß)", ("ab", "ß")),
+        ("ab(?i:ß)", ("ab",)),
+        ("ab(cd)+ef", ("ab", "ef", "cd")),
+        ("ab(cd)?ef", ("ab", "ef")),
+        ("ab.^$cd", ("ab", "cd")),
+        (r"ab\ncd", ("ab\ncd",)),
+        ("abc)def", ()),
         ("abc|def", ()),
         (r"\Qabc\E", ()),
         ("[[:alpha:]]abc", ("abc",)),
@@ -109,9 +149,10 @@ def test_braces_that_are_no_count_are_text(pattern):
 
 
 def test_alternatives_require_one_of_them():
-    texts = ["see copyfile", "see copytree", "see move"]
+    texts = ["see copyfile", "see copytree", "see copymove"]
     mask = trigrams.candidates(covering(texts), literals.of_regex("copy(file|tree)"), 3)
     assert mask.tolist() == [True, True, False]
+    assert not literals.of_regex("file|(tree)?")
 
 
 def test_few_are_candidates():
@@ -136,6 +177,14 @@ def test_an_altered_row_forgets_what_it_had():
     wanted = literals.of_substring("text 3")
     assert np.flatnonzero(trigrams.candidates(old, wanted, 20)).tolist() == [3]
     assert np.flatnonzero(trigrams.candidates(new, wanted, 20)).tolist() == [17]
+
+
+def test_blocks_that_follow_leave_those_before_as_they_are():
+    old = trigrams.extend(trigrams.EMPTY, 1, [(0, "text")])
+    new = trigrams.extend(old, trigrams.BLOCK_ROWS + 1, [(trigrams.BLOCK_ROWS, "text")])
+    found = trigrams.candidates(new, literals.of_substring("text"), new.rows + 1)
+    assert np.flatnonzero(found).tolist() == [0, trigrams.BLOCK_ROWS, trigrams.BLOCK_ROWS + 1]
+    assert (len(old.blocks), len(new.blocks)) == (1, 2)
 
 
 def test_saved_signatures_give_the_same_candidates(tmp_path):
