@@ -239,6 +239,14 @@ def test_records_without_a_key_are_a_group_and_stand_last_in_others(client):
         assert ids(made.search(grouped)) == best
 
 
+def test_records_are_of_one_group_when_they_are_equal_under_every_key(client):
+    made = client.create_collection("things", embedding_function=None)
+    metadatas = [{"t": 1, "n": 1}, {"t": 1, "n": 2}, {"t": 2, "n": 1}, {"t": 1, "n": 1}, {"t": 1}, {"t": 1}]
+    made.add(ids=list("abcdef"), embeddings=[[i] for i in range(6)], metadatas=metadatas)
+    grouped = Search(rank=Knn([0]), group_by=GroupBy(["t", "n"], MinK(K.SCORE, 1)))
+    assert ids(made.search(grouped)) == ["a", "b", "c", "e"]
+
+
 def test_limit_and_offset_come_after_the_groups(records):
     search = Search(rank=Knn([0, 0, 0], limit=99), group_by=GroupBy("year", MinK(K.SCORE, 1)))
     everyone = ids(records.search(search))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from fractions import Fraction
+from functools import reduce
+
 import numpy as np
 import pytest
 
 import vicinal
 from vicinal import GroupBy, K, Knn, Limit, MaxK, MinK, Rrf, Search, Select, SparseVector, Val
-from vicinal.errors import InvalidArgumentError, InvalidFilterError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError
 from vicinal.search import Rank, Sum, Where
 from vicinal.search._plan import Aggregate
 
@@ -37,6 +41,7 @@ FILTERS = [
     ),
     (~(K("a") == 1), {"$not": {"a": {"$eq": 1}}}),
 ]
+
 
 RANKS = [
     (NEAR, WRITTEN),
@@ -120,6 +125,7 @@ def test_a_search_is_chromas_json():
     }
     assert search.to_dict() == written
     assert Search.from_dict(written) == search
+    assert MinK("year", 1).to_dict() == {"$min_k": {"keys": ["year"], "k": 1}}
     empty = {"filter": None, "rank": None, "group_by": {}, "limit": {"offset": 0}, "select": {"keys": []}}
     assert Search().to_dict() == empty
 
@@ -142,6 +148,41 @@ def test_a_search_does_not_change():
 
 def test_and_and_or_may_have_one_child_in_a_search():
     assert Where.from_dict({"$and": [{"$or": [{"a": 1}]}]}).to_dict() == {"a": 1}
+    assert Where.from_dict({"$not": {"$and": [{"a": 1}]}}).to_dict() == {"$not": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(K("a") == 1, K("a") == 2), (NEAR, -NEAR), (Search(rank=NEAR), Search(rank=-NEAR)), (NEAR, WRITTEN)],
+)
+def test_what_says_something_else_is_not_equal(one, other):
+    assert one != other
+
+
+def test_weights_may_all_be_0_where_they_are_not_divided_by_their_sum():
+    assert Rrf([NEAR, NEAR], weights=[0, 0]).weights == (0, 0)
+    assert Rrf([NEAR, NEAR], weights=[0, 2], normalize=True).weights == (0, 2)
+
+
+def test_keys_with_the_same_name_are_the_same():
+    assert K("a") == K("a")
+    assert (K("a") != K("a"), K("a") != K("b")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "rank",
+    [
+        Knn([np.float32(1), np.float32(0)]),
+        Knn(range(2)),
+        Val(Fraction(1, 2)),
+        Val(np.longdouble(0.5)),
+        Knn([1.0], default=Fraction(1, 2)),
+        Rrf([NEAR, NEAR], k=np.int64(9), weights=[Fraction(1, 3), np.float32(2)]),
+    ],
+    ids=str,
+)
+def test_any_number_is_written_as_json(rank):
+    assert Rank.from_dict(json.loads(json.dumps(rank.to_dict()))) == rank
 
 
 def test_weights_may_be_given_one_by_one():
@@ -169,6 +210,8 @@ INVALID = [
     (lambda: Knn([1.0], default=float("nan")), ValueError, "Knn default"),
     (lambda: Knn([1.0], return_rank="yes"), TypeError, "Knn return_rank"),
     (lambda: Val("1"), TypeError, "Val"),
+    (lambda: Val(True), TypeError, "Val"),
+    (lambda: NEAR + True, TypeError, "unsupported operand"),
     (lambda: NEAR + 10**400, InvalidArgumentError, "Val: the number is too large for a float"),
     (lambda: Knn([1.0], default=-(10**400)), InvalidArgumentError, "Knn default: the number is too large"),
     (lambda: Rrf([NEAR], k=10**400), InvalidArgumentError, "Rrf k: the number is too large"),
@@ -192,6 +235,7 @@ INVALID = [
     (lambda: Search(rank=5), TypeError, "rank expression or a dict"),
     (lambda: Search(where=5), TypeError, "where"),
     (lambda: Search(where={}), InvalidFilterError, "exactly one operator or key"),
+    (lambda: Search(where={"$and": 5}), InvalidFilterError, "at least two"),
     (lambda: Search(limit=0), ValueError, "limit: expected at least 1, got 0"),
     (lambda: Search(limit="5"), TypeError, "limit"),
     (lambda: Search().limit(5, offset=-1), ValueError, "limit offset"),
@@ -205,6 +249,11 @@ INVALID = [
     (lambda: K(""), ValueError, "metadata key"),
     (lambda: K(5), TypeError, r"K\(…\)"),
     (lambda: (K("a") == 1) & 5, TypeError, "unsupported operand"),
+    (lambda: K("a").is_in(5), ArgumentTypeError, "is_in to be a list of values"),
+    (lambda: K("a").not_in("abc"), ArgumentTypeError, "not_in to be a list of values, got 'abc'"),
+    (lambda: Rrf(NEAR), ArgumentTypeError, "Rrf ranks to be a list of rank expressions"),
+    (lambda: Rrf([NEAR], weights=1), ArgumentTypeError, "Rrf weights to be a list of numbers"),
+    (lambda: Sum(NEAR), ArgumentTypeError, "Sum to be a list of rank expressions"),
     (lambda: NEAR - "1", TypeError, "unsupported operand"),
     (lambda: Sum([]), ValueError, "Sum needs at least one rank"),
     (lambda: Rank.from_dict({"$knn": {"query": [1.0], "limits": 3}}), ValueError, "unexpected limits"),
@@ -222,9 +271,45 @@ def test_what_cannot_be_meant_is_refused(make, kind, text):
         make()
 
 
-def test_an_expression_that_nests_too_deep_is_refused():
-    deep = WRITTEN
-    for _ in range(2000):
-        deep = {"$abs": deep}
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda rank: {"$abs": rank},
+        lambda rank: {"$sub": {"left": rank, "right": {"$val": 1}}},
+        lambda rank: {"$sum": [rank, {"$val": 1}]},
+    ],
+)
+def test_an_expression_that_nests_too_deep_is_refused(nest):
     with pytest.raises(InvalidArgumentError, match="at most 100 deep"):
-        Rank.from_dict(deep)
+        Rank.from_dict(reduce(lambda rank, _: nest(rank), range(2000), WRITTEN))
+
+
+@pytest.mark.parametrize(
+    "nest", [abs, lambda rank: 1 - rank, lambda rank: (1 + rank) * 2, lambda r: Rrf([r])]
+)
+def test_an_expression_that_operators_have_nested_too_deep_is_refused(collection, nest):
+    deep = reduce(lambda rank, _: nest(rank), range(2000), NEAR)
+    with pytest.raises(InvalidArgumentError, match="at most 100 deep"):
+        collection.search(Search(rank=deep))
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda where: {"$and": [where]},
+        lambda where: {"$or": [where, {"b": 1}]},
+        lambda where: {"$not": where},
+    ],
+)
+def test_a_filter_that_nests_too_deep_is_refused(nest):
+    deep = reduce(lambda where, _: nest(where), range(2000), {"a": 1})
+    with pytest.raises(InvalidFilterError, match="at most 100 deep"):
+        Search(where=deep)
+    as_deep_as_may_be = reduce(lambda where, _: nest(where), range(100), {"a": 1})
+    assert Search.from_dict(Search(where=as_deep_as_may_be).to_dict()).to_dict()["filter"] is not None
+
+
+def test_a_filter_that_operators_have_nested_too_deep_is_refused(collection):
+    deep = reduce(lambda where, _: ~where, range(2000), K("a") == 1)
+    with pytest.raises(InvalidFilterError, match="at most 100 deep"):
+        collection.search(Search(where=deep))

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from vicinal._filter import parse_where
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal._filter.parse import DEPTH_MAX
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError
 
 
 class Where:
@@ -22,7 +23,7 @@ class Where:
 
     def to_dict(self) -> dict[str, Any]:
         """The dictionary that `where` takes; a copy."""
-        return copy.deepcopy(self._condition)
+        return copy.deepcopy(_unwrapped(self._condition))
 
     @classmethod
     def from_dict(cls, data: Any) -> Where:
@@ -64,12 +65,16 @@ class Where:
         return Where({operator: parts})
 
 
-def _unwrapped(data: Any) -> Any:
+def _unwrapped(data: Any, depth: int = 0) -> Any:
     """The same filter without a `$and` or `$or` of one child."""
+    if depth > DEPTH_MAX:
+        raise InvalidFilterError(path="where", problem=f"filters may nest at most {DEPTH_MAX} deep")
     if isinstance(data, Mapping) and len(data) == 1:
-        operator, children = next(iter(data.items()))
-        if operator in ("$and", "$or") and isinstance(children, (list, tuple)):
-            inside = [_unwrapped(child) for child in children]
+        operator, operand = next(iter(data.items()))
+        if operator == "$not":
+            return {operator: _unwrapped(operand, depth + 1)}
+        if operator in ("$and", "$or") and isinstance(operand, (list, tuple)):
+            inside = [_unwrapped(child, depth + 1) for child in operand]
             return inside[0] if len(inside) == 1 else {operator: inside}
     return data
 
@@ -119,11 +124,11 @@ class Key:
 
     def is_in(self, values: Iterable[Any]) -> Where:
         """Equal to one of these."""
-        return self._is("$in", list(values))
+        return self._is("$in", _values(values, "is_in"))
 
     def not_in(self, values: Iterable[Any]) -> Where:
         """Equal to none of these, or not there."""
-        return self._is("$nin", list(values))
+        return self._is("$nin", _values(values, "not_in"))
 
     def contains(self, value: Any) -> Where:
         """The document contains this text; the list under a metadata key, this value."""
@@ -165,10 +170,22 @@ def names_of(keys: Any, argument: str) -> tuple[str, ...]:
     """Distinct names, in the order given; a set has none, so its names are sorted."""
     if isinstance(keys, (str, Key)):
         keys = [keys]
-    if not isinstance(keys, Iterable):
-        raise ArgumentTypeError(argument=argument, expected="keys or their names", got=keys)
-    names = [name_of(key, argument) for key in keys]
+    names = [name_of(key, argument) for key in listed(keys, argument, "keys or their names")]
     return tuple(dict.fromkeys(sorted(names) if isinstance(keys, (set, frozenset)) else names))
+
+
+def listed(values: Any, argument: str, expected: str) -> list[Any]:
+    """What a list, or anything else that can be gone through, holds."""
+    if not isinstance(values, Iterable):
+        raise ArgumentTypeError(argument=argument, expected=expected, got=values)
+    return list(values)
+
+
+def _values(values: Any, argument: str) -> list[Any]:
+    """Values to be equal to; a text is one, not the list of its characters."""
+    if isinstance(values, (str, bytes)):
+        raise ArgumentTypeError(argument=argument, expected="a list of values", got=values)
+    return listed(values, argument, "a list of values")
 
 
 def _text(value: Any, argument: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from vicinal._whole import whole
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
-from vicinal.search._keys import K, name_of
+from vicinal.search._keys import K, listed, name_of
 from vicinal.types import SparseVector
 
 DEPTH_MAX = 100
@@ -157,6 +157,8 @@ class Knn(Rank):
             query = query.to_dict()
         elif isinstance(query, np.ndarray):
             query = query.tolist()
+        elif not isinstance(query, str):
+            query = [_plain(part) for part in query]
         written = {"query": query, "key": self.key, "limit": self.limit}
         if self.default is not None:
             written["default"] = self.default
@@ -216,9 +218,10 @@ class _Many(Rank):
     ranks: Sequence[Rank]
 
     def __post_init__(self) -> None:
-        ranks = tuple(_given(rank) for rank in self.ranks)
+        name = type(self).__name__
+        ranks = _several(self.ranks, name)
         if not ranks:
-            raise InvalidArgumentError(f"{type(self).__name__} needs at least one rank")
+            raise InvalidArgumentError(f"{name} needs at least one rank")
         object.__setattr__(self, "ranks", ranks)
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,13 +264,14 @@ class Rrf(Rank):
     normalize: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ranks", tuple(_given(rank) for rank in self.ranks))
+        object.__setattr__(self, "ranks", _several(self.ranks, "Rrf ranks"))
         if not self.ranks:
             raise InvalidArgumentError("RRF requires at least one rank")
         if _number(self.k, "Rrf k") <= 0:
             raise InvalidArgumentError(f"Rrf k must be positive, got {self.k}")
         if self.weights is not None:
-            object.__setattr__(self, "weights", tuple(self.weights))  # read again when it is expanded
+            given = listed(self.weights, "Rrf weights", "a list of numbers")
+            object.__setattr__(self, "weights", tuple(given))  # read again when it is expanded
         weights = [1.0] * len(self.ranks) if self.weights is None else list(self.weights)
         if len(weights) != len(self.ranks):
             raise InvalidArgumentError(
@@ -356,6 +360,10 @@ def _given(value: Any) -> Rank:
     raise ArgumentTypeError(argument="rank", expected="a rank expression or a number", got=value)
 
 
+def _several(ranks: Any, argument: str) -> tuple[Rank, ...]:
+    return tuple(map(_given, listed(ranks, argument, "a list of rank expressions")))
+
+
 def _number(value: Any, argument: str) -> float:
     if not _is_number(value):
         raise ArgumentTypeError(argument=argument, expected="a number", got=value)
@@ -369,8 +377,9 @@ def _number(value: Any, argument: str) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Python's number for numpy's."""
-    return value.item() if isinstance(value, np.generic) else value
+    """The number that JSON has for numpy's, or for a fraction."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return float(plain) if _is_number(plain) and not isinstance(plain, (int, float)) else plain
 
 
 def _read(data: Any, path: str, depth: int) -> Rank:
