@@ -252,6 +252,14 @@ def test_rows_that_are_nearly_equal_are_told_apart(client: vicinal.Client, space
         assert found["ids"][0] == [str(i) for i in of_odd]
 
 
+def test_a_row_whose_product_float32_cannot_hold_hides_no_nearer_one(client: vicinal.Client) -> None:
+    vectors = np.arange(100)[:, np.newaxis] * np.array([1e9, 0])
+    vectors[99, 0] = 1e30
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids=list(map(str, range(100))), embeddings=vectors.astype(np.float32))
+    assert things.query(query_embeddings=[1e10, 0], n_results=1)["ids"] == [["10"]]
+
+
 NEARLY = np.arange(20)[:, np.newaxis]
 UNIT = np.array([1, 0], dtype=np.float32)
 
