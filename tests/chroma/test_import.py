@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 import zipfile
@@ -446,7 +447,13 @@ def test_a_pickle_that_would_run_code_is_refused(old: Path, into: Path, capsys: 
     assert "owned" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", ["text", {}, {"id_to_label": [1]}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("text", {}, {"id_to_label": [1]}, {"id_to_label": {"b0": [1]}}),
+        {"id_to_label": {}, "max_seq_id": "x"},
+    ],
+)
 def test_a_pickle_of_something_else_is_corruption(old: Path, into: Path, content: Any) -> None:
     (file,) = old.glob("*/index_metadata.pickle")
     file.write_bytes(pickle.dumps(content))
@@ -469,6 +476,43 @@ def test_an_index_that_lacks_a_file_is_corruption(old: Path, into: Path, name: s
     pickled.with_name(name).unlink()
     with pytest.raises(CorruptionError, match="Chroma's index cannot be read"):
         import_directory(old, into, collections=["books"])
+
+
+@pytest.mark.parametrize("place", range(3, 7))
+def test_a_header_of_impossible_numbers_is_corruption(old: Path, into: Path, place: int) -> None:
+    (pickled,) = old.glob("*/index_metadata.pickle")
+    file = pickled.with_name("header.bin")
+    content = bytearray(file.read_bytes())
+    struct.pack_into("<Q", content, 4 + 8 * (place - 1), 2**64 - 1)
+    file.write_bytes(content)
+    with pytest.raises(CorruptionError, match="Chroma's index cannot be read"):
+        import_directory(old, into, collections=["books"])
+
+
+@pytest.mark.parametrize("version", ["0.4.24", "1.5.9"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("operation = 9", "encoding = 'FLOAT16'", "vector = x'0102'", "vector = 'text'"),
+        *("vector = x'0000803f'", "metadata = '{'", "metadata = '[1]'"),
+    ],
+)
+def test_a_log_that_cannot_be_read_is_corruption(
+    unpacked: Any, into: Path, version: str, damage: str
+) -> None:
+    """A vector of one dimension would else fill all of them with its number."""
+    directory, _ = unpacked(version)
+    change(directory, f"UPDATE embeddings_queue SET {damage}")
+    with pytest.raises(CorruptionError, match="what the log says of collection"):
+        import_directory(directory, into)
+    with vicinal.PersistentClient(into) as client:
+        assert not [each.name for each in client.list_collections() if each.name.startswith("importing-")]
+
+
+def test_a_mark_that_is_no_number_is_corruption(old: Path, into: Path) -> None:
+    change(old, "UPDATE max_seq_id SET seq_id = 'abc'")
+    with pytest.raises(CorruptionError, match="cannot be read"):
+        import_directory(old, into)
 
 
 def test_lengths_are_those_of_cosine_space_alone(old: Path, into: Path) -> None:

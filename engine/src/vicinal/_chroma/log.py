@@ -66,4 +66,4 @@ class Log:
             )
             for operation, id, vector, encoding, metadata in rows:
                 read = None if vector is None else np.frombuffer(vector, _TYPES[encoding]).astype(np.float32)
-                yield Entry(Operation(operation), id, read, json.loads(metadata) if metadata else {})
+                yield Entry(Operation(operation), id, read, dict(json.loads(metadata)) if metadata else {})

@@ -22,6 +22,7 @@ from vicinal._chroma.catalog import Source, value_of
 from vicinal._chroma.log import Entry, Log, Operation
 from vicinal._chroma.segment import Segment, sequence_number
 from vicinal._storage.database import Transaction
+from vicinal.errors import CorruptionError
 from vicinal.types import Vectors
 
 DOCUMENT, URI = "chroma:document", "chroma:uri"
@@ -64,10 +65,14 @@ class Records:
         self._lists = bool(
             tx.execute("SELECT 1 FROM sqlite_master WHERE name = 'embedding_metadata_array'").fetchone()
         )
-        self._vectors = self._later_vectors(max(self._mark(segment), self._segment.covered))
         self._changes: dict[str, list[tuple[int, Entry]]] = {}
-        for number, entry in enumerate(log.entries(source.id, self._mark(source.metadata_segment))):
-            self._changes.setdefault(entry.id, []).append((number, entry))
+        try:
+            self._vectors = self._later_vectors(max(self._mark(segment), self._segment.covered))
+            for number, entry in enumerate(log.entries(source.id, self._mark(source.metadata_segment))):
+                self._changes.setdefault(entry.id, []).append((number, entry))
+        except (ValueError, KeyError, TypeError) as error:
+            problem = f'what the log says of collection "{source.name}" cannot be read: {error}'
+            raise CorruptionError(path=str(path), problem=problem) from error
 
     def count(self) -> int:
         """How many records the tables hold; the log may add some and take some away."""
@@ -141,6 +146,8 @@ class Records:
             elif entry.vector is not None and (
                 entry.operation is Operation.UPSERT or there == (entry.operation is Operation.UPDATE)
             ):
+                if len(entry.vector) != self._source.dimension:
+                    raise ValueError(f"the vector of {entry.id!r} has {len(entry.vector)} dimensions")
                 vectors[entry.id] = entry.vector
         return vectors
 

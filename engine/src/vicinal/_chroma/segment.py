@@ -32,22 +32,22 @@ class Segment:
     """The indexed vectors of one collection: none, when Chroma has not written its index yet."""
 
     def __init__(self, directory: Path, dimension: int | None, space: Space) -> None:
-        self.labels: dict[str, int] = {}
         self.covered = 0
+        self._slots: dict[str, int] = {}
         self._directory, self._dimension = directory, dimension or 0
         if not (directory / "index_metadata.pickle").exists() or not dimension:
             return
-        facts = _facts(directory / "index_metadata.pickle")
-        self.labels = dict(facts["id_to_label"])
-        self.covered = sequence_number(facts.get("max_seq_id"))
+        labels, self.covered = _facts(directory / "index_metadata.pickle")
         self._map(space)
+        slots = {label: slot for slot, label in enumerate(self._elements["label"].tolist())}
+        self._slots = {id: slots[label] for id, label in labels.items() if label in slots}
 
     def __contains__(self, id: str) -> bool:
-        return self.labels.get(id) in self._slots if self.labels else False
+        return id in self._slots
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
         """The vectors of ids that the segment holds, float32, shape (n, dimension)."""
-        slots = [self._slots[self.labels[id]] for id in ids]
+        slots = [self._slots[id] for id in ids]
         found = np.array(self._elements["vector"][slots], dtype=np.float32)
         if self._lengths is None:
             return found
@@ -72,11 +72,10 @@ class Segment:
             self._lengths = np.fromfile(lengths, np.float32, elements) if space == "cosine" else None
             if self._lengths is not None and len(self._lengths) < elements:
                 raise ValueError(f"length.bin holds {len(self._lengths)} lengths of {elements}")
-        except (OSError, ValueError, struct.error) as error:
+        except (OSError, ValueError, OverflowError, struct.error) as error:
             raise CorruptionError(
                 path=str(path.parent), problem=f"Chroma's index cannot be read: {error}"
             ) from error
-        self._slots = {label: slot for slot, label in enumerate(self._elements["label"].tolist())}
 
 
 def sequence_number(stored: Any) -> int:
@@ -97,12 +96,14 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}, which an index of Chroma's does not")
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(path: Path) -> tuple[dict[str, int], int]:
+    """Id → label, and how far in the log the index has come."""
     try:
         found = _Unpickler(io.BytesIO(path.read_bytes())).load()
         found = found if isinstance(found, dict) else vars(found)
         if not isinstance(found["id_to_label"], dict):
             raise TypeError(f"id_to_label is a {type(found['id_to_label']).__name__}")
+        labels = {id: int(label) for id, label in found["id_to_label"].items()}
+        return labels, sequence_number(found.get("max_seq_id"))
     except Exception as error:
         raise CorruptionError(path=str(path), problem=f"is no index of Chroma's: {error}") from error
-    return dict(found)
