@@ -123,6 +123,23 @@ def test_without_an_output_the_exit_code_says_it_all(path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs sh")
+def test_what_is_wrong_is_not_said_in_the_output_when_it_cannot_be_said(tmp_path: Path) -> None:
+    closing = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "vicinal", "check", str(tmp_path)]
+    done = subprocess.run(closing, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs sh")
+def test_an_import_does_not_need_a_place_for_its_progress(tmp_path: Path) -> None:
+    with zipfile.ZipFile(MUSEUM / "chroma-1.5.9.zip") as packed:
+        packed.extractall(tmp_path / "chroma")
+    command = ["import", f"chroma://{tmp_path / 'chroma'}", "--into", str(tmp_path / "data")]
+    closing = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "vicinal", *command]
+    done = subprocess.run(closing, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "books: 25 records" in done.stdout) == (0, True)
+
+
 def test_a_collection_that_cannot_be_opened_is_listed_with_the_reason(run: Run, path: Path) -> None:
     for file in path.rglob("records.sqlite3"):
         if b"id 1000" in file.read_bytes():
@@ -160,18 +177,21 @@ def test_the_space_of_deleted_records_comes_back(run: Run, path: Path, only: lis
     assert sorted(file.name for file in path.rglob("vectors-*")) == ["vectors-0.f32", "vectors-1.f32"]
 
 
-def test_a_collection_that_does_not_exist_cannot_be_compacted(run: Run, path: Path) -> None:
-    code, output, errors = run("compact", path, "--collection", "nothing")
+@pytest.mark.parametrize("name", ["nothing", ""])
+def test_a_collection_that_does_not_exist_cannot_be_compacted(run: Run, path: Path, name: str) -> None:
+    """An empty name, as of a shell's variable, would stand for every collection."""
+    code, output, errors = run("compact", path, "--collection", name)
     assert (code, output) == (2, "")
     hint = f"vicinal info {path} lists them; --tenant and --database say where one is"
-    assert errors == f"vicinal: Collection [nothing] does not exist. {hint}\n"
+    assert errors == f"vicinal: Collection [{name}] does not exist. {hint}\n"
 
 
 @pytest.mark.parametrize("place", ["--tenant", "--database"])
-def test_a_tenant_without_a_collection_is_refused(run: Run, path: Path, place: str) -> None:
+@pytest.mark.parametrize("name", ["acme", ""])
+def test_a_tenant_without_a_collection_is_refused(run: Run, path: Path, place: str, name: str) -> None:
     """Every collection of every tenant would be compacted."""
     refused = "vicinal: --tenant and --database say where --collection is; give that, too\n"
-    assert run("compact", path, place, "acme") == (2, "", refused)
+    assert run("compact", path, place, name) == (2, "", refused)
 
 
 @pytest.mark.parametrize(

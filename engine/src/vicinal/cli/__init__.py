@@ -31,14 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(options.command(options))
         print(end="", flush=True)  # there may be no sys.stdout
     except VicinalError as error:
-        print(f"vicinal: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     except OSError as error:  # of the output; a database's are StorageErrors
         if not isinstance(error, BrokenPipeError):  # the reader has seen enough, as `head` has
-            print(f"vicinal: {error}", file=sys.stderr)
+            _complain(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
         return 2
     return code
+
+
+def _complain(error: Exception) -> None:
+    if sys.stderr is not None:  # else it would go to the output
+        print(f"vicinal: {error}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,7 +130,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _compact(options: argparse.Namespace) -> int:
-    if options.collection:
+    if options.collection is not None:
         space = (options.tenant or DEFAULT_TENANT, options.database or DEFAULT_DATABASE)
         with PersistentClient(options.path, None, *space, must_exist=True) as client:
             try:
@@ -134,7 +139,7 @@ def _compact(options: argparse.Namespace) -> int:
                 hint = f"vicinal info {options.path} lists them; --tenant and --database say where one is"
                 raise NotFoundError(kind="Collection", key=options.collection, hint=hint) from None
         return 0
-    if options.tenant or options.database:
+    if options.tenant is not None or options.database is not None:
         raise InvalidArgumentError("--tenant and --database say where --collection is; give that, too")
     for _, collection in _collections(options.path):
         collection.compact()

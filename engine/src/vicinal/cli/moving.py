@@ -47,7 +47,7 @@ def _import(options: argparse.Namespace) -> int:
         options.into,
         collections=options.collection,
         skip_existing=options.skip_existing,
-        progress=_show if sys.stderr.isatty() else None,
+        progress=_show if sys.stderr is not None and sys.stderr.isatty() else None,
     )
     for one in moved:
         home = (one.tenant, one.database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
