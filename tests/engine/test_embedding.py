@@ -26,8 +26,8 @@ from vicinal.embedding import (
 )
 from vicinal.embedding.registry import build, check_agreement, describe
 from vicinal.embedding.sparse import SparseEmbeddingFunction, sparse_known_embedding_functions
-from vicinal.errors import EmbeddingFunctionError
-from vicinal.testing import HashEmbeddingFunction
+from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
+from vicinal.testing import HashEmbeddingFunction, nearest
 from vicinal.types import Documents
 from vicinal.utils import embedding_functions
 
@@ -625,6 +625,22 @@ def test_the_testing_function_is_the_same_everywhere():
 def test_the_testing_functions_vectors_have_unit_length():
     lengths = np.linalg.norm(HashEmbeddingFunction(16)(TEXTS), axis=1)
     assert [1, 1, 1, 0] == pytest.approx(lengths.tolist())
+
+
+@pytest.mark.parametrize("dimension", [0, -1, 1.5, "4", None])
+def test_the_testing_functions_dimension_is_a_whole_number_from_1(dimension):
+    with pytest.raises(InvalidArgumentError, match="dimension"):
+        HashEmbeddingFunction(dimension)
+
+
+def test_the_testing_functions_dimension_may_be_numpys_and_is_remembered():
+    assert describe(HashEmbeddingFunction(np.int64(4)))["config"] == {"dimension": 4}
+
+
+@pytest.mark.parametrize("space", ["dot", "", None])
+def test_the_exact_answer_is_that_of_a_space_that_there_is(space):
+    with pytest.raises(InvalidArgumentError, match="space: expected one of l2, cosine, ip"):
+        nearest([1.0, 0.0], np.eye(2), 1, space)
 
 
 # --- the default -----------------------------------------------------------------------------

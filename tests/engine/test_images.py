@@ -120,6 +120,12 @@ def test_what_is_no_local_file_is_refused(uri):
         ImageLoader()([None, uri])
 
 
+@pytest.mark.parametrize("uri", ["file://[::1/a.png", "file://[x]/a.png"])
+def test_what_is_no_uri_is_refused(uri):
+    with pytest.raises(InvalidArgumentError, match=r"uris\[0\]: "):
+        ImageLoader()([uri])
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n cut off"])
 def test_a_file_that_is_no_picture_says_which(tmp_path, content):
     path = tmp_path / "a.png"
@@ -198,6 +204,7 @@ def test_pictures_may_be_given_in_every_form(given, count):
         None,
         ["a.png"],
         [None],
+        np.array(5),
         [np.zeros(3)],
         [np.zeros((2, 2, 5))],
         [np.zeros((0, 2, 3))],
@@ -219,6 +226,10 @@ def test_what_is_no_picture_is_refused(given):
         (np.full((1, 1, 3), 200.0), [200, 200, 200]),
         (np.full((1, 1, 3), [-5, 300, 7], np.int32), [0, 255, 7]),
         (np.full((1, 1), np.nan), [0, 0, 0]),
+        (np.full((1, 1), np.inf), [255, 255, 255]),
+        (np.full((1, 1), -np.inf), [0, 0, 0]),
+        (Image.new("F", (1, 1), 0.4), [102, 102, 102]),
+        (Image.new("I", (1, 1), 300), [255, 255, 255]),
         (np.full((1, 1), True), [255, 255, 255]),
         (np.full((1, 1, 4), [10, 20, 30, 255], np.uint8), [10, 20, 30]),
         (np.full((1, 1, 2), [10, 0], np.uint8), [255, 255, 255]),

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,11 @@ from vicinal._index.exact import between
 from vicinal._local import LocalBackend
 from vicinal._request import Maintain
 from vicinal._storage.files import Files, OpenFile, translated
+from vicinal._whole import whole
 from vicinal.client import Client, PersistentClient
 from vicinal.collection import Collection
 from vicinal.embedding import EmbeddingFunction, register_embedding_function
+from vicinal.errors import InvalidArgumentError
 from vicinal.types import Space, Vector
 
 __all__ = [
@@ -66,7 +68,7 @@ class HashEmbeddingFunction(EmbeddingFunction):
     """
 
     def __init__(self, dimension: int = 64) -> None:
-        self.dimension = dimension
+        self.dimension = whole(dimension, "dimension", 1)
 
     def __call__(self, input: Sequence[str]) -> list[Vector]:
         return [self._embed(text) for text in input]
@@ -95,6 +97,8 @@ def nearest(
     query: Sequence[float] | NDArray[Any], vectors: NDArray[Any], k: int, space: Space = "l2"
 ) -> tuple[list[int], list[float]]:
     """The exact answer: positions of the k nearest vectors and their distances, ties by position."""
+    if space not in get_args(Space):
+        raise InvalidArgumentError(f"space: expected one of {', '.join(get_args(Space))}, got {space!r}")
     distances = between(
         space, np.asarray(query, np.float32).astype(np.float64), np.asarray(vectors, np.float32).astype(float)
     )

@@ -71,7 +71,7 @@ def image_column(images: Any, argument: str = "images") -> list[Image]:
     One picture stands for a list of one: an array of shape (height, width) or (height, width, channels),
     or a Pillow image. Raises `InvalidArgumentError` for anything else.
     """
-    if isinstance(images, np.ndarray) and images.ndim in (2, 3):
+    if isinstance(images, np.ndarray) and images.ndim in (0, 2, 3):
         images = [images]
     elif hasattr(images, "__array_interface__") and not isinstance(images, np.ndarray):
         images = [images]  # Pillow's images
@@ -88,11 +88,10 @@ def rgb(image: Image, argument: str = "image") -> NDArray[np.uint8]:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     elif array.dtype != np.uint8:
-        array = np.nan_to_num(array.astype(np.float64))
+        shades = np.clip(np.nan_to_num(array.astype(np.float64)), 0, 255)
         # Floats up to 1 are matplotlib's convention; anything else counts to 255.
-        if image.dtype.kind == "f" and array.max() <= 1:
-            array = array * 255
-        array = np.clip(np.rint(array), 0, 255).astype(np.uint8)
+        counts_to_one = array.dtype.kind == "f" and shades.max() <= 1
+        array = np.rint(shades * 255 if counts_to_one else shades).astype(np.uint8)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.shape[2] in (2, 4):
@@ -156,7 +155,10 @@ def _path(uri: str, argument: str) -> str:
     from urllib.parse import urlsplit
     from urllib.request import url2pathname  # some forty modules, of little use to most programs
 
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:  # a host in brackets that is no address
+        raise InvalidArgumentError(f"{argument}: {uri[:80]!r} is no URI: {error}") from None
     if parts.scheme.lower() != "file" or parts.netloc not in ("", "localhost"):
         raise InvalidArgumentError(
             f"{argument}: ImageLoader reads local files only, paths and file:// URIs, and got "
