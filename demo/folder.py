@@ -40,8 +40,8 @@ def files_in(folder: Path) -> list[Path]:
     Raises:
         CorpusError: There is no such folder, or no such file in it.
     """
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):  # which, unlike Path's, is false of a name that no file can have
+        what = "is a file" if os.path.exists(folder) else "does not exist"
         raise CorpusError(f"--path {folder}: it {what}. Give a folder with {', '.join(SUFFIXES)} files.")
     found = []
     for parent, folders, names in os.walk(folder):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def open_python_docs(client: Client, on_progress: OnProgress = no_progress) -> F
 
 def open_folder(client: Client, path: Path, on_progress: OnProgress = no_progress) -> Filled:
     """A folder of the user's own texts, as a collection of `client` that is named after it."""
-    path = path.expanduser().resolve()
+    path = Path(os.path.expanduser(path)).resolve()
     entries, skipped = folder.folder_entries(path, lambda done, total: on_progress("reading", done, total))
     metadata = {"holds": "a folder", "path": valid_text(str(path))}
     collection = _open(client, folder_collection_name(path), metadata)

@@ -123,8 +123,10 @@ def test_a_wrong_argument_is_refused(arguments, message: str, capsys: pytest.Cap
     assert message in capsys.readouterr().err
 
 
-def test_a_missing_folder_is_an_error(demo, tmp_path: Path) -> None:
-    status, printed = demo("--path", str(tmp_path / "nowhere"), data=tmp_path / "data")
+@pytest.mark.parametrize("name", ["nowhere", "x" * 300, "~nobody-of-this-name/notes"])
+def test_a_missing_folder_is_an_error(demo, tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, printed = demo("--path", name, data=tmp_path / "data")
     assert status == 2
     assert "it does not exist" in printed
 

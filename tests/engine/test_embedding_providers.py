@@ -56,7 +56,7 @@ def service() -> Iterator[Service]:
             made.asked.append(Asked(self.path, headers, body))
             status, extra = made.failures.pop(0) if made.failures else (200, {})
             reply = made.answer(body) if status == 200 else {"error": {"message": "not today"}}
-            written = json.dumps(reply).encode()
+            written = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
             self.send_response(status)
             for name, value in {**extra, "content-type": "application/json"}.items():
                 self.send_header(name, value)
@@ -319,6 +319,21 @@ def test_a_service_that_is_busy_is_asked_again(service, monkeypatch, case):
     function = case.make(service, monkeypatch)
     service.failures = [(429, {"retry-after-ms": "1", "retry-after": "0"})]
     assert ([[1.0, 0.0]], 2) == ([v.tolist() for v in function(["a"])], len(service.asked))
+
+
+@pytest.mark.parametrize("wait", ["-1", "nan", "soon"])
+def test_a_service_that_asks_for_no_possible_wait_is_asked_again(service, monkeypatch, wait):
+    function = CASES["huggingface_server"].make(service, monkeypatch)
+    service.failures = [(503, {"retry-after": wait})]
+    assert [[1.0, 0.0]] == [v.tolist() for v in function(["a"])]
+
+
+@pytest.mark.parametrize("case", [CASES[name] for name in ("jina", "huggingface_server")])
+def test_an_answer_that_is_no_json_is_refused_with_its_words(service, monkeypatch, case):
+    function = case.make(service, monkeypatch)
+    service.answer = lambda body: b"<html>Please log in"
+    with pytest.raises(EmbeddingFunctionError, match="answered with no JSON: <html>Please log in"):
+        function(["a"])
 
 
 # --- keys -------------------------------------------------------------------------------------

@@ -37,11 +37,14 @@ class Http:
             time.sleep(_wait_s(answer.headers.get("retry-after"), TRIES - 1 - left))
         if not answer.is_success:
             raise EmbeddingFunctionError(f"{self._url} answered {answer.status_code}: {answer.text[:300]}")
-        return answer.json()
+        try:
+            return answer.json()
+        except ValueError:  # a page for people, as of a proxy
+            raise EmbeddingFunctionError(f"{self._url} answered with no JSON: {answer.text[:300]}") from None
 
 
 def _wait_s(asked: str | None, tried: int) -> float:
     try:
-        return min(float(asked or ""), _WAIT_MAX_S)
+        return min(max(0.0, float(asked or "")), _WAIT_MAX_S)
     except ValueError:  # none, or a date
         return 0.5 * (1 << tried)
