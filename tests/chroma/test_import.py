@@ -570,6 +570,15 @@ def test_the_command_says_what_it_did(old: Path, into: Path, capsys: Any) -> Non
     ]
 
 
+def test_the_command_shows_a_terminal_how_far_it_has_come(
+    old: Path, into: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vicinal._chroma.move.BATCH_ROWS", 1)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert main(["import", f"chroma://{old}", "--into", str(into), "--collection", "dots"]) == 0
+    assert capsys.readouterr().err == "\rdots: 1 of 2 records\rdots: 2 of 2 records\n"
+
+
 def test_the_command_tells_lost_records_by_its_exit_code(old: Path, into: Path, capsys: Any) -> None:
     for directory in old.glob("*-*-*"):
         shutil.rmtree(directory)
