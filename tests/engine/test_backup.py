@@ -10,11 +10,12 @@ import errno
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -479,6 +480,24 @@ def test_a_directory_with_other_things_in_it_is_refused(path: Path, target: Path
         with pytest.raises(StorageError, match="is neither empty nor an earlier backup"):
             client.backup(target)
     assert names_in(target) == {held}
+
+
+def test_an_empty_file_that_is_named_as_a_catalog_stays_empty(path: Path, target: Path) -> None:
+    target.mkdir()
+    (target / "catalog.sqlite3").touch()
+    with vicinal.PersistentClient(path) as client, pytest.raises(StorageError, match="is empty"):
+        client.backup(target)
+    assert (names_in(target), (target / "catalog.sqlite3").read_bytes()) == ({"catalog.sqlite3"}, b"")
+
+
+@pytest.mark.parametrize("place", ["data", "backup"])
+def test_a_catalog_that_has_lost_its_identity_is_damaged(path: Path, target: Path, place: str) -> None:
+    with vicinal.PersistentClient(path) as client:
+        client.backup(target)
+    with closing(sqlite3.connect(path.parent / place / "catalog.sqlite3")) as database, database:
+        database.execute("DELETE FROM identity")
+    with vicinal.PersistentClient(path) as client, pytest.raises(CorruptionError, match="its identity"):
+        client.backup(target)
 
 
 def test_the_backup_of_another_database_is_refused(path: Path, target: Path, tmp_path: Path) -> None:

@@ -176,6 +176,10 @@ def test_a_wrong_state_costs_no_record(damaged: Damaged, change: str) -> None:
         "UPDATE live SET row = 100 WHERE position = 20",  # which is deleted
         "DELETE FROM live WHERE position BETWEEN 10 AND 19",
         "INSERT INTO live VALUES (100, 100)",
+        "UPDATE live SET row = 'x' WHERE position = 20",  # as one bit of its kind makes it
+        "UPDATE live SET row = 1.5 WHERE position = 20",
+        "UPDATE live SET row = -1 WHERE position = 20",
+        "UPDATE live SET row = 1 << 40 WHERE position = 20",
     ],
 )
 def test_a_wrong_list_of_the_living_costs_no_record(damaged: Damaged, statement: str) -> None:
@@ -184,6 +188,33 @@ def test_a_wrong_list_of_the_living_costs_no_record(damaged: Damaged, statement:
         assert client.check() != []
     kept, report = damaged.repaired()
     assert (kept, damaged.lost(report)) == (list(damaged.before), [])
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM live", "UPDATE live SET row = 30 WHERE position = 20", "DROP TABLE live"]
+)
+def test_compaction_drops_nothing_that_a_repair_can_save(damaged: Damaged, statement: str) -> None:
+    damaged.sql(statement)
+    with vicinal.PersistentClient(damaged.path) as client, pytest.raises(StorageError):
+        client.get_collection("things").compact()
+    kept, report = damaged.repaired()
+    assert (kept, damaged.lost(report)) == (list(damaged.before), [])
+
+
+@pytest.mark.parametrize("table", ["state", "records"])
+def test_a_position_that_nobody_reaches_is_not_looked_for(damaged: Damaged, table: str) -> None:
+    """One that damage has made would be halved without end where the list cannot be read."""
+    column, where = ("positions", "") if table == "state" else ("position", "WHERE id = 'id 017'")
+    damaged.sql(f"UPDATE {table} SET {column} = 1 << 62 {where}")
+    damaged.sql("DROP TABLE live")
+    kept, report = damaged.repaired()
+    assert set(damaged.before) - set(kept) == set(damaged.lost(report)) == ({"id 017"} if where else set())
+
+
+def test_without_state_and_vectors_all_records_are_named(damaged: Damaged) -> None:
+    damaged.sql("DELETE FROM state")
+    damaged.vectors.unlink()
+    assert damaged.lost(damaged.repaired()[1]) == sorted(damaged.before)
 
 
 def test_what_the_log_has_forgotten_may_be_back_and_is_said(damaged: Damaged) -> None:

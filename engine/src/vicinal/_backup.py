@@ -101,7 +101,10 @@ def _check_target(opened: OpenCollections, target: Path) -> None:
     if (target / "catalog.sqlite3").exists():
         with opened.catalog.read() as tx:
             ours = catalog.identity(tx)
-        with closing(Database(target / "catalog.sqlite3", CATALOG)) as held, held.read() as tx:
+        with (
+            closing(Database(target / "catalog.sqlite3", CATALOG, must_exist=True)) as held,
+            held.read() as tx,
+        ):
             theirs = catalog.identity(tx)
         if ours != theirs:
             raise StorageError(path=str(target), problem="is another database, not a backup of this one")

@@ -14,6 +14,7 @@ from vicinal._live import LiveCollection
 from vicinal._storage import changes, records
 from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.vectors import VectorStore
+from vicinal.errors import CorruptionError
 
 _BLOCK_ROWS = 4096
 
@@ -38,6 +39,9 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
     try:
         with live.write() as (tx, state):
             rows, positions = records.live_rows(tx)
+            if len(rows) != state.records:  # what a damaged list leaves out, a repair can still save
+                problem = f"its state counts {state.records} records, its list {len(rows)}"
+                raise CorruptionError(path="records.sqlite3", problem=problem)
             if len(rows) == state.rows or state.dimension is None:
                 return False
             order = rows[np.argsort(positions, kind="stable")]

@@ -39,6 +39,7 @@ _STRANGE = (TypeError, ValueError, OverflowError)
 _DESCRIPTORS = 24
 """More than it takes to open a collection, to read another's database and to copy a file."""
 _SAMPLE = 5  # records; all of them damaged, the state's word is taken
+_ROWS_MAX = 1 << 62  # when the state does not know
 _DIMENSION_MAX = 8192  # tried when the state does not know: a second or two
 
 
@@ -144,8 +145,10 @@ def _sound(
     state: State | None = _had(database, lambda: changes.state(tx), None)
     # The lists of ids and of the living may be whole where the records are not.
     names = _NAMES if lists else _NAMES_1
-    named: dict[int, str] = _had(database, lambda: dict(tx.execute(names).fetchall()), {})
+    listed: dict[Any, str] = _had(database, lambda: dict(tx.execute(names).fetchall()), {})
     vectors = _vectors(directory, state, _sample(database, tx))
+    most = max(state.rows, len(vectors)) if state else _ROWS_MAX
+    named = {row: id for row, id in listed.items() if _can_be(row, most)}
     rows = max([state.rows if state else len(vectors), *(1 + row for row in named)])
     table: dict[int, Whole] = {
         row: (tuple(record), vectors[row])
@@ -155,7 +158,7 @@ def _sound(
     positions = {row: record[0] for row, (record, _) in table.items() if isinstance(record[0], int)}
     living, certain = set(table), True
     if lists:
-        living, certain = _living(database, tx, state, positions, sound)
+        living, certain = _living(database, tx, state, positions, sound, most)
     if not certain:
         lost.append("the list of living records is damaged: some that were deleted may be back")
     for row in sorted(living & table.keys()):
@@ -232,20 +235,33 @@ def _shaped(data: Any, dimension: int) -> Vectors:
     return shaped
 
 
+def _can_be(row: Any, most: int) -> bool:
+    """Whether this is one of so many rows, and not what damage has made of one."""
+    return isinstance(row, int) and 0 <= row < most
+
+
 def _living(
-    database: Database, tx: Transaction, state: State | None, positions: dict[int, int], sound: set[int]
+    database: Database,
+    tx: Transaction,
+    state: State | None,
+    positions: dict[int, int],
+    sound: set[int],
+    most: int,
 ) -> tuple[set[int], bool]:
     """The rows that live, where `positions` (by ascending row) could be read; and whether that is certain.
 
-    The list is not believed where a sound row says that its position is another, or the log that the row was
-    taken out. A position that is missing from a damaged list is taken to live, in the newest of its rows that
-    the log does not say was taken out.
+    The list is not believed where it names what is no row, a sound row says that its position is another, or
+    the log that the row was taken out. A position that is missing from a damaged list is taken to live, in the
+    newest of its rows that the log does not say was taken out.
     """
     removed, remembered = _had(database, lambda: changes.taken_out(tx), (_NO_ROWS, False))
     gone = set(removed.tolist())
     newest = {position: row for row, position in positions.items() if row not in gone}
-    last = max([-1 if state is None else state.positions, *newest])
-    listed = {p: row for p, row in _readable(database, tx, _LIVE, 0, last) if row not in gone}
+    # Damage may say that there are 2**62 positions, which could not be halved to their end.
+    known = max((positions[row] for row in sound), default=0) + len(positions)
+    last = min(max([-1 if state is None else state.positions, *newest]), known)
+    entries = _readable(database, tx, _LIVE, 0, last)
+    listed = {p: row for p, row in entries if _can_be(row, most) and row not in gone}
     living: set[int] = set()
     for position, row in listed.items():
         if row not in sound or positions[row] == position:

@@ -66,8 +66,10 @@ def _bound(number: int | None, default: int) -> int:
 
 def identity(tx: Transaction) -> str:
     """What a database and its backups have in common."""
-    (id,) = tx.execute("SELECT id FROM identity").fetchone()
-    return str(id)
+    found = tx.execute("SELECT id FROM identity").fetchone()
+    if found is None:
+        raise CorruptionError(path="catalog.sqlite3", problem="its identity is missing")
+    return str(found[0])
 
 
 def insert(tx: Transaction, database: UUID, new: Entry) -> None:
