@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal import _copy
 from vicinal._index import planner
 from vicinal._storage.files import Files, OpenFile
 from vicinal.errors import CorruptionError, StorageError
@@ -167,6 +168,43 @@ def test_a_second_backup_writes_only_the_vectors_that_are_new(path: Path, target
     assert contents(target) == contents(path)
 
 
+def test_a_collection_that_only_a_user_of_the_backup_has_filled_is_empty(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        client.create_collection("things", embedding_function=None)
+        client.backup(target)
+        with vicinal.PersistentClient(target) as other:
+            fill(other)
+        client.backup(target)
+    assert contents(target) == {"things": []}
+
+
+def test_equal_vectors_are_added_to_a_backup_at_their_places(
+    path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_copy, "_BLOCK", 1000)  # the earlier backup ends within one
+    with vicinal.PersistentClient(path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        for first in (0, 10):
+            ids = [f"id {n}" for n in range(first, first + 10)]
+            things.add(ids=ids, embeddings=np.ones((10, DIMENSION)))
+            client.backup(target)
+    assert contents(target) == contents(path)
+
+
+def test_what_a_killed_user_of_a_backup_has_left_in_its_log_is_gone(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+        [records] = target.rglob("records.sqlite3")
+        log = records.with_name("records.sqlite3-wal")
+        with vicinal.PersistentClient(target) as other:
+            fill(other, first=500)
+            left = log.read_bytes()
+        log.write_bytes(left)
+        client.backup(target)
+    assert contents(target) == contents(path)
+
+
 def test_a_backup_follows_what_is_made_changed_renamed_and_deleted(path: Path, target: Path) -> None:
     with vicinal.PersistentClient(path) as client:
         for name in ("kept", "deleted", "renamed"):
@@ -188,8 +226,8 @@ def test_a_backup_follows_a_compaction(path: Path, target: Path) -> None:
         things.delete(where={"n": {"$lt": 200}})
         things.compact()
         client.backup(target)
+    assert [file.name for file in target.rglob("vectors-*")] == ["vectors-1.f32"]  # before it is opened
     assert contents(target) == contents(path)
-    assert [file.name for file in target.rglob("vectors-*")] == ["vectors-1.f32"]
 
 
 def test_a_backup_that_was_opened_and_tried_out_is_brought_back(
@@ -440,6 +478,43 @@ def test_a_collection_without_its_vectors_is_not_backed_up_but_reported(path: Pa
     with vicinal.PersistentClient(path) as client, pytest.raises(CorruptionError, match="is missing"):
         client.backup(target)
     assert contents(target) == before
+
+
+def test_a_collection_whose_vectors_end_early_is_not_backed_up_but_reported(path: Path, target: Path) -> None:
+    with vicinal.PersistentClient(path) as client:
+        fill(client)
+        client.backup(target)
+    before = contents(target)
+    [vectors] = path.rglob("vectors-0.f32")
+    os.truncate(vectors, 299 * DIMENSION * 4)
+    with vicinal.PersistentClient(path) as client, pytest.raises(StorageError, match="ends before byte"):
+        client.backup(target)
+    assert contents(target) == before
+
+
+@pytest.mark.parametrize("to", ["backup", "fork"])
+def test_a_collection_that_is_compacted_whenever_it_is_copied_is_copied_in_the_end(
+    path: Path, target: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    copied, left = _copy.copied_database, [f"id {n}" for n in range(3)]
+    with vicinal.PersistentClient(path) as client:
+        things = fill(client)
+
+        def and_compacted(source: Any, place: Path) -> Path:
+            made = copied(source, place)
+            if left:
+                things.delete(ids=[left.pop()])
+                things.compact()
+            return made
+
+        monkeypatch.setattr(_copy, "copied_database", and_compacted)
+        if to == "backup":
+            client.backup(target)
+        else:
+            assert dump(things.fork("copied")) == dump(things)
+        assert (left, things.count()) == ([], 297)
+    assert not list(path.parent.rglob("records.sqlite3-*"))
+    assert to == "fork" or contents(target) == contents(path)
 
 
 # --- where it may not go -----------------------------------------------------------------------------

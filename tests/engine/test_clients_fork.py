@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,14 @@ import pytest
 
 import vicinal
 from vicinal._index import planner
-from vicinal.errors import ClosedError, InvalidArgumentError, NotFoundError, UniqueConstraintError
+from vicinal._storage import checkpoint
+from vicinal.errors import (
+    ClosedError,
+    InvalidArgumentError,
+    NotFoundError,
+    StorageError,
+    UniqueConstraintError,
+)
 from vicinal.testing import FaultyFiles, HashEmbeddingFunction, check, dump, open_with
 
 STEPS = ["fork: vectors copied", "fork: collection replaced", "fork: before commit", "fork: committed"]
@@ -55,6 +64,29 @@ def test_a_fork_outlives_its_source(client):
     forked = things.fork("copied")
     client.delete_collection("things")
     assert forked.count() == 5
+
+
+def test_a_collection_that_is_just_being_deleted_is_not_forked(tmp_path):
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        things = fill(client)
+        with closing(sqlite3.connect(next(tmp_path.rglob("records.sqlite3")))) as database, database:
+            database.execute("UPDATE state SET dropped = 1")
+        with pytest.raises(NotFoundError):
+            things.fork("copied")
+        assert [held.name for held in client.list_collections()] == ["things"]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(), StorageError(path="x", problem="y")])
+def test_a_checkpoint_that_cannot_be_copied_is_done_without(tmp_path, monkeypatch, error):
+    """Another process may just have replaced or removed it."""
+
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr(checkpoint, "copy", failing)
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        things = fill(client)
+        assert dump(things.fork("copied")) == dump(things)
 
 
 def test_a_collection_that_holds_nothing_can_be_forked(client):

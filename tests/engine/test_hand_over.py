@@ -215,6 +215,27 @@ def test_a_lock_that_nobody_lets_go_of_ends_with_its_last_reference(tmp_path: Pa
     assert not closed.alive
 
 
+def test_a_lock_that_is_taken_again_is_still_kept_from_others(tmp_path: Path) -> None:
+    """A process loses what it has locked in a file when it closes any of its descriptors of that file."""
+    path = tmp_path / "upkeep.lock"
+    lock = FileLock(path)
+    assert lock.acquire()
+    assert lock.acquire()
+    gc.collect()
+    assert not another_gets(path)
+    lock.release()
+    assert another_gets(path)
+
+
+def another_gets(path: Path) -> bool:
+    """Whether another process can have a lock now."""
+    program = (
+        "import pathlib, sys; from vicinal._storage.lock import FileLock; "
+        "sys.exit(not FileLock(pathlib.Path(sys.argv[1])).acquire())"
+    )
+    return not subprocess.call([sys.executable, "-c", program, str(path)])
+
+
 def test_the_next_query_sees_what_another_process_committed(open_remote: Any) -> None:
     writer, reader = open_remote(), open_remote()
     for number in range(1, 41):

@@ -62,7 +62,7 @@ class _InMemory:
     def fill(self) -> None:
         with self._source.read_state() as state:  # in memory, this also keeps writers out
             self._source.database.copy_into(self._copy.database)
-            if state.dimension is not None and state.rows:
+            if state.dimension is not None:
                 store = self._copy.vectors.store(state.dimension, state.generation)
                 store.append(0, self._source.vectors.of(state))
 

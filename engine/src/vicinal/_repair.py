@@ -250,9 +250,9 @@ def _living(
 ) -> tuple[set[int], bool]:
     """The rows that live, where `positions` (by ascending row) could be read; and whether that is certain.
 
-    The list is not believed where it names what is no row, a sound row says that its position is another, or
-    the log that the row was taken out. A position that is missing from a damaged list is taken to live, in the
-    newest of its rows that the log does not say was taken out.
+    The list is not believed where it names what is no row, where a sound row says that its position is
+    another, or the log that the row was taken out. A position that is missing from a damaged list is taken to
+    live, in the newest of its rows that the log does not say was taken out.
     """
     removed, remembered = _had(database, lambda: changes.taken_out(tx), (_NO_ROWS, False))
     gone = set(removed.tolist())
