@@ -18,6 +18,8 @@ from types import TracebackType
 from typing import TypeVar
 
 _WAITED_S = 0.002  # for a query to end: several times as long as most take
+_LATE_S = 0.002  # that the interpreter lets wait for what it gives back at once when nobody else wants it
+_CROWDED_S = 1.0  # so long it is taken to be wanted by others after that
 _TURN = 128  # records between two moments at which queries may go first: less than a millisecond
 
 Item = TypeVar("Item")
@@ -32,6 +34,7 @@ class _Everybody:
         self._idle: set[int] = set()
         """The threads that wait for something, so that nobody need wait for their reads."""
         self.waiting = 0
+        self.crowded_until = 0.0
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
 
@@ -107,6 +110,26 @@ class reading:  # noqa: N801 - used as a function
         _all.end(id(self))
 
 
+class computing:  # noqa: N801 - used as a function
+    """A context: work that lets go of the interpreter for moments, and waits for nothing else.
+
+    If that takes long, other threads compute in Python: each time that this one lets go of the interpreter,
+    it has it back five milliseconds later.
+    """
+
+    __slots__ = ("_idle_s",)
+
+    def __enter__(self) -> None:
+        self._idle_s = time.perf_counter() - time.thread_time()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        now = time.perf_counter()
+        if now - time.thread_time() - self._idle_s > _LATE_S:
+            _all.crowded_until = now + _CROWDED_S
+
+
 class Lock:
     """A lock that a thread may take again; its holder does not give way to a query that waits for it."""
 
@@ -140,6 +163,12 @@ class Lock:
 def anybody_reads() -> bool:
     """Whether another thread's query runs now."""
     return _all.others()
+
+
+def crowded() -> bool:
+    """Whether other threads have been computing in Python lately: then few long steps are better than many
+    short ones."""
+    return time.perf_counter() < _all.crowded_until
 
 
 def give_way() -> None:

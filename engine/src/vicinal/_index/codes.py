@@ -25,11 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._index import kernel, view
+from vicinal._index.helpers import in_parts
 from vicinal._index.view import Mask, Rows
 from vicinal._kth import reached
+from vicinal._turns import crowded
 from vicinal.types import Space, Vector, Vectors
 
-_GATHER_ROWS = 1024  # codes of so many rows stay in the cache while they are multiplied
+_GATHERED_BYTES = 768 << 10  # codes of scattered rows, brought together at once: they stay in the cache
+_GATHERED_BYTES_CROWDED = 32 << 20  # not so, but each time the interpreter is let go of
+_SHARED_BYTES = 4 << 20  # to bring so many together takes most of a millisecond: helpers pay
 _ROUNDING = 4e-6  # of the float32 arithmetic on similarities, relative to their size; generous
 _SLACK = 1e-4  # of others' float32 arithmetic, relative to the sizes that go into a distance; generous
 _FAR = np.float32(1e38)  # twice it is still a float32
@@ -130,11 +134,7 @@ class Codes:
         asked = _encode_query(query)
         if not np.isfinite(asked.spread):
             return _all(rows, wanted)
-        likeness = (
-            self._likeness(asked, slice(rows.start, rows.stop))
-            if isinstance(rows, range)
-            else self._gathered(asked, rows)
-        )
+        likeness = self._likeness(asked, slice(rows.start, rows.stop) if isinstance(rows, range) else rows)
         strange = self._strange(rows)
         if len(strange):
             likeness[strange] = -_FAR
@@ -171,16 +171,11 @@ class Codes:
             near[strange] = True
         return np.flatnonzero(near)
 
-    def _gathered(self, asked: Query, rows: Rows) -> Floats:
-        parts = [
-            self._likeness(asked, rows[start : start + _GATHER_ROWS])
-            for start in range(0, len(rows), _GATHER_ROWS)
-        ]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
-
     def _likeness(self, asked: Query, at: slice | Rows) -> Floats:
         """What codes say of the similarity; for l2, of half of length² − distance: the same order."""
-        likeness: Floats = kernel.dots(asked.code, _at(self.codes, at))
+        likeness: Floats = (
+            kernel.dots(asked.code, self.codes[at]) if isinstance(at, slice) else self._gathered(asked, at)
+        )
         likeness *= _at(self.scales, at)
         if self.space == "cosine":  # scales and spreads are relative to the length already
             likeness *= np.float32(asked.scale / asked.length if asked.length else 0.0)
@@ -190,6 +185,24 @@ class Codes:
             lengths = _at(self.lengths, at)
             likeness -= lengths * lengths * np.float32(0.5)
         return likeness
+
+    def _gathered(self, asked: Query, rows: Rows) -> Floats:
+        """Products with the codes of scattered rows."""
+        if len(rows) * self.codes.shape[1] < _SHARED_BYTES:
+            return self._brought_together(asked, rows)
+        return in_parts(lambda part: self._brought_together(asked, rows[part]), len(rows))
+
+    def _brought_together(self, asked: Query, rows: Rows) -> Floats:
+        """The same, on this thread, in memory that is used again and again."""
+        dimension = self.codes.shape[1]
+        size = max(1, (_GATHERED_BYTES_CROWDED if crowded() else _GATHERED_BYTES) // dimension)
+        held = np.empty((min(size, len(rows)), dimension), dtype=np.int8)
+        products: Floats = np.empty(len(rows), dtype=np.float32)
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            codes = self.codes.take(part, axis=0, out=held[: len(part)], mode="clip")
+            products[start : start + size] = kernel.dots(asked.code, codes)
+        return products
 
     def _errors(self, asked: Query, rows: Rows) -> Floats:
         """By how much each row's likeness can be wrong, at most."""
@@ -287,7 +300,7 @@ def _all(rows: Rows | range, wanted: Mask | None) -> Rows:
 
 def _at(column: NDArray[Any], at: slice | Rows) -> NDArray[Any]:
     """Some rows of a column. Those that do not follow each other are copied in half of an index's time."""
-    return column[at] if isinstance(at, slice) else column.take(at, axis=0)
+    return column[at] if isinstance(at, slice) else column.take(at)
 
 
 def _longer(column: NDArray[Any], rows: int, stop: int) -> NDArray[Any]:

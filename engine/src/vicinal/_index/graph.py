@@ -12,7 +12,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from vicinal._index import codes, links, walks
 from vicinal._index.codes import Codes
 from vicinal._index.effort import Effort
 from vicinal._index.view import Mask, Rows, View, lengths
-from vicinal._turns import anybody_reads, pause
+from vicinal._turns import anybody_reads, computing, pause
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
 
@@ -261,9 +261,11 @@ class Graph:
         reachable = self.rows - self.hidden
         if not reachable:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-        threads = 1 if len(queries) == 1 else os.cpu_count() or 1
+        alone = len(queries) == 1
+        threads = 1 if alone else os.cpu_count() or 1
         try:
-            labels, distances = self._index.knn_query(queries, k=min(ef, reachable), num_threads=threads)
+            with computing() if alone else nullcontext():
+                labels, distances = self._index.knn_query(queries, k=min(ef, reachable), num_threads=threads)
         except RuntimeError:
             return None  # fewer are reachable; the caller scans instead
         return labels.astype(np.int64), distances

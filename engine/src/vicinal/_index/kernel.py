@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal._index.helpers import in_parts
+from vicinal._turns import computing
+
 Codes = NDArray[np.int8]
 
 _BLOCK_ROWS = 1024
+_SHARED_BYTES = 16 << 20  # so many take a millisecond, and calling a helper a tenth of one
 _DIMENSION_MAX = (2**31 - 1) // 127**2  # simsimd adds up in int32: beyond, equal vectors could seem opposite
 
 simsimd: Any
@@ -29,14 +33,17 @@ def dots(query: Codes, codes: Codes) -> NDArray[np.float32]:
     """query · code for each row of codes, shape (n, dimension): integers, rounded to float32."""
     if simsimd is None or len(query) > _DIMENSION_MAX:
         return dots_numpy(query, codes)
-    return dots_simsimd(query, codes)
+    if codes.nbytes < _SHARED_BYTES:
+        return dots_simsimd(query, codes)
+    return in_parts(lambda part: dots_simsimd(query, codes[part]), len(codes))
 
 
 def dots_simsimd(query: Codes, codes: Codes) -> NDArray[np.float32]:
     """By simsimd, on this thread."""
     if not len(codes):
         return np.empty(0, dtype=np.float32)
-    found = np.asarray(simsimd.cdist(query[np.newaxis], codes, metric="dot", out_dtype="float32"))
+    with computing():
+        found = np.asarray(simsimd.cdist(query[np.newaxis], codes, metric="dot", out_dtype="float32"))
     product: NDArray[np.float32] = found.reshape(-1)
     return product
 

@@ -13,11 +13,7 @@ out first; others are measured.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +22,7 @@ from vicinal._index.codes import Codes, is_strange
 from vicinal._index.effort import K
 from vicinal._index.exact import Distances
 from vicinal._index.graph import Graph
+from vicinal._index.helpers import in_pieces
 from vicinal._index.view import Mask, Rows, View
 from vicinal.config import HnswConfiguration
 from vicinal.types import Vector, Vectors
@@ -158,7 +155,8 @@ def search(
     scans = sum(rows is None for rows in walked)
     if plan.ef is not None and scans == len(queries):
         plan = Plan("scan after graph", matches)
-    return _for_each(answer, list(zip(queries, walked)), at_once=scans >= _BATCH_MIN), plan
+    each = in_pieces if scans >= _BATCH_MIN else map
+    return list(each(answer, zip(queries, walked))), plan
 
 
 def look(view: View, graph: Graph, codes: Codes | None, hnsw: HnswConfiguration, query: Vector) -> None:
@@ -181,17 +179,6 @@ def look(view: View, graph: Graph, codes: Codes | None, hnsw: HnswConfiguration,
         farthest = nearest[-1] + walks.TIED * max(1.0, abs(nearest[-1]))
         missed = K - int(np.count_nonzero(walked <= farthest))
     effort.missed(missed, graph.rows)
-
-
-def _for_each(answer: Callable[[Any], Any], asked: list[Any], *, at_once: bool) -> list[Any]:
-    """One after the other; or on all cores, for the kernels let go of the GIL."""
-    if at_once:
-        from concurrent.futures import ThreadPoolExecutor  # not needed for one question
-
-        # No thread can be had when there are too many, or when the interpreter is going down.
-        with suppress(RuntimeError), ThreadPoolExecutor(os.cpu_count() or 1, "vicinal-batch") as threads:
-            return list(threads.map(answer, asked))
-    return [answer(one) for one in asked]
 
 
 def _scan(

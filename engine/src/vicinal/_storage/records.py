@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vicinal._storage.changes import Rows
-from vicinal._storage.database import Transaction
+from vicinal._storage.database import Transaction, all_of
 from vicinal._storage.schema import RECORDS_TABLE
 
 FETCHED_MAX = _CHUNK = 500  # bound variables of one statement; SQLite's own limit is 999 in old builds
@@ -79,7 +79,7 @@ def rows_of(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk, marks in _chunks(ids):
         statement = f"SELECT id, row FROM ids JOIN live USING (position) WHERE id IN ({marks})"
-        found.update(tx.execute(statement, chunk))
+        found.update(all_of(tx, statement, chunk, 2))
     return found
 
 
@@ -91,19 +91,23 @@ def by_id(tx: Transaction, ids: Sequence[str], columns: str) -> dict[str, tuple[
             f"SELECT ids.id, row, {columns} FROM ids CROSS JOIN live USING (position) "
             f"CROSS JOIN records USING (position, row) WHERE ids.id IN ({marks})"
         )
-        found.update({record[0]: record[1:] for record in tx.execute(statement, chunk).fetchall()})
+        rows = all_of(tx, statement, chunk, 3 + columns.count(","))
+        found.update({record[0]: record[1:] for record in rows})
     return found
 
 
 def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple[Any, ...]]:
     """row → (row, *columns) for those rows that hold a living record."""
-    return {record[0]: record for record in walk(tx, rows, columns)}
+    found: dict[int, tuple[Any, ...]] = {}
+    for statement, chunk in _at(rows, columns):
+        found.update({record[0]: record for record in all_of(tx, statement, chunk, 2 + columns.count(","))})
+    return found
 
 
 def walk(tx: Transaction, rows: Sequence[int], columns: str) -> Iterator[tuple[Any, ...]]:
     """(row, *columns) of those rows that hold a living record, one after the other: texts may be long."""
-    for chunk, marks in _chunks(rows):
-        yield from tx.execute(f"SELECT row, {columns} FROM {_LIVING} WHERE row IN ({marks})", chunk)
+    for statement, chunk in _at(rows, columns):
+        yield from tx.execute(statement, chunk)
 
 
 def fetch_at(
@@ -113,12 +117,11 @@ def fetch_at(
     no transaction is needed. None when the change is not the newest any more."""
     nothing = ", NULL" * columns.count(",")
     marks = ", ".join("?" * len(rows))
-    found = connection.execute(
+    statement = (
         f"SELECT -1, change{nothing} FROM state "
-        f"UNION ALL SELECT row, {columns} FROM records WHERE row IN ({marks})",
-        rows,
-    ).fetchall()
-    by_row = {record[0]: record for record in found}
+        f"UNION ALL SELECT row, {columns} FROM records WHERE row IN ({marks})"
+    )
+    by_row = {record[0]: record for record in all_of(connection, statement, rows, 2 + columns.count(","))}
     seen = by_row.pop(-1, None)
     return by_row if seen is not None and seen[1] == change else None
 
@@ -151,6 +154,12 @@ def unlisted(tx: Transaction) -> Iterator[tuple[str]]:
         f"SELECT id FROM {_LIVING} WHERE NOT EXISTS "
         "(SELECT * FROM ids WHERE ids.id = records.id AND ids.position = records.position)"
     )
+
+
+def _at(rows: Sequence[int], columns: str) -> Iterator[tuple[str, Sequence[int]]]:
+    """Statements, with their rows, that find (row, *columns) of those that hold a living record."""
+    for chunk, marks in _chunks(rows):
+        yield f"SELECT row, {columns} FROM {_LIVING} WHERE row IN ({marks})", chunk
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
