@@ -6,6 +6,8 @@ Whatever way is taken, the answer is the same.
 from __future__ import annotations
 
 import os
+import sqlite3
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -168,6 +170,16 @@ def test_what_a_statement_finds_is_the_same_in_one_step(crowd: bool, tmp_path: P
         assert all_of(tx, wanted, [1, 2, 3], 3) == []
         tx.execute("INSERT INTO things VALUES (5, ?, NULL)", (b"\xff",))  # JSON has no bytes
         assert all_of(tx, wanted, [5, 6, 7], 3) == [(5, b"\xff", None)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="SQLite's limits cannot be set")
+def test_what_is_too_long_for_one_step_is_found_row_by_row(crowd: bool, tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "records.sqlite3", RECORDS)) as database, database.write() as tx:
+        tx.execute("CREATE TABLE things (a, b)")
+        texts = [(number, '"' * 600) for number in range(3)]
+        tx.executemany("INSERT INTO things VALUES (?, ?)", texts)
+        tx.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
+        assert sorted(all_of(tx, "SELECT a, b FROM things WHERE a < ?", [3], 2)) == texts
 
 
 def test_a_collection_says_the_same_in_a_crowd(crowd: bool, store: Any) -> None:

@@ -345,8 +345,8 @@ def all_of(tx: Transaction, statement: str, values: Sequence[Any], columns: int)
         if crowded():
             names = ", ".join(f"c{number}" for number in range(columns))
             packed = f"SELECT json_group_array(json_array({names})) FROM found"
-            # Damaged values need not be texts, and old builds of SQLite may not know JSON.
-            with suppress(sqlite3.OperationalError):
+            # Damaged values need not be texts, all may be too long for one, and old builds know no JSON.
+            with suppress(sqlite3.OperationalError, sqlite3.DataError):
                 [(text,)] = tx.execute(f"WITH found ({names}) AS ({statement}) {packed}", values).fetchall()
                 return [tuple(row) for row in json.loads(text)]
         return tx.execute(statement, values).fetchall()
