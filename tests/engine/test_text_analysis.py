@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vicinal._text.analysis import Analyser, Analysis, register_analysis, s_stem
 from vicinal._text.snippets import snippets
 from vicinal._text.stop_words import ENGLISH
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 DEFAULT = Analyser()
 
@@ -102,6 +102,13 @@ def test_threads_stem_words_side_by_side():
     finally:
         sys.setprofile(None)
     assert stemmed == alone.cut("häuserchen")
+
+
+@pytest.mark.parametrize("given", [None, 5, "terms", b"terms", ["a", None], iter([1])])
+def test_a_function_that_gives_no_terms_is_named(given):
+    register_analysis("test-strange", lambda text: given)
+    with pytest.raises(ArgumentTypeError, match="the analysis 'test-strange' gives to be a list of terms"):
+        Analyser(Analysis(function="test-strange")).tokens("text")
 
 
 def test_a_registered_function_replaces_the_analysis():

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from vicinal._optional import package
 from vicinal._text.stop_words import ENGLISH
 from vicinal.config import Analysis
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 Stemmer = Callable[[str], str]
 Words = Callable[[str], Iterable[str]]
@@ -74,7 +74,7 @@ class Analyser:
     def words(self, text: str) -> list[str]:
         """A text's words as they stand there; what `terms` takes."""
         if self._function is not None:
-            return list(self._function(text))
+            return _listed(self._function(text), self.analysis.function)
         if text.isascii():
             return text.translate(_SPACED).split()  # as _ASCII.findall, in a third of the time
         return _unicode().findall(text)
@@ -269,6 +269,18 @@ def register_analysis(name: str, function: Words | None = None) -> Any:
         return lambda decorated: register_analysis(name, decorated)
     _FUNCTIONS[name] = function
     return function
+
+
+def _listed(terms: Any, name: str | None) -> list[str]:
+    """What a registered function gives, which may be anything."""
+    if isinstance(terms, Iterable) and not isinstance(terms, str):
+        listed = list(terms)
+        if all(isinstance(term, str) for term in listed):
+            return listed
+        terms = listed
+    raise ArgumentTypeError(
+        argument=f"what the analysis {name!r} gives", expected="a list of terms", got=terms
+    )
 
 
 def _registered(name: str) -> Words:
