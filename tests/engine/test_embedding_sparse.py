@@ -142,6 +142,24 @@ def test_the_weight_of_a_word_is_bm25s(bm25):
     assert expected == pytest.approx(weights)
 
 
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"avg_doc_length": 0},
+        {"avg_doc_length": "long"},
+        {"k": -1},
+        {"k": float("nan")},
+        {"b": True},
+        {"token_max_length": 1.5},
+        {"stopwords": 5},
+        {"stopwords": "the"},
+    ],
+)
+def test_what_bm25_cannot_be_made_of_is_refused(strange):
+    with pytest.raises(InvalidArgumentError, match=next(iter(strange))):
+        ChromaBm25EmbeddingFunction(**strange)
+
+
 def test_a_text_without_words_is_the_empty_vector(bm25):
     assert [SparseVector([], []), SparseVector([], [])] == bm25(["", "the of !"])
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
 from itertools import pairwise
-from threading import Thread
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,26 +79,6 @@ def test_snowball_languages_stem():
         Analyser(Analysis(language="klingon", stemmer="snowball"))
     with pytest.raises(InvalidArgumentError, match="English only"):
         Analyser(Analysis(language="german"))
-
-
-def test_threads_stem_words_side_by_side():
-    """Whenever one thread is inside a stemmer, another stems a word from its beginning to its end."""
-    pytest.importorskip("snowballstemmer")
-    shared, alone = (Analyser(Analysis(language="german", stemmer="snowball")) for _ in range(2))
-    others = []
-
-    def intrude(frame: Any, event: str, _argument: Any) -> None:
-        if event == "call" and "snowballstemmer" in frame.f_code.co_filename and len(others) < 9:
-            others.append(Thread(target=shared.cut, args=["x" * len(others) + "freundlichkeiten"]))
-            others[-1].start()
-            others[-1].join()
-
-    sys.setprofile(intrude)
-    try:
-        stemmed = shared.cut("häuserchen")
-    finally:
-        sys.setprofile(None)
-    assert stemmed == alone.cut("häuserchen")
 
 
 @pytest.mark.parametrize("given", [None, 5, "terms", b"terms", ["a", None], iter([1])])

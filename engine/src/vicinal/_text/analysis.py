@@ -18,13 +18,12 @@ others (snowballstem.org); bigrams for Han and kana as in Lucene's CJKBigramFilt
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from vicinal._optional import package
+from vicinal._stemming import snowball
 from vicinal._text.stop_words import ENGLISH
 from vicinal.config import Analysis
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
@@ -236,22 +235,7 @@ def _stemmer(analysis: Analysis) -> Stemmer:
                 "stemmer='snowball' (pip install 'vicinal[text]') or stemmer=None"
             )
         return s_stem
-    snowballstemmer = package(
-        "snowballstemmer", name="snowballstemmer", extra="text", feature="A Snowball stemmer"
-    )
-    known = snowballstemmer.algorithms()
-    if analysis.language not in known:
-        raise InvalidArgumentError(
-            f"language={analysis.language!r}: there is no such stemmer; there are {', '.join(sorted(known))}"
-        )
-    own = threading.local()  # a Snowball stemmer holds the word that it works on
-
-    def stem(word: str) -> str:
-        if not hasattr(own, "stemmer"):
-            own.stemmer = snowballstemmer.stemmer(analysis.language)
-        return str(own.stemmer.stemWord(word))
-
-    return stem
+    return snowball(analysis.language, "A Snowball stemmer")
 
 
 # --- a caller's own ---------------------------------------------------------------------------------------

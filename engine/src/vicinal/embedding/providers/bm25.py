@@ -11,13 +11,17 @@ list, without those with an apostrophe, which no token has.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
-from vicinal._optional import package
+from vicinal._stemming import snowball
+from vicinal._whole import whole
 from vicinal.embedding.sparse import SparseEmbeddingFunction
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.types import Documents, SparseVector
 
 _WORDS = """
@@ -33,15 +37,16 @@ _WORDS = """
 STOP_WORDS = frozenset(_WORDS.split())
 _NO_WORD = re.compile(r"[^\w\s]+")
 _CACHED = 50_000
+_LENGTH_MIN = 1e-6
 
 
 class ChromaBm25EmbeddingFunction(SparseEmbeddingFunction):
     """BM25 as sparse vectors, component for component those of Chroma. Needs `vicinal[text]`.
 
     Args:
-        k: How soon further occurrences of a word count for less.
+        k: How soon further occurrences of a word count for less; 0 or more.
         b: How much long documents are held back, from 0 to 1.
-        avg_doc_length: The length that counts as usual, in words that are no stop words.
+        avg_doc_length: The length that counts as usual, in words that are no stop words; above 0.
         token_max_length: Longer words are left out.
         stopwords: Words to leave out; NLTK's English list unless given.
         include_tokens: Put each component's word into `labels`.
@@ -56,12 +61,15 @@ class ChromaBm25EmbeddingFunction(SparseEmbeddingFunction):
         stopwords: Iterable[str] | None = None,
         include_tokens: bool = False,
     ) -> None:
-        self.k, self.b, self.avg_doc_length = float(k), float(b), float(avg_doc_length)
-        self.token_max_length, self.include_tokens = int(token_max_length), bool(include_tokens)
+        self.k, self.b = _real(k, "k", 0), _real(b, "b", 0)
+        self.avg_doc_length = _real(avg_doc_length, "avg_doc_length", _LENGTH_MIN)
+        self.token_max_length = whole(token_max_length, "token_max_length", 0)
+        self.include_tokens = bool(include_tokens)
+        if isinstance(stopwords, str) or not isinstance(stopwords, (Iterable, type(None))):
+            raise ArgumentTypeError(argument="stopwords", expected="a list of words", got=stopwords)
         self.stopwords = None if stopwords is None else [str(word) for word in stopwords]
         self._left_out = STOP_WORDS if stopwords is None else {word.lower() for word in self.stopwords or ()}
-        stemmer = package("snowballstemmer", name="snowballstemmer", extra="text", feature="BM25 embeddings")
-        self._stem = lru_cache(_CACHED)(stemmer.stemmer("english").stemWord)
+        self._stem = lru_cache(_CACHED)(snowball("english", "BM25 embeddings"))
 
     def __call__(self, input: Documents) -> list[SparseVector]:
         return [self._encode(text) for text in input]
@@ -102,6 +110,15 @@ class ChromaBm25EmbeddingFunction(SparseEmbeddingFunction):
     @staticmethod
     def build_from_config(config: dict[str, Any]) -> SparseEmbeddingFunction:
         return ChromaBm25EmbeddingFunction(**config)
+
+
+def _real(value: Any, argument: str, minimum: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ArgumentTypeError(argument=argument, expected="a number", got=value)
+    number = float(value)
+    if not minimum <= number < math.inf:
+        raise InvalidArgumentError(f"{argument}: expected a finite number of at least {minimum}, got {value}")
+    return number
 
 
 @lru_cache(_CACHED)
