@@ -143,6 +143,14 @@ def test_a_bare_value_is_equality(everything, operand):
     assert everything.get(where={"v": operand})["ids"] == everything.get(where={"v": {"$eq": operand}})["ids"]
 
 
+def test_an_object_is_no_value_that_is_stored_as_one(collection):
+    alike = [b"ab", {"#bytes": "YWI="}, {"##bytes": "YWI="}, [date(2020, 1, 1)]]
+    alike += [[{"#time": 1_577_836_800_000_000}], {"#": 1}, {"##": 1}]
+    ids = list("abcdefg")
+    collection.add(ids=ids, embeddings=[[1]] * 7, metadatas=[{"v": value} for value in alike])
+    assert [collection.get(where={"v": {"$eq": value}})["ids"] for value in alike] == [[id] for id in ids]
+
+
 # --- documents -------------------------------------------------------------------------------
 
 

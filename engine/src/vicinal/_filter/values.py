@@ -123,7 +123,8 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, SparseVector):
         value = value.to_dict()
     if isinstance(value, Mapping):
-        return {key: _canonical(value[key]) for key in sorted(value)}
+        # A key of the user's that could be taken for one of those below gets another "#".
+        return {f"#{key}" if key[:1] == "#" else key: _canonical(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):
         return [_canonical(item) for item in value]
     if isinstance(value, float) and value.is_integer():
