@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TypeVar
 
 _WAITED_S = 0.002  # for a query to end: several times as long as most take
-_LATE_S = 0.002  # that the interpreter lets wait for what it gives back at once when nobody else wants it
+_LATE_S = 0.0048  # more than this, and the interpreter came back when its turn was over: after 5 ms
 _CROWDED_S = 1.0  # so long it is taken to be wanted by others after that
 _TURN = 128  # records between two moments at which queries may go first: less than a millisecond
 
