@@ -33,11 +33,11 @@ from vicinal._filter.ast import (
 )
 from vicinal._filter.patterns import regex
 from vicinal._filter.values import classify, is_missing, lookup
+from vicinal._given import whole
 from vicinal._index.exact import between
 from vicinal._local import LocalBackend
 from vicinal._request import Maintain
 from vicinal._storage.files import Files, OpenFile, translated
-from vicinal._whole import whole
 from vicinal.client import Client, PersistentClient
 from vicinal.collection import Collection
 from vicinal.embedding import EmbeddingFunction, register_embedding_function

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from vicinal._given import listed
 from vicinal._stemming import snowball
 from vicinal._text.stop_words import ENGLISH
 from vicinal.config import Analysis
@@ -73,7 +74,7 @@ class Analyser:
     def words(self, text: str) -> list[str]:
         """A text's words as they stand there; what `terms` takes."""
         if self._function is not None:
-            return _listed(self._function(text), self.analysis.function)
+            return _terms(self._function(text), self.analysis.function)
         if text.isascii():
             return text.translate(_SPACED).split()  # as _ASCII.findall, in a third of the time
         return _unicode().findall(text)
@@ -255,16 +256,13 @@ def register_analysis(name: str, function: Words | None = None) -> Any:
     return function
 
 
-def _listed(terms: Any, name: str | None) -> list[str]:
+def _terms(terms: Any, name: str | None) -> list[str]:
     """What a registered function gives, which may be anything."""
-    if isinstance(terms, Iterable) and not isinstance(terms, str):
-        listed = list(terms)
-        if all(isinstance(term, str) for term in listed):
-            return listed
-        terms = listed
-    raise ArgumentTypeError(
-        argument=f"what the analysis {name!r} gives", expected="a list of terms", got=terms
-    )
+    argument, expected = f"what the analysis {name!r} gives", "a list of terms"
+    found = listed(terms, argument, expected)
+    if not all(isinstance(term, str) for term in found):
+        raise ArgumentTypeError(argument=argument, expected=expected, got=found)
+    return found
 
 
 def _registered(name: str) -> Words:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal._given import whole
 from vicinal._optional import package
-from vicinal._whole import whole
 from vicinal.errors import InvalidArgumentError
 from vicinal.types import Image
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from vicinal._filter import parse_where
 from vicinal._filter.parse import DEPTH_MAX
+from vicinal._given import listed
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError
 
 
@@ -124,11 +125,11 @@ class Key:
 
     def is_in(self, values: Iterable[Any]) -> Where:
         """Equal to one of these."""
-        return self._is("$in", _values(values, "is_in"))
+        return self._is("$in", listed(values, "is_in", "a list of values"))
 
     def not_in(self, values: Iterable[Any]) -> Where:
         """Equal to none of these, or not there."""
-        return self._is("$nin", _values(values, "not_in"))
+        return self._is("$nin", listed(values, "not_in", "a list of values"))
 
     def contains(self, value: Any) -> Where:
         """The document contains this text; the list under a metadata key, this value."""
@@ -172,20 +173,6 @@ def names_of(keys: Any, argument: str) -> tuple[str, ...]:
         keys = [keys]
     names = [name_of(key, argument) for key in listed(keys, argument, "keys or their names")]
     return tuple(dict.fromkeys(sorted(names) if isinstance(keys, (set, frozenset)) else names))
-
-
-def listed(values: Any, argument: str, expected: str) -> list[Any]:
-    """What a list, or anything else that can be gone through, holds."""
-    if not isinstance(values, Iterable):
-        raise ArgumentTypeError(argument=argument, expected=expected, got=values)
-    return list(values)
-
-
-def _values(values: Any, argument: str) -> list[Any]:
-    """Values to be equal to; a text is one, not the list of its characters."""
-    if isinstance(values, (str, bytes)):
-        raise ArgumentTypeError(argument=argument, expected="a list of values", got=values)
-    return listed(values, argument, "a list of values")
 
 
 def _text(value: Any, argument: str) -> str:

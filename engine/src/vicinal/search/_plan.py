@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vicinal._whole import whole
+from vicinal._given import whole
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.search._keys import SPECIAL, K, Where, names_of
 from vicinal.search._ranks import Rank

@@ -7,18 +7,16 @@ write and read Chroma's JSON.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from numbers import Real
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from vicinal._whole import whole
+from vicinal._given import is_number, listed, number, whole
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
-from vicinal.search._keys import K, listed, name_of
+from vicinal.search._keys import K, name_of
 from vicinal.types import SparseVector
 
 DEPTH_MAX = 100
@@ -102,7 +100,7 @@ class Val(Rank):
     value: float
 
     def __post_init__(self) -> None:
-        _number(self.value, "Val")
+        number(self.value, "Val")
         object.__setattr__(self, "value", _plain(self.value))
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,7 +141,7 @@ class Knn(Rank):
             )
         object.__setattr__(self, "limit", whole(self.limit, "Knn limit", 1))
         if self.default is not None:
-            _number(self.default, "Knn default")
+            number(self.default, "Knn default")
             object.__setattr__(self, "default", _plain(self.default))
         if not isinstance(self.return_rank, (bool, np.bool_)):
             raise ArgumentTypeError(
@@ -267,7 +265,7 @@ class Rrf(Rank):
         object.__setattr__(self, "ranks", _several(self.ranks, "Rrf ranks"))
         if not self.ranks:
             raise InvalidArgumentError("RRF requires at least one rank")
-        if _number(self.k, "Rrf k") <= 0:
+        if number(self.k, "Rrf k") <= 0:
             raise InvalidArgumentError(f"Rrf k must be positive, got {self.k}")
         if self.weights is not None:
             given = listed(self.weights, "Rrf weights", "a list of numbers")
@@ -277,7 +275,7 @@ class Rrf(Rank):
             raise InvalidArgumentError(
                 f"Rrf: Number of weights ({len(weights)}) must match number of ranks ({len(self.ranks)})"
             )
-        if any(_number(weight, "Rrf weights") < 0 for weight in weights):
+        if any(number(weight, "Rrf weights") < 0 for weight in weights):
             raise InvalidArgumentError(f"Rrf: All weights must be non-negative, got {weights}")
         if self.normalize and not sum(weights):
             raise InvalidArgumentError("Rrf: Sum of weights must be positive when normalize=True")
@@ -331,15 +329,11 @@ _ManyClass = TypeVar("_ManyClass", bound=_Many)
 _TwoClass = TypeVar("_TwoClass", bound=_Two)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-
-
 def _joined(cls: type[_ManyClass], left: Any, right: Any) -> Rank:
     """An operator whose order does not matter; operands that are of it already are taken in."""
     parts: list[Rank] = []
     for side in (left, right):
-        if not isinstance(side, Rank) and not _is_number(side):
+        if not isinstance(side, Rank) and not is_number(side):
             return NotImplemented  # type: ignore[no-any-return]
         rank = _given(side)
         parts += rank.ranks if isinstance(rank, cls) else [rank]
@@ -347,7 +341,7 @@ def _joined(cls: type[_ManyClass], left: Any, right: Any) -> Rank:
 
 
 def _apart(cls: type[_TwoClass], left: Any, right: Any) -> Rank:
-    if not all(isinstance(side, Rank) or _is_number(side) for side in (left, right)):
+    if not all(isinstance(side, Rank) or is_number(side) for side in (left, right)):
         return NotImplemented  # type: ignore[no-any-return]
     return cls(_given(left), _given(right))
 
@@ -355,7 +349,7 @@ def _apart(cls: type[_TwoClass], left: Any, right: Any) -> Rank:
 def _given(value: Any) -> Rank:
     if isinstance(value, Rank):
         return value
-    if _is_number(value):
+    if is_number(value):
         return Val(value)
     raise ArgumentTypeError(argument="rank", expected="a rank expression or a number", got=value)
 
@@ -364,22 +358,10 @@ def _several(ranks: Any, argument: str) -> tuple[Rank, ...]:
     return tuple(map(_given, listed(ranks, argument, "a list of rank expressions")))
 
 
-def _number(value: Any, argument: str) -> float:
-    if not _is_number(value):
-        raise ArgumentTypeError(argument=argument, expected="a number", got=value)
-    try:
-        number = float(value)
-    except OverflowError:
-        raise InvalidArgumentError(f"{argument}: the number is too large for a float") from None
-    if math.isnan(number):
-        raise InvalidArgumentError(f"{argument}: expected a number, got NaN")
-    return number
-
-
 def _plain(value: Any) -> Any:
     """The number that JSON has for numpy's, or for a fraction."""
     plain = value.item() if isinstance(value, np.generic) else value
-    return float(plain) if _is_number(plain) and not isinstance(plain, (int, float)) else plain
+    return float(plain) if is_number(plain) and not isinstance(plain, (int, float)) else plain
 
 
 def _read(data: Any, path: str, depth: int) -> Rank:

@@ -15,13 +15,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
+from vicinal._given import listed, number, whole
 from vicinal._stemming import snowball
-from vicinal._whole import whole
 from vicinal.embedding.sparse import SparseEmbeddingFunction
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import InvalidArgumentError
 from vicinal.types import Documents, SparseVector
 
 _WORDS = """
@@ -61,13 +60,12 @@ class ChromaBm25EmbeddingFunction(SparseEmbeddingFunction):
         stopwords: Iterable[str] | None = None,
         include_tokens: bool = False,
     ) -> None:
-        self.k, self.b = _real(k, "k", 0), _real(b, "b", 0)
-        self.avg_doc_length = _real(avg_doc_length, "avg_doc_length", _LENGTH_MIN)
+        self.k, self.b = _finite(k, "k", 0), _finite(b, "b", 0)
+        self.avg_doc_length = _finite(avg_doc_length, "avg_doc_length", _LENGTH_MIN)
         self.token_max_length = whole(token_max_length, "token_max_length", 0)
         self.include_tokens = bool(include_tokens)
-        if isinstance(stopwords, str) or not isinstance(stopwords, (Iterable, type(None))):
-            raise ArgumentTypeError(argument="stopwords", expected="a list of words", got=stopwords)
-        self.stopwords = None if stopwords is None else [str(word) for word in stopwords]
+        given = None if stopwords is None else listed(stopwords, "stopwords", "a list of words")
+        self.stopwords = None if given is None else [str(word) for word in given]
         self._left_out = STOP_WORDS if stopwords is None else {word.lower() for word in self.stopwords or ()}
         self._stem = lru_cache(_CACHED)(snowball("english", "BM25 embeddings"))
 
@@ -112,13 +110,11 @@ class ChromaBm25EmbeddingFunction(SparseEmbeddingFunction):
         return ChromaBm25EmbeddingFunction(**config)
 
 
-def _real(value: Any, argument: str, minimum: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ArgumentTypeError(argument=argument, expected="a number", got=value)
-    number = float(value)
-    if not minimum <= number < math.inf:
+def _finite(value: Any, argument: str, minimum: float) -> float:
+    found = number(value, argument)
+    if not minimum <= found < math.inf:
         raise InvalidArgumentError(f"{argument}: expected a finite number of at least {minimum}, got {value}")
-    return number
+    return found
 
 
 @lru_cache(_CACHED)
