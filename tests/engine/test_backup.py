@@ -26,7 +26,7 @@ import vicinal
 from vicinal import _copy
 from vicinal._index import planner
 from vicinal._storage.files import Files, OpenFile
-from vicinal.errors import CorruptionError, StorageError
+from vicinal.errors import ClosedError, CorruptionError, StorageError
 from vicinal.testing import FaultyFiles, dump, open_with, wait_for_index
 
 DIMENSION = 64
@@ -88,6 +88,14 @@ def path(tmp_path: Path) -> Path:
 def target(tmp_path: Path) -> Path:
     """Where backups go."""
     return tmp_path / "backup"
+
+
+def test_a_closed_client_makes_no_backup(path: Path, target: Path) -> None:
+    client = vicinal.PersistentClient(path)
+    client.close()
+    with pytest.raises(ClosedError):
+        client.backup(target)
+    assert not target.exists()
 
 
 def test_a_backup_holds_what_the_database_holds(path: Path, target: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 import vicinal
 from vicinal._index import planner
-from vicinal.errors import NotFoundError, VicinalError
+from vicinal.errors import CorruptionError, NotFoundError, VicinalError
 from vicinal.testing import dump, wait_for_index
 
 DIMENSION = 4
@@ -256,6 +256,18 @@ def test_without_its_derived_files_a_database_answers_the_same(
         assert answers(client) == expected
         wait_for_index(client.get_collection("things"))
         assert client.check() == []
+
+
+def test_a_catalog_without_its_identity_is_reported_and_not_backed_up(tmp_path: Path) -> None:
+    path, target = tmp_path / "data", tmp_path / "backup"
+    vicinal.PersistentClient(path).close()
+    with closing(sqlite3.connect(path / "catalog.sqlite3")) as database, database:
+        database.execute("DELETE FROM identity")
+    with vicinal.PersistentClient(path) as client:
+        assert client.check() == ["catalog: its identity is missing, so it cannot be backed up"]
+        with pytest.raises(CorruptionError, match="identity"):
+            client.backup(target)
+    assert not target.exists()
 
 
 def test_check_changes_nothing(sound: Path, damaged: Any) -> None:

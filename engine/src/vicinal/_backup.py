@@ -15,7 +15,7 @@ from vicinal._copy import copied_database, copy_collection, install_database
 from vicinal._opened import OpenCollections
 from vicinal._storage import catalog
 from vicinal._storage.database import Database
-from vicinal._storage.files import Files, translated
+from vicinal._storage.files import Files, exists, is_directory, translated
 from vicinal._storage.schema import CATALOG
 from vicinal.errors import NotFoundError, StorageError
 
@@ -30,8 +30,10 @@ def backup(opened: OpenCollections, target: Path, files: Files) -> None:
     """
     if opened.path is None:
         raise StorageError(path=str(target), problem="only a persistent client can be backed up")
+    with opened.catalog.read() as tx:
+        identity = catalog.identity(tx)
     with translated(target):
-        _check_target(opened, target)
+        _check_target(opened.path, identity, target)
         files.make_directory(target / "collections")
         _sweep(target, files)
         try:
@@ -76,37 +78,34 @@ def _copy(opened: OpenCollections, target: Path, files: Files) -> None:
 def _sweep(target: Path, files: Files) -> None:
     """Remove the copies that a backup had not come to install."""
     for place in (target, *(target / "collections").iterdir()):
-        for entry in place.glob("*.sqlite3-*"):
+        for entry in files.find(place, "*.sqlite3-*"):
             if _TEMPORARY.fullmatch(entry.name):
                 files.remove(entry)
 
 
 def _is_of_a_backup(entry: Path) -> bool:
     """Whether a backup that was interrupted may have made it."""
-    if entry.name == "collections" and entry.is_dir():
+    if entry.name == "collections" and is_directory(entry):
         return all(_COLLECTION.fullmatch(inner.name) for inner in entry.iterdir())
     return entry.name.startswith("catalog.sqlite3-")
 
 
-def _check_target(opened: OpenCollections, target: Path) -> None:
+def _check_target(path: Path, identity: str, target: Path) -> None:
     """A backup replaces what it finds, so it must find nothing, or an earlier backup, perhaps unfinished."""
-    assert opened.path is not None
-    place, source = target.resolve(), opened.path.resolve()
+    place, source = target.resolve(), path.resolve()
     # Not by their names: a mount, or a file system to which "Notes" is "notes", gives a directory several.
-    if place.exists() and place.samefile(source):
+    if exists(place) and place.samefile(source):
         raise StorageError(path=str(target), problem="is the database itself; a backup needs its own place")
-    if any(level.samefile(source) for level in place.parents if level.exists()):
+    if any(level.samefile(source) for level in place.parents if exists(level)):
         raise StorageError(path=str(target), problem="lies inside the database; a backup needs its own place")
-    found = list(target.iterdir()) if target.is_dir() else []
-    if (target / "catalog.sqlite3").exists():
-        with opened.catalog.read() as tx:
-            ours = catalog.identity(tx)
+    found = list(target.iterdir()) if is_directory(target) else []
+    if exists(target / "catalog.sqlite3"):
         with (
             closing(Database(target / "catalog.sqlite3", CATALOG, must_exist=True)) as held,
             held.read() as tx,
         ):
-            theirs = catalog.identity(tx)
-        if ours != theirs:
+            found_identity = catalog.identity(tx)
+        if found_identity != identity:
             raise StorageError(path=str(target), problem="is another database, not a backup of this one")
     elif not all(map(_is_of_a_backup, found)):
         raise StorageError(path=str(target), problem="is neither empty nor an earlier backup")

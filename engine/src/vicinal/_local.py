@@ -211,8 +211,8 @@ class LocalBackend:
 
     def _check(self) -> Findings:
         with self._opened.catalog.read() as tx:
-            findings = [f"catalog: the entry of {entry} is damaged" for entry in catalog.damaged(tx)]
-            findings += [f"catalog: {finding}" for finding in fsck.integrity(tx)]
+            found = [*catalog.damaged(tx), *fsck.integrity(tx)]
+            findings = [f"catalog: {finding}" for finding in found]
             names = catalog.names(tx)
         for id, name in names.items():
             if self._opened.is_unused(UUID(id)):

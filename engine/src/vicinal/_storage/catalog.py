@@ -105,18 +105,21 @@ def update(tx: Transaction, changed: Entry) -> None:
 
 
 def damaged(tx: Transaction) -> list[str]:
-    """The entries that are not what was written, by kind and name."""
+    """What is not what was written, in sentences."""
     columns = {
         "tenant": "name",
         "database": "id, name, tenant",
         "collection": "id, name, database, metadata, configuration",
     }
-    return [
-        f"{kind} {entry[min(1, len(entry) - 1)]!r}"
+    found = [
+        f"the entry of {kind} {entry[min(1, len(entry) - 1)]!r} is damaged"
         for kind, listed in columns.items()
         for *entry, checksum in tx.execute(f"SELECT {listed}, checksum FROM {kind}s")
         if checksums.of(entry) != checksum
     ]
+    if tx.execute("SELECT id FROM identity").fetchone() is None:
+        found.append("its identity is missing, so it cannot be backed up")
+    return found
 
 
 def delete(tx: Transaction, id: str) -> bool:
