@@ -602,7 +602,7 @@ def test_a_misuse_raises_its_error_and_changes_nothing(things, tmp_path, name):
 def test_an_error_is_also_the_builtin_that_people_expect(in_memory, name):
     error = raised(CASES[name][1], *in_memory)
     expected = (errors.VicinalError, *ANY_BUILTIN[CASES[name][0]])
-    assert [True] * len(expected) == [isinstance(error, base) for base in expected]
+    assert [True] * len(expected) == [isinstance(error, base) for base in expected], repr(error)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -706,7 +706,7 @@ def test_every_error_pickles_with_its_facts(name):
 )
 def test_an_error_carries_its_facts(in_memory, call, facts):
     error = raised(lambda _, c: call(c), *in_memory)
-    assert facts == {name: getattr(error, name) for name in facts}
+    assert facts == {name: getattr(error, name) for name in facts}, repr(error)
 
 
 @pytest.mark.parametrize("argument", ["lambda_mult", "max_distance"])

@@ -53,7 +53,7 @@ def test_helpers_take_pieces_while_the_thread_that_asks_is_held_up(monkeypatch: 
             assert others.acquire(timeout=30)
         return number
 
-    monkeypatch.setattr(helpers, "CORES", 2)
+    monkeypatch.setattr(helpers, "cores", lambda: 2)
     with ThreadPoolExecutor(1) as pool:
         monkeypatch.setattr(helpers, "_pool", lambda: pool)
         assert in_pieces(compute, range(10)) == list(range(10))
@@ -63,7 +63,7 @@ def test_nobody_waits_for_helpers_that_have_something_else_to_do(monkeypatch: py
     free = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(free.wait)
-        monkeypatch.setattr(helpers, "CORES", 2)
+        monkeypatch.setattr(helpers, "cores", lambda: 2)
         monkeypatch.setattr(helpers, "_pool", lambda: pool)
         assert in_pieces(str, range(5)) == list("01234")
         free.set()
@@ -73,21 +73,22 @@ def test_pieces_are_computed_where_no_thread_can_be_had(monkeypatch: pytest.Monk
     def refuse() -> ThreadPoolExecutor:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(helpers, "CORES", 4)
+    monkeypatch.setattr(helpers, "cores", lambda: 4)
     monkeypatch.setattr(helpers, "_pool", refuse)
     assert in_pieces(str, range(5)) == list("01234")
 
 
 @pytest.mark.parametrize("bad", [0, 7])
 def test_an_error_in_a_piece_is_raised(bad: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helpers, "CORES", 4)
+    monkeypatch.setattr(helpers, "cores", lambda: 4)
     with pytest.raises(ZeroDivisionError):
         in_pieces(lambda number: 1 / (number - bad), range(8))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_child_has_helpers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helpers, "CORES", 2)
+    monkeypatch.setattr(helpers, "cores", lambda: 2)
     assert in_pieces(str, range(3)) == list("012")
     child = os.fork()
     if not child:
@@ -113,7 +114,7 @@ def test_parts_are_shared_only_where_nobody_else_wants_the_cores(
         np.testing.assert_array_equal(helpers.in_parts(compute, rows), np.arange(rows))
         return len(parts)
 
-    monkeypatch.setattr(helpers, "CORES", 3)
+    monkeypatch.setattr(helpers, "cores", lambda: 3)
     assert asked() == (1 if crowd else min(rows, 6 if rows > 7 else 4))
     with ThreadPoolExecutor(1) as other, _turns.reading():
         assert other.submit(asked).result() == 1

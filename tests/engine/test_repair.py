@@ -12,6 +12,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +400,34 @@ def test_what_cannot_be_read_is_a_storage_error_and_stays(damaged: Damaged, monk
     ):
         client.repair()
     assert damaged.vectors.read_bytes() == before
+
+
+@pytest.mark.parametrize("time", range(1, 13))
+def test_a_directory_that_cannot_be_listed_once_costs_no_record(
+    damaged: Damaged, time: int, monkeypatch: Any
+) -> None:
+    """What is not listed then must not be taken for lost."""
+    times = count(1)
+
+    def refused_once(listed: Any) -> Any:
+        def refused(*where: Any) -> Any:
+            if next(times) == time:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return listed(*where)
+
+        return refused
+
+    damaged.sql("UPDATE records SET document = 'another' WHERE row = 3")
+    with (
+        vicinal.PersistentClient(damaged.path) as client,
+        monkeypatch.context() as patched,
+        suppress(StorageError),
+    ):
+        for name in ("listdir", "scandir"):
+            patched.setattr(os, name, refused_once(getattr(os, name)))
+        client.repair()
+    assert len(damaged.repaired()[0]) == len(damaged.before) - 1
+    assert next(times) > min(time, 6)  # it was refused, but the last few times need not come
 
 
 def test_a_repaired_collection_is_still_the_same_collection(damaged: Damaged) -> None:

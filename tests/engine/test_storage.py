@@ -1066,22 +1066,22 @@ def test_a_name_that_no_file_system_takes_is_a_storage_error(tmp_path: Path, how
         vicinal.PersistentClient(tmp_path / ("x" * 300), **how)
 
 
-def refuse(monkeypatch: pytest.MonkeyPatch, question: str, directory: Path) -> None:
-    """Let no one look into a directory who asks by this method of its paths."""
-    looked = getattr(Path, question)
+def refuse(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Let no one look into a directory who asks what its entries are."""
+    looked = Path.stat
 
-    def refused(path: Path) -> bool:
+    def refused(path: Path, **how: Any) -> os.stat_result:
         if path.parent == directory:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return bool(looked(path))
+        return looked(path, **how)
 
-    monkeypatch.setattr(Path, question, refused)
+    monkeypatch.setattr(Path, "stat", refused)
 
 
 def test_a_directory_that_may_not_be_looked_into_is_a_storage_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse(monkeypatch, "exists", made(tmp_path))
+    refuse(monkeypatch, made(tmp_path))
     for read_only in (False, True):
         with vicinal.PersistentClient(tmp_path, read_only=read_only) as client:
             with pytest.raises(StorageError, match="Permission denied"):
@@ -1097,9 +1097,34 @@ def test_a_database_that_may_not_be_looked_into_is_a_storage_error(
 ) -> None:
     """As a volume that belongs to another user, in a container."""
     made(tmp_path)
-    refuse(monkeypatch, "is_dir", tmp_path)
+    refuse(monkeypatch, tmp_path)
     with pytest.raises(StorageError, match="Permission denied"):
         vicinal.PersistentClient(tmp_path, **how)
+
+
+def test_whether_there_is_a_file_is_told_or_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own questions take all errors for a no, since 3.14."""
+    directory, file, loop = (tmp_path / name for name in ("directory", "file", "loop"))
+    directory.mkdir()
+    file.write_text("")
+    loop.symlink_to(loop)
+    questions = (files.exists, files.is_file, files.is_directory)
+    for path, answers in {
+        directory: (True, False, True),
+        file: (True, True, False),
+        tmp_path / "missing": (False, False, False),
+        file / "below": (False, False, False),
+        loop: (False, False, False),
+    }.items():
+        assert tuple(asks(path) for asks in questions) == answers
+    refuse(monkeypatch, tmp_path)
+    for asks in questions:
+        for path in (tmp_path / ("x" * 300), file):
+            with pytest.raises(StorageError) as caught:
+                asks(path)
+            assert caught.value.path == str(path)
 
 
 def test_a_directory_that_cannot_be_listed_is_a_storage_error(
@@ -1337,18 +1362,3 @@ def test_the_exact_answer_survives_everything_above(tmp_path: Path) -> None:
         query = RNG(5).standard_normal(8).astype(np.float32)
         found = client.get_collection("things").query(query_embeddings=query, n_results=50)
         assert found["ids"] == [list(map(str, nearest(query, vectors, 50)[0]))]
-
-
-def test_what_a_container_may_have_of_the_memory_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limit, unlimited, missing = (tmp_path / name for name in ("memory.max", "unlimited", "missing"))
-    limit.write_text("268435456\n")
-    unlimited.write_text("max\n")
-    monkeypatch.setattr(files, "_CONTAINER_MEMORY", (missing, unlimited))
-    whole = files.memory_bytes()
-    assert whole > 1 << 28
-    monkeypatch.setattr(files, "_CONTAINER_MEMORY", (missing, unlimited, limit))
-    assert files.memory_bytes() == 1 << 28
-    monkeypatch.delattr(os, "sysconf", raising=False)  # as on Windows
-    assert files.memory_bytes() == 1 << 28

@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal import _derived, _turns
+from vicinal import _derived, _locks, _turns
 from vicinal._fields import LiveColumns
 from vicinal._filter import parse_where
 from vicinal._index import planner
@@ -788,12 +789,33 @@ def test_a_write_is_acknowledged_and_found_when_no_thread_can_be_started(
             client.get_collection("things", embedding_function=None).delete(ids=["a"])
 
 
+class RungError(Exception):
+    """What a signal's handler raises."""
+
+
+@pytest.mark.parametrize("kind", [_locks.RLock, _locks.PythonLock, _turns.Lock])
+def test_a_signal_leaves_no_lock_taken(kind: type[_locks.CLock], on_alarm: Any) -> None:
+    """Of Python 3.14's own locks half were taken for good."""
+
+    def ring(*_: Any) -> None:
+        raise RungError
+
+    on_alarm(ring)
+    locks = [kind() for _ in range(1000)]
+    for lock in locks:
+        with suppress(RungError):
+            signal.setitimer(signal.ITIMER_REAL, 0.0002)
+            while True:
+                with lock:
+                    pass
+    with ThreadPoolExecutor(1) as other:
+        taken = list(other.map(lambda lock: not lock.acquire(blocking=False), locks))
+        assert not any(taken)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_queries_that_a_signal_interrupts_hold_up_nobody(tmp_path: Path, on_alarm: Any) -> None:
     """Ctrl-C, or a timeout, may come anywhere: also while a lock is being taken or given back."""
-
-    class RungError(Exception):
-        pass
 
     def ring(*_: Any) -> None:
         if armed:

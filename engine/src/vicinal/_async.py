@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, update_wrapper, wraps
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
+from vicinal._locks import RLock
 from vicinal._schema import Schema
 from vicinal._settings import Settings
 from vicinal.client import Client, EphemeralClient, PersistentClient
@@ -173,7 +173,7 @@ class AsyncClient:
 
     def __init__(self, opener: Callable[[], Client]) -> None:
         self._closing: Future[None] | None = None
-        self._lock = Lock()  # of `_closing`, for event loops in several threads
+        self._lock = RLock()  # of `_closing`, for event loops in several threads
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="vicinal-async")
         self._opened = self._pool.submit(opener)
 

@@ -130,7 +130,7 @@ def copy_collection(source: Database, directory: Path, place: Path, files: Files
         files.step(f"{purpose}: vectors copied")
         install_database(copied, place / "records.sqlite3", files)
         files.step(f"{purpose}: collection replaced")
-        for old in place.glob("vectors-*.f32"):
+        for old in files.find(place, "vectors-*.f32"):
             if old.name != name:
                 files.remove(old)
         return

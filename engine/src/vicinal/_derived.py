@@ -24,10 +24,11 @@ from vicinal._index.codes import Codes
 from vicinal._index.columns import Column, Covered
 from vicinal._index.graph import Coverage, Graph
 from vicinal._index.view import EMPTY, Rows, View
+from vicinal._machine import memory_bytes
 from vicinal._storage import arrays, changes, checkpoint, records
 from vicinal._storage.changes import State
 from vicinal._storage.database import Transaction
-from vicinal._storage.files import Files, memory_bytes
+from vicinal._storage.files import Files
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vectors
 

@@ -12,7 +12,6 @@ import time
 from collections import OrderedDict
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
-from threading import RLock
 from types import TracebackType
 from uuid import UUID
 
@@ -20,10 +19,12 @@ import numpy.ma  # noqa: F401 - which np.unique imports when first called: there
 
 from vicinal._index.indexer import Indexer
 from vicinal._live import LiveCollection
+from vicinal._locks import RLock
+from vicinal._machine import descriptors_max
 from vicinal._request import CollectionInfo, Namespace
 from vicinal._storage import catalog, changes, forks, fsck, readonly
 from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files, descriptors_max, exists, translated
+from vicinal._storage.files import Files, exists, is_directory
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
 from vicinal.errors import ClosedError, NotFoundError, StorageError
@@ -282,10 +283,7 @@ class OpenCollections:
         if self.path is None:
             return []
         place = self.path / "collections"
-        with translated(place):
-            if not place.is_dir():
-                return []
-            return [entry for entry in self.files.find(place, "*") if entry.is_dir()]
+        return [entry for entry in self.files.find(place, "*") if is_directory(entry)]
 
     def _tidy(self) -> None:
         """Remove what deleted collections have left behind."""

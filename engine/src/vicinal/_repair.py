@@ -8,6 +8,7 @@ may have the database open meanwhile.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -22,7 +23,7 @@ from vicinal._opened import OpenCollections
 from vicinal._storage import catalog, changes, checksums, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction, beside
-from vicinal._storage.files import Files, check_descriptors, translated
+from vicinal._storage.files import Files, check_descriptors, exists, translated
 from vicinal._storage.schema import RECORDS, Schema
 from vicinal._storage.vectors import VectorFile
 from vicinal.errors import ClosedError, FormatVersionError, NotFoundError, VicinalError
@@ -54,7 +55,7 @@ def repair(opened: OpenCollections, files: Files) -> list[str]:
         directory = opened.path / "collections" / id
         check_descriptors(directory, _DESCRIPTORS)
         with translated(directory):  # what cannot be read is no more damaged than what cannot be opened
-            if directory.exists() and _is_damaged(opened, UUID(id)):
+            if exists(directory) and _is_damaged(opened, UUID(id)):
                 opened.forget(UUID(id))
                 report += [f"collection {name}: {line}" for line in _salvage(directory, opened.path, files)]
     return report
@@ -94,7 +95,7 @@ def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
 
 def _install(fresh: Path, directory: Path, files: Files) -> None:
     """Replace the files of a collection; it is repaired when its table is, the rest is tidying."""
-    vectors = list(fresh.glob("vectors-*.f32"))
+    vectors = files.find(fresh, "vectors-*.f32")
     for path in vectors:
         files.replace(path, directory / path.name)
     for suffix in ("-wal", "-shm"):  # they would be taken for those of the new table
@@ -102,7 +103,7 @@ def _install(fresh: Path, directory: Path, files: Files) -> None:
     files.step("repair: before table")
     files.replace(fresh / "records.sqlite3", directory / "records.sqlite3")
     files.step("repair: table replaced")
-    for path in directory.glob("vectors-*.f32"):
+    for path in files.find(directory, "vectors-*.f32"):
         if path.name not in [new.name for new in vectors]:
             files.remove(path)
     files.remove_tree(directory / "checkpoints")
@@ -110,8 +111,9 @@ def _install(fresh: Path, directory: Path, files: Files) -> None:
 
 def _generations(directory: Path) -> list[int]:
     """Of the vector files that are there, the newest first."""
-    found = (path.stem.removeprefix("vectors-") for path in directory.glob("vectors-*.f32"))
-    return sorted((int(number) for number in found if number.isdigit()), reverse=True)
+    # No `glob`, to which a directory that cannot be listed is empty.
+    found = (re.fullmatch(r"vectors-([0-9]+)\.f32", path.name) for path in directory.iterdir())
+    return sorted((int(name[1]) for name in found if name), reverse=True)
 
 
 Found = TypeVar("Found")

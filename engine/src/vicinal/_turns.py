@@ -12,10 +12,13 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import TypeVar
+
+from vicinal._locks import PythonLock, RLock
 
 _WAITED_S = 0.002  # for a query to end: several times as long as most take
 _LATE_S = 0.0048  # more than this, and the interpreter came back when its turn was over: after 5 ms
@@ -35,7 +38,7 @@ class _Everybody:
         """The threads that wait for something, so that nobody need wait for their reads."""
         self.waiting = 0
         self.crowded_until = 0.0
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._ended = threading.Condition(self._lock)
 
     def others(self) -> bool:
@@ -130,34 +133,34 @@ class computing:  # noqa: N801 - used as a function
             _all.crowded_until = now + _CROWDED_S
 
 
-class Lock:
+class Lock(PythonLock):  # type: ignore[misc]
     """A lock that a thread may take again; its holder does not give way to a query that waits for it."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        if self._lock.acquire(blocking=False):
-            return
-        with _all.idle():
-            self._lock.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.release()
+    def __enter__(self) -> bool:  # type: ignore[override]
+        for taken in iter(partial(self.acquire, False), False):
+            return taken
+        try:
+            with _all.idle():
+                self.acquire()
+        except BaseException:  # by a signal, which may have come when we had it
+            with suppress(RuntimeError):
+                self.release()
+            raise
+        return True
 
     @contextmanager
     def at_once(self) -> Iterator[bool]:
         """A context that takes the lock if no other thread has it, and says whether it has taken it."""
-        taken = self._lock.acquire(blocking=False)
+        taken = False
         try:
+            for taken in iter(partial(self.acquire, False), False):  # noqa: B007 - no call, as in PythonLock
+                break
             yield taken
         finally:
             if taken:
-                self._lock.release()
+                self.release()
 
 
 def anybody_reads() -> bool:

@@ -23,8 +23,8 @@ from vicinal._index.effort import QUESTIONS
 from vicinal._index.graph import Graph
 from vicinal._index.view import View
 from vicinal._live import LiveCollection
+from vicinal._machine import memory_bytes
 from vicinal._storage import changes, checkpoint
-from vicinal._storage.files import memory_bytes
 from vicinal._storage.readonly import UnsettledError
 from vicinal._turns import anybody_reads, give_way
 from vicinal.errors import ClosedError, NotFoundError, StorageError

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from vicinal._schema import Schema, without_function
 from vicinal._storage.database import Transaction, foreign
-from vicinal._storage.files import exists
+from vicinal._storage.files import is_file
 from vicinal.config import CollectionConfiguration, parse_configuration
 from vicinal.embedding import registry
 from vicinal.errors import CorruptionError, InvalidArgumentError, StorageError
@@ -46,9 +46,9 @@ class Source:
 def opened(path: Path) -> Iterator[Transaction]:
     """One committed state of a Chroma directory."""
     file = path / "chroma.sqlite3"
-    if exists(path) and path.is_file():
+    if is_file(path):
         raise StorageError(path=str(path), problem="is a file; give the directory that holds chroma.sqlite3")
-    if not (exists(file) and file.is_file()):
+    if not is_file(file):
         raise StorageError(path=str(path), problem="holds no Chroma database: there is no chroma.sqlite3")
     with foreign(file) as tx:
         missing = _TABLES - {name for (name,) in tx.execute("SELECT name FROM sqlite_master")}

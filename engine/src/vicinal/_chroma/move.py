@@ -24,6 +24,7 @@ from vicinal._chroma.log import Log
 from vicinal._chroma.records import Batch, Records
 from vicinal._settings import directory_of
 from vicinal._storage.database import Transaction
+from vicinal._storage.files import exists
 from vicinal.collection import Collection
 from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
 
@@ -206,6 +207,6 @@ def _files(path: Path, source: catalog.Source) -> Iterator[tuple[str, tuple[int,
     """The state of the files that Chroma replaces without asking SQLite."""
     for name in segment.FILES if source.vector_segment else ():
         file = path / str(source.vector_segment) / name
-        if file.exists():
+        if exists(file):
             found = file.stat()
             yield name, (found.st_size, found.st_mtime_ns)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from vicinal._storage.files import exists
 from vicinal.errors import CorruptionError
 from vicinal.types import Space, Vectors
 
@@ -35,7 +36,7 @@ class Segment:
         self.covered = 0
         self._slots: dict[str, int] = {}
         self._directory, self._dimension = directory, dimension or 0
-        if not (directory / "index_metadata.pickle").exists() or not dimension:
+        if not exists(directory / "index_metadata.pickle") or not dimension:
             return
         labels, self.covered = _facts(directory / "index_metadata.pickle")
         self._map(space)

@@ -24,6 +24,8 @@ from vicinal._index import codes, links, walks
 from vicinal._index.codes import Codes
 from vicinal._index.effort import Effort
 from vicinal._index.view import Mask, Rows, View, lengths
+from vicinal._locks import RLock
+from vicinal._machine import cores
 from vicinal._turns import anybody_reads, computing, pause
 from vicinal.config import HnswConfiguration
 from vicinal.types import Space, Vector, Vectors
@@ -89,7 +91,7 @@ class Graph:
     def __init__(self, configuration: HnswConfiguration, dimension: int, generation: int) -> None:
         self._configuration, self._dimension = configuration, dimension
         self.generation = generation
-        self._threads = configuration.num_threads or max(1, (os.cpu_count() or 2) - 1)
+        self._threads = configuration.num_threads or max(1, cores() - 1)
         self._lock = _SharedLock()
         self._hidden: Mask = np.zeros(0, dtype=np.bool_)
         self._strays = Strays.among(np.empty((0, dimension), np.float32), _NO_ROWS, configuration.space)
@@ -262,7 +264,7 @@ class Graph:
         if not reachable:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         alone = len(queries) == 1
-        threads = 1 if alone else os.cpu_count() or 1
+        threads = 1 if alone else cores()
         try:
             with computing() if alone else nullcontext():
                 labels, distances = self._index.knn_query(queries, k=min(ef, reachable), num_threads=threads)
@@ -355,7 +357,7 @@ class _SharedLock:
     inserted go before the next batch, and a batch that waits goes before later searches."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # itself, in `with`: a signal cannot leave it taken
+        self._lock = RLock()  # itself, in `with`: a signal cannot leave it taken
         self._changed = threading.Condition(self._lock)
         self._searching = 0
         self._searches_waiting = 0

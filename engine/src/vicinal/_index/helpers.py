@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal._machine import cores
 from vicinal._turns import anybody_reads, crowded
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CORES = os.cpu_count() or 1
 _PARTS = 2  # for each core, so that one that is held up leaves something to the others
 _PARTS_MAX = 16  # to call a helper takes some 5 us, and none was measured beside more than one other
 
@@ -35,9 +35,9 @@ Floats = NDArray[np.float32]
 def in_parts(compute: Callable[[slice], Floats], rows: int) -> Floats:
     """What is computed of so many rows, a number for each; by this thread alone where others want the cores
     or the interpreter, of which every part lets go."""
-    if CORES == 1 or crowded() or anybody_reads():
+    if cores() == 1 or crowded() or anybody_reads():
         return compute(slice(0, rows))
-    size = -(-rows // min(_PARTS * CORES, _PARTS_MAX))
+    size = -(-rows // min(_PARTS * cores(), _PARTS_MAX))
     parts = [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
     return np.concatenate(in_pieces(compute, parts))
 
@@ -56,7 +56,7 @@ def in_pieces(compute: Callable[[Item], Result], pieces: Iterable[Item]) -> list
     try:
         # No thread can be had when there are too many, or when the interpreter is going down.
         with suppress(RuntimeError):
-            helping.extend(_pool().submit(work) for _ in range(min(CORES, len(todo)) - 1))
+            helping.extend(_pool().submit(work) for _ in range(min(cores(), len(todo)) - 1))
         work()
     finally:
         for helper in helping:
@@ -69,7 +69,7 @@ def in_pieces(compute: Callable[[Item], Result], pieces: Iterable[Item]) -> list
 def _pool() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor  # not needed by small collections
 
-    return ThreadPoolExecutor(max(1, CORES - 1), "vicinal-helper")
+    return ThreadPoolExecutor(max(1, cores() - 1), "vicinal-helper")
 
 
 if hasattr(os, "register_at_fork"):  # the threads of the pool do not exist in the child

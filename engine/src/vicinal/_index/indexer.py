@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Union
 
+from vicinal._locks import RLock
+
 Work = Callable[[], Union[float, None]]
 """Does a little; returns after how many seconds it wants to go on (0 for at once), or None when done."""
 
@@ -22,7 +24,7 @@ class Indexer:
     """Runs work in turns until closed."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # itself, in `with`: a signal cannot leave it taken
+        self._lock = RLock()  # itself, in `with`: a signal cannot leave it taken
         self._changed = threading.Condition(self._lock)
         self._due: dict[Work, float] = {}
         self._running: Work | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import sys
 import threading
 import weakref
@@ -20,11 +21,8 @@ from pathlib import Path
 from vicinal.errors import StorageError
 
 _BINARY = getattr(os, "O_BINARY", 0)
-_CONTAINER_MEMORY = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-"""Where Linux says what a container may have: since cgroups 2, and before."""
+_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+"""What a file system says of a path that leads nowhere."""
 _UNKNOWN = {errno.EINVAL, errno.ENOTTY, errno.ENOTSUP, errno.EOPNOTSUPP}
 """What a file system says that does not know how to do something, rather than has failed to."""
 
@@ -58,9 +56,9 @@ class Files:
     def make_directory(self, path: Path) -> None:
         """Make a directory and its parents, each durably; one that exists is fine."""
         with translated(path):
-            if path.exists() and not path.is_dir():
+            if exists(path) and not is_directory(path):
                 raise StorageError(path=str(path), problem="is a file; a directory is needed")
-            missing = [level for level in (path, *path.parents) if not level.exists()]
+            missing = [level for level in (path, *path.parents) if not exists(level)]
             for level in reversed(missing):
                 level.mkdir(exist_ok=True)
                 self.sync_directory(level.parent)
@@ -228,31 +226,32 @@ def check_descriptors(path: Path, count: int) -> None:
             os.close(fd)
 
 
-def descriptors_max() -> int:
-    """How many files this process may have open; `sys.maxsize` where there is no limit."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return sys.maxsize
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if most == resource.RLIM_INFINITY else most
-
-
-def memory_bytes() -> float:
-    """Of this machine, or what a container may have of it; infinite where the platform does not tell."""
-    most = float("inf")
-    with suppress(AttributeError, ValueError, OSError):
-        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CONTAINER_MEMORY:
-        with suppress(ValueError, OSError):  # "max", or no such file
-            most = min(most, int(path.read_text()))
-    return most
-
-
 def exists(path: Path) -> bool:
-    """Whether there is such a file or directory; `StorageError` when that cannot be told."""
+    """Whether there is such a file or directory; `StorageError` when that cannot be told.
+
+    (`Path.exists` and its like take all errors for a no, since Python 3.14.)
+    """
+    return _mode(path) is not None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; `StorageError` when that cannot be told."""
+    return stat.S_ISREG(_mode(path) or 0)
+
+
+def is_directory(path: Path) -> bool:
+    """Whether there is such a directory; `StorageError` when that cannot be told."""
+    return stat.S_ISDIR(_mode(path) or 0)
+
+
+def _mode(path: Path) -> int | None:
     with translated(path):
-        return path.exists()
+        try:
+            return path.stat().st_mode
+        except OSError as error:
+            if error.errno in _MISSING:
+                return None
+            raise
 
 
 def size_of(path: Path) -> int:

@@ -16,6 +16,8 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, Protocol
 
+from vicinal._locks import CLock, RLock
+
 
 class Disconnectable(Protocol):
     """Something whose connections can be closed, and are made again on next use."""
@@ -29,7 +31,7 @@ _known: weakref.WeakSet[Disconnectable] = weakref.WeakSet()
 class _Mine(threading.local):
     """A thread's own lock, which it holds while it is inside of a transaction."""
 
-    lock: threading.RLock
+    lock: CLock
 
 
 class _Gate:
@@ -42,16 +44,16 @@ class _Gate:
 
     def __init__(self) -> None:
         self._mine = _Mine()
-        self._making = threading.RLock()  # for the garbage collector may close something meanwhile
-        self._locks: weakref.WeakSet[threading.RLock] = weakref.WeakSet()
-        self._taken: list[threading.RLock] = []
+        self._making = RLock()  # for the garbage collector may close something meanwhile
+        self._locks: weakref.WeakSet[CLock] = weakref.WeakSet()
+        self._taken: list[CLock] = []
 
-    def own(self) -> threading.RLock:
+    def own(self) -> CLock:
         """The lock of this thread."""
         try:
             return self._mine.lock
         except AttributeError:
-            lock = threading.RLock()
+            lock = RLock()
             with self._making:
                 self._locks.add(lock)
             self._mine.lock = lock
@@ -73,7 +75,7 @@ class _Gate:
 
 
 _gate = _Gate()
-_restarting = threading.RLock()
+_restarting = RLock()
 
 
 def transaction() -> AbstractContextManager[Any]:
@@ -111,4 +113,4 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     global _gate, _restarting  # threads that do not exist here may hold the inherited ones
-    _gate, _restarting = _Gate(), threading.RLock()
+    _gate, _restarting = _Gate(), RLock()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from threading import Lock
 
+from vicinal._locks import RLock
 from vicinal._storage.files import OpenFile
 
 if sys.platform == "win32":
@@ -43,7 +43,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: OpenFile | None = None  # closed with the lock: who was last to take it may never let go
-        self._changing = Lock()  # the background lets go while a caller closes
+        self._changing = RLock()  # the background lets go while a caller closes
 
     def acquire(self) -> bool:
         """Whether this process holds the lock now; false while another one does, or cannot be asked."""

@@ -46,7 +46,7 @@ class ReadOnlyFiles(Files):
     read_only = True
 
     def open(self, path: Path, *, create: bool) -> OpenFile:
-        if create and not path.exists():
+        if create and not exists(path):
             raise ReadOnlyError(path=str(path), operation="making it")
         with translated(path, except_missing=True):
             return OpenFile(os.open(path, os.O_RDONLY | _BINARY), path)

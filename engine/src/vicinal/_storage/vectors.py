@@ -9,7 +9,6 @@ mean nothing: they are a hole, or what a crash left, and the next writer writes 
 from __future__ import annotations
 
 import mmap
-import threading
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from vicinal._locks import RLock
 from vicinal._storage.files import Files, meanwhile, translated
 from vicinal.errors import CorruptionError
 from vicinal.types import Vectors
@@ -45,7 +45,7 @@ class VectorFile:
     def __init__(self, path: Path, dimension: int, generation: int, files: Files, *, create: bool) -> None:
         self.dimension, self.generation, self._files = dimension, generation, files
         self._file = files.open(path, create=create)
-        self._mapping = threading.Lock()
+        self._mapping = RLock()
         self._mapped: Vectors = np.empty((0, dimension), dtype="<f4")
 
     def append(self, first_row: int, vectors: Vectors) -> None:

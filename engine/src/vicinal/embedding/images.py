@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._given import whole
+from vicinal._machine import cores
 from vicinal._optional import package
 from vicinal.errors import InvalidArgumentError
 from vicinal.types import Image
@@ -47,11 +48,11 @@ class ImageLoader:
     Turned upright as their EXIF says; greyscale becomes RGB, and transparent pictures lie on white.
 
     Args:
-        max_workers: How many files are read at once; as many as there are processors unless given.
+        max_workers: How many files are read at once; as many as there are cores to use unless given.
     """
 
     def __init__(self, max_workers: int | None = None) -> None:
-        given = os.cpu_count() or 1 if max_workers is None else max_workers
+        given = cores() if max_workers is None else max_workers
         self._workers = whole(given, "max_workers", 1)
 
     def __call__(self, uris: Sequence[str | None]) -> list[NDArray[np.uint8] | None]:
