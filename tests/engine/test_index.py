@@ -401,8 +401,10 @@ def ef_of(things: Any) -> int | None:
 
 @pytest.fixture
 def few_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Walks are tried out in graphs of a few hundred rows, whatever a scan costs."""
+    """Walks are tried out in graphs of a few hundred rows, whatever a scan costs, and as soon as they have so
+    many, however busy the machine is."""
     monkeypatch.setattr(effort, "_ROWS_MIN", 400)
+    monkeypatch.setattr(_upkeep, "_SLICE_S", 60.0)
 
 
 @pytest.mark.usefixtures("walking", "few_are_tried")
@@ -474,6 +476,17 @@ def test_walks_that_are_not_believed_miss_nothing_for_then_all_is_scanned(
     monkeypatch.setattr(walks, "believed", lambda *arguments: arguments[4])
     tell(graph, view_of(vectors), HnswConfiguration())
     assert graph.effort.factor > 1, "copies fill what such walks keep"
+
+
+@pytest.mark.parametrize("left", [0, 3, K])
+def test_where_no_more_are_left_than_are_asked_for_walks_miss_nothing(walking: None, left: int) -> None:
+    vectors = by_lot(500)
+    graph, alive = looked_at(view_of(vectors), HnswConfiguration()), np.arange(500) < left
+    graph.hide(alive)
+    view = replace(view_of(vectors), alive=alive, records=left)
+    for query in by_lot(QUESTIONS, seed=8):
+        planner.look(view, graph, None, HnswConfiguration(), query)
+    assert (graph.effort.factor, graph.effort.judged_at) == (1, 500)
 
 
 def test_what_codes_know_of_later_rows_makes_no_scan_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -563,8 +576,9 @@ def test_what_is_missed_counts_by_the_factor_that_is_tried() -> None:
 
 
 @pytest.mark.usefixtures("walking", "few_are_tried")
+@pytest.mark.parametrize("slice_s", [0.01, 0.0])  # several, and those that have no time left
 def test_the_rows_that_are_asked_about_are_alive_and_wait_to_be_inserted(
-    client: vicinal.Client, monkeypatch: pytest.MonkeyPatch
+    client: vicinal.Client, monkeypatch: pytest.MonkeyPatch, slice_s: float
 ) -> None:
     vectors, look, asked = clustered(3_000, 1)[0], planner.look, []
 
@@ -573,7 +587,7 @@ def test_the_rows_that_are_asked_about_are_alive_and_wait_to_be_inserted(
         look(view, *arguments)
 
     monkeypatch.setattr(planner, "look", noted)
-    monkeypatch.setattr(_upkeep, "_SLICE_S", 0.01)  # in several slices
+    monkeypatch.setattr(_upkeep, "_SLICE_S", slice_s)
     things = client.create_collection("things", embedding_function=None)
     with monkeypatch.context() as patched:
         patched.setattr(_upkeep.Upkeep, "__call__", lambda _: None)  # until all is there
@@ -714,7 +728,13 @@ def test_links_are_not_believed_beside_other_vectors() -> None:
         Graph(HnswConfiguration(), 5, generation=0).unpack(packed, covered, vectors.repeat(2, 1))
     with pytest.raises(IndexError):
         Graph(HnswConfiguration(), 4, generation=0).unpack(packed, covered, vectors[:40])
-    for broken in ({"upper": packed["upper"][:-1]}, {"levels": packed["levels"][:-1]}):
+    numbers = packed["numbers"].tobytes().replace(b'"cur_element_count": 50', b'"cur_element_count": 51')
+    for broken in (
+        {"upper": packed["upper"][:-1]},
+        {"levels": packed["levels"][:-1]},
+        {"links": packed["links"][:1]},  # which NumPy would repeat
+        {"numbers": np.frombuffer(numbers, dtype=np.uint8)},
+    ):
         other = Graph(HnswConfiguration(), 4, generation=0)
         with pytest.raises(ValueError, match="contradict"):
             other.unpack({**packed, **broken}, covered, vectors)

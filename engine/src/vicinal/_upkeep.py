@@ -194,11 +194,13 @@ class Upkeep:
         effort, hnsw, codes = graph.effort, self.live.hnsw, self.live.codes.of(view)
         known, waiting = view.first(graph.rows), np.flatnonzero(view.alive[graph.rows :]) + graph.rows
         for _ in waiting:  # where they are few, the other questions when more have been written
-            if not effort.is_due(graph.rows) or time.monotonic() > deadline:
+            if not effort.is_due(graph.rows):
                 break
             give_way()
             row = waiting[len(waiting) * effort.asked // QUESTIONS]
             planner.look(known, graph, codes, hnsw, view.vectors[row])
+            if time.monotonic() > deadline:  # after one at least, however busy the machine is
+                break
 
     def _keep_unfinished(self, graph: Graph, view: View) -> None:
         """Write the checkpoint of a graph that takes long to build: who stops then loses a few minutes of it,

@@ -39,12 +39,14 @@ def pack(state: Mapping[str, Any]) -> dict[str, Array]:
 def unpack(packed: Mapping[str, Array], given: Callable[[Rows], Vectors]) -> dict[str, Any]:
     """The dictionary; `given` are the vectors, as hnswlib was given them, of the rows that are its labels.
 
-    Raises `ValueError`, `KeyError` or `IndexError` for what `pack` has not made, or not of such vectors.
+    Raises `ValueError`, `KeyError` or `IndexError` for arrays that do not belong together, or not to such
+    vectors. Where links lead is believed: hnswlib follows them unseen, and the checkpoint has its checksum.
     """
     numbers: dict[str, Any] = json.loads(packed["numbers"].tobytes())
     labels, levels = packed["labels"], packed["levels"]
     above = numbers["size_links_per_element"] * int(levels.sum())
-    if len(levels) != len(labels) or len(packed["upper"]) != above:
+    counts = {len(labels), len(levels), len(packed["links"]), numbers["cur_element_count"]}
+    if len(counts) > 1 or len(packed["upper"]) != above:
         raise ValueError("the arrays of a graph contradict each other")  # hnswlib would read beyond them
     first, last = numbers["offset_data"], numbers["label_offset"]
     elements = np.empty((len(labels), numbers["size_data_per_element"]), dtype=np.uint8)
