@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vicinal import _machine
-from vicinal._machine import cores, memory_bytes
+from vicinal._machine import cores, descriptors_max, memory_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +53,7 @@ V1 = "9:name=systemd:/\n4:memory:/a\n3:cpuset:/\n2:cpuacct,cpu:/docker/1f\n"
         ("0::/pod/a\n", {"pod/cpu.max": "300000 100000", "pod/a/cpu.max": "800000 100000"}, 3),
         ("0::/pod/a\n", {"pod/cpu.max": "900000 100000", "pod/a/cpu.max": "800000 100000"}, 8),
         ("0::/pod/a\n", {"cpu.max": "200000 100000"}, 2),  # the way down to it is not seen
+        ("0::/pod:cri:1f\n", {"pod:cri:1f/cpu.max": "300000 100000"}, 3),  # as containerd names them
         (V1, {"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
         (V1, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 64),
         (V1, {"cpu/docker/1f/cpu.cfs_quota_us": "50000", "cpu/docker/1f/cpu.cfs_period_us": "10000"}, 5),
@@ -103,6 +104,14 @@ def test_what_a_container_may_have_of_the_memory_counts(
     assert memory_bytes() == (expected or whole)
     monkeypatch.delattr(os, "sysconf", raising=False)  # as on Windows
     assert memory_bytes() <= (expected or math.inf)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there files are not counted")
+def test_no_limit_of_open_files_is_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert descriptors_max() == sys.maxsize
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process cannot be bound to cores")

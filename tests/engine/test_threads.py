@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -472,6 +473,24 @@ def test_work_pauses_for_the_reads_of_others(monkeypatch: pytest.MonkeyPatch) ->
     assert pauses == [0.25]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "batches"),
+    [
+        ([], []),
+        ([9], [[9]]),  # longer than a batch, and alone
+        ([9, 1, 9], [[9], [1], [9]]),
+        ([5, 3, 3], [[5], [3], [3]]),
+        ([2, 3, 1, 4], [[2, 3], [1, 4]]),  # so many characters
+        ([0, 0, 0, 5, 0], [[0, 0, 0], [5, 0]]),  # so many texts
+    ],
+)
+def test_texts_come_in_batches_of_so_many_and_so_long(lengths: list[int], batches: list[list[int]]) -> None:
+    texts = list(enumerate("x" * length for length in lengths))
+    found = list(_turns.in_texts(texts, 3, 5))
+    assert list(itertools.chain(*found)) == texts
+    assert [[len(text) for _, text in batch] for batch in found] == batches
+
+
 @pytest.mark.parametrize("reads", ["a few", "many", "tx", "nothing"])
 def test_a_question_is_asked_again_when_somebody_has_committed_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: str
@@ -762,6 +781,40 @@ def test_a_client_that_is_collected_in_the_background_thread_ends_it_quietly() -
     assert thread is not None
     thread.join(60)
     assert (thread.is_alive(), work.ran) == (False, False)
+
+
+@pytest.mark.parametrize("delays", [(3600.0, 0.0), (0.0, 3600.0)])
+def test_work_that_is_asked_for_twice_is_done_when_it_is_due_first(delays: tuple[float, float]) -> None:
+    indexer, held, ran = Indexer(), threading.Event(), threading.Event()
+    indexer.wake(lambda: held.wait(60) and None)  # else it would run before it is asked for again
+    for delay in delays:
+        indexer.wake(ran.set, delay)
+    held.set()
+    assert ran.wait(60)
+    indexer.close()
+
+
+@pytest.mark.parametrize("until", ["it has nothing left to do", "closed"])
+def test_work_is_waited_for_while_it_is_due_and_while_it_runs(until: str) -> None:
+    indexer, begun, held = Indexer(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        held.wait(60)
+
+    indexer.wake(work, 3600.0)
+    assert indexer.is_busy(work)
+    indexer.wake(work)
+    assert begun.wait(60) and indexer.is_busy(work)
+    end = indexer.close if until == "closed" else partial(indexer.wait, work)
+    waiting = threading.Thread(target=end, daemon=True)
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    held.set()
+    waiting.join(60)
+    assert (waiting.is_alive(), indexer.is_busy(work)) == (False, False)
+    indexer.close()
 
 
 def test_a_write_is_acknowledged_and_found_when_no_thread_can_be_started(
