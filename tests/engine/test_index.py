@@ -285,6 +285,13 @@ def test_a_walk_is_not_believed_where_float32_confuses_its_last_with_the_nearest
     assert alone.tolist() == rows.tolist()  # nothing lies beyond: all of them are measured
 
 
+@pytest.mark.parametrize("space", SPACES)
+def test_a_walk_that_met_only_rows_that_are_measured_anyhow_is_believed(space: Any) -> None:
+    none, view = np.empty(0, dtype=np.int64), view_of(NEARLY.astype(np.float32) * UNIT)
+    found = walks.believed(view, space, UNIT, 1, none, none.astype(np.float32), 3.0)
+    assert found is not None and found.tolist() == []
+
+
 @pytest.mark.usefixtures("walking")
 def test_a_question_that_points_away_from_all_vectors_is_answered(client: vicinal.Client) -> None:
     """Links lead to large inner products; the least negative ones are those of short vectors."""
