@@ -22,12 +22,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that fails for want of RE2 is skipped where there is none to be had."""
+    """A test that fails for want of a package is skipped on a Python that RE2, for one, has no wheel for."""
     report = yield
     without = sys.version_info >= (3, 15) and find_spec("re2") is None
     if without and report.failed and "MissingDependencyError" in report.longreprtext:
         report.outcome = "skipped"
-        report.longrepr = (str(item.path), 0, "google-re2 has no wheel for this Python yet")
+        report.longrepr = (str(item.path), 0, "needs a package that has no wheel for this Python yet")
     return report
 
 

@@ -423,8 +423,8 @@ def test_a_directory_that_cannot_be_listed_once_costs_no_record(
         monkeypatch.context() as patched,
         suppress(StorageError),
     ):
-        for name in ("listdir", "scandir"):
-            patched.setattr(os, name, refused_once(getattr(os, name)))
+        for owner, name in ((Path, "iterdir"), (os, "scandir")):
+            patched.setattr(owner, name, refused_once(getattr(owner, name)))
         client.repair()
     assert len(damaged.repaired()[0]) == len(damaged.before) - 1
     assert next(times) > min(time, 6)  # it was refused, but the last few times need not come
