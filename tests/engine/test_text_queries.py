@@ -632,7 +632,9 @@ def test_a_read_only_client_searches_words_too(tmp_path):
 
 INVALID = [
     ({"mode": "fuzzy"}, ValueError, 'expected "dense", "text", "sparse" or "hybrid"'),
+    ({"mode": np.array(["text", "dense"])}, ValueError, 'expected "dense", "text", "sparse" or "hybrid"'),
     ({"mode": "text", "fusion": "sum"}, ValueError, 'fusion: expected "relative" or "rrf"'),
+    ({"mode": "text", "fusion": np.array(["rrf"] * 2)}, ValueError, 'fusion: expected "relative" or "rrf"'),
     ({"mode": "hybrid", "alpha": 1.5}, ValueError, "alpha: expected a number from 0 to 1"),
     ({"mode": "hybrid", "alpha": "0.5"}, TypeError, "alpha"),
     ({"mode": "text", "alpha": 0.5}, ValueError, "alpha mixes vectors and words"),

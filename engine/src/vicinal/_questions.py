@@ -44,9 +44,9 @@ def ranking(
     fetch_k: Any,
 ) -> r.Ranking | None:
     """What the mode asks for; None when that is distance alone."""
-    if how.mode not in _MODES:
+    if not _is_one_of(how.mode, _MODES):
         raise InvalidArgumentError(f'mode: expected "dense", "text", "sparse" or "hybrid", got {how.mode!r}')
-    if how.fusion not in ("relative", "rrf"):
+    if not _is_one_of(how.fusion, ("relative", "rrf")):
         raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {how.fusion!r}')
     weight = 0.5 if how.alpha is None else check.fraction(how.alpha, "alpha")
     if how.mode != "hybrid" and how.alpha is not None:
@@ -63,6 +63,10 @@ def ranking(
         raise InvalidArgumentError(f'mode="{how.mode}" searches words: give query_texts')
     field = DOCUMENT if how.text_key is None else _key(how.text_key, "text_key")
     return r.Ranking(how.mode, texts, field, weight, how.fusion, deep)
+
+
+def _is_one_of(given: Any, names: tuple[str, ...]) -> bool:
+    return isinstance(given, str) and given in names
 
 
 def _is_sparse(how: HowToRank) -> bool:
