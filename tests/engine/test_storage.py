@@ -539,9 +539,35 @@ def test_a_checkpoint_of_an_older_state_catches_up(tmp_path: Path) -> None:
     assert before[0]["ids"][0][0] == "500"
 
 
+def refuse_manifests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when too many files are open."""
+    read = Path.read_text
+
+    def refused(path: Path, **how: Any) -> str:
+        if path.suffix == ".json":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return read(path, **how)
+
+    monkeypatch.setattr(Path, "read_text", refused)
+
+
+def refuse_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Any) -> Any:
+        raise StorageError(path="records.sqlite3", problem="SQLite says: unable to open database file")
+
+    monkeypatch.setattr(changes, "state", refused)
+
+
 @pytest.mark.usefixtures("small_graphs")
+@pytest.mark.parametrize("refuse", [None, refuse_manifests, refuse_states])
 @pytest.mark.parametrize("later", ["more records", "other metadata", "a deletion"])
-def test_checkpoints_of_what_a_backup_was_copied_over_are_not_believed(tmp_path: Path, later: str) -> None:
+def test_checkpoints_of_what_a_backup_was_copied_over_are_not_believed(
+    tmp_path: Path,
+    later: str,
+    refuse: Callable[[pytest.MonkeyPatch], None] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor when it could not be told, as the collection was opened, of what they are."""
     path, rng = tmp_path / "data", RNG(0)
 
     def change(things: vicinal.Collection, n: int) -> None:
@@ -556,13 +582,23 @@ def test_checkpoints_of_what_a_backup_was_copied_over_are_not_believed(tmp_path:
         things = make(client)
         fill(things, 200, 16)
         client.backup(tmp_path / "backup")
+        kept = dump(things)
         change(things, 10)
-    answers(path)  # and checkpoints of what they need
+    checkpoints = path / "collections" / str(things.id) / "checkpoints"
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    answers(path)  # and all checkpoints, of what they need
     shutil.copytree(tmp_path / "backup", path, dirs_exist_ok=True)
+    with vicinal.PersistentClient(path, read_only=True) as client:  # which removes none
+        assert dump(client.get_collection("things")) == kept
     with vicinal.PersistentClient(path) as client:
-        change(client.get_collection("things"), 100)
+        things = client.get_collection("things")
+        if refuse is not None:
+            with monkeypatch.context() as patch, suppress(StorageError):
+                refuse(patch)
+                things.count()
+        change(things, 100)
     seen = answers(path)
-    shutil.rmtree(path / "collections" / str(things.id) / "checkpoints")
+    shutil.rmtree(checkpoints)
     assert answers(path) == seen
 
 
@@ -623,6 +659,22 @@ def test_saving_a_checkpoint_leaves_none_but_what_others_may_be_writing(tmp_path
     assert found is not None
     kept = {"rows-now", "codes-left", "rows.json", found[0].name}
     assert ({path.name for path in tmp_path.iterdir()}, found[1]) == (kept, {"change": 2})
+
+
+def test_discarding_a_checkpoint_removes_its_own_files_alone(tmp_path: Path) -> None:
+    for name in ("rows", "codes"):
+        checkpoint.save(tmp_path, name, {}, Path.touch, Files())
+    kept = {"codes.json", Checkpoint(tmp_path, "codes").file.name}
+    (tmp_path / "graph.json").write_text(json.dumps({"file": Checkpoint(tmp_path, "codes").file.name}))
+    for name in ("rows", "graph", "columns"):
+        checkpoint.discard(tmp_path, name, Files())
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def test_no_checkpoint_is_made_where_there_is_no_collection_any_more(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        checkpoint.save(tmp_path / "gone" / "checkpoints", "rows", {}, Path.touch, Files())
+    assert (caught.value.errno, list(tmp_path.iterdir())) == (errno.ENOENT, [])
 
 
 def fail_at(step: str, reached: str) -> None:
@@ -1119,8 +1171,10 @@ def test_whether_there_is_a_file_is_told_or_a_storage_error(
         loop: (False, False, False),
     }.items():
         assert tuple(asks(path) for asks in questions) == answers
+    file.write_text("five!")
+    assert [files.size_of(path) for path in (file, tmp_path / "missing", file / "below")] == [5, 0, 0]
     refuse(monkeypatch, tmp_path)
-    for asks in questions:
+    for asks in (*questions, files.size_of):
         for path in (tmp_path / ("x" * 300), file):
             with pytest.raises(StorageError) as caught:
                 asks(path)

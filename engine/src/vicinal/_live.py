@@ -300,13 +300,16 @@ class LiveCollection:
 
     def _discard_other_histories(self) -> None:
         """Remove checkpoints of what was never committed here: an older copy of the records has been put in
-        place of newer ones. In time there would be as many changes again, and those taken for these."""
+        place of newer ones. In time there would be as many changes again, and those taken for these; so one
+        that cannot be read now goes, too, and a state that cannot be read is an error."""
         if self.checkpoints is None or self.files.read_only or not exists(self.checkpoints):
             return
-        kept = {name: checkpoint.covers(self.checkpoints, name) for name in CHECKPOINTS}
+        kept = {name: checkpoint.known(self.checkpoints, name) for name in CHECKPOINTS}
         # The state is read after the manifests: what others keep meanwhile is never ahead of it.
-        with suppress(NotFoundError, StorageError), self.read_state() as state:
-            self._discard_checkpoints(n for n, covers in kept.items() if _derived.is_ahead(covers, state))
+        with suppress(NotFoundError, CorruptionError), self.read_state() as state:
+            self._discard_checkpoints(
+                name for name, covers in kept.items() if covers is None or _derived.is_ahead(covers, state)
+            )
 
     def _gone(self) -> NotFoundError:
         return NotFoundError(kind="Collection", key=str(self.info.id))

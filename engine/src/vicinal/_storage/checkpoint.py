@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vicinal._storage.files import Files, translated
+from vicinal._storage.files import MISSING, Files, translated
 
 _BLOCK = 1 << 20
 _ABANDONED_S = 3600.0
@@ -70,9 +70,16 @@ def _sweep(directory: Path, name: str, current: Path, files: Files) -> None:
 
 
 def _manifest(directory: Path, name: str) -> dict[str, Any]:
+    return _told(directory, name) or {}
+
+
+def _told(directory: Path, name: str) -> dict[str, Any] | None:
+    """What a manifest says; empty when there is none that can be understood, None when it cannot be read."""
     try:
         return dict(json.loads((directory / f"{name}.json").read_text()))
-    except (OSError, ValueError, TypeError, RecursionError):
+    except OSError as error:
+        return {} if error.errno in MISSING else None
+    except (ValueError, TypeError, RecursionError):
         return {}
 
 
@@ -98,7 +105,14 @@ def copy(directory: Path, target: Path, name: str, files: Files) -> None:
 
 def covers(directory: Path, name: str) -> dict[str, Any]:
     """What the checkpoint says that it covers, without reading its file; empty when there is none."""
-    entry = _manifest(directory, name)
+    return known(directory, name) or {}
+
+
+def known(directory: Path, name: str) -> dict[str, Any] | None:
+    """The same; None when that cannot be told now, but perhaps later."""
+    entry = _told(directory, name)
+    if entry is None:
+        return None
     try:
         return dict(entry["covers"]) if entry.pop("seal") == _seal(entry) else {}
     except (KeyError, TypeError, ValueError):

@@ -21,7 +21,7 @@ from pathlib import Path
 from vicinal.errors import StorageError
 
 _BINARY = getattr(os, "O_BINARY", 0)
-_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 """What a file system says of a path that leads nowhere."""
 _UNKNOWN = {errno.EINVAL, errno.ENOTTY, errno.ENOTSUP, errno.EOPNOTSUPP}
 """What a file system says that does not know how to do something, rather than has failed to."""
@@ -42,7 +42,8 @@ class OpenFile:
     @property
     def size(self) -> int:
         """Length in bytes, holes included."""
-        return os.fstat(self.fd).st_size
+        with translated(self.path):
+            return os.fstat(self.fd).st_size
 
 
 class Files:
@@ -231,35 +232,35 @@ def exists(path: Path) -> bool:
 
     (`Path.exists` and its like take all errors for a no, since Python 3.14.)
     """
-    return _mode(path) is not None
+    return _stat(path) is not None
 
 
 def is_file(path: Path) -> bool:
     """Whether there is such a file; `StorageError` when that cannot be told."""
-    return stat.S_ISREG(_mode(path) or 0)
+    found = _stat(path)
+    return found is not None and stat.S_ISREG(found.st_mode)
 
 
 def is_directory(path: Path) -> bool:
     """Whether there is such a directory; `StorageError` when that cannot be told."""
-    return stat.S_ISDIR(_mode(path) or 0)
+    found = _stat(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
 
 
-def _mode(path: Path) -> int | None:
+def _stat(path: Path) -> os.stat_result | None:
     with translated(path):
         try:
-            return path.stat().st_mode
+            return path.stat()
         except OSError as error:
-            if error.errno in _MISSING:
+            if error.errno in MISSING:
                 return None
             raise
 
 
 def size_of(path: Path) -> int:
-    """In bytes; 0 when there is no such file."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    """In bytes; 0 when there is no such file, `StorageError` when that cannot be told."""
+    found = _stat(path)
+    return 0 if found is None else found.st_size
 
 
 @contextmanager
