@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal import errors
+from vicinal import _readonly, errors
 from vicinal._index import planner
 from vicinal._live import LiveCollection
 from vicinal._storage.readonly import Footing, ReadOnlyDatabase, UnsettledError
@@ -96,6 +98,13 @@ def state(path: Path) -> dict[str, tuple[int, int]]:
 def reading(path: Path) -> Iterator[vicinal.Client]:
     with vicinal.PersistentClient(path, read_only=True) as client:
         yield client
+
+
+@contextmanager
+def reading_names(path: Path) -> Iterator[None]:
+    """A reading of the catalog."""
+    with reading(path) as client, client._backend._opened.catalog.read():
+        yield
 
 
 def use(client: vicinal.Client) -> list[Any]:
@@ -229,6 +238,54 @@ def test_the_background_of_a_reader_asks_again_when_a_writer_came_or_went(path, 
     assert next(footings)
 
 
+@pytest.mark.parametrize(("text", "code"), [("attempt to write a readonly database", None), ("", 264)])
+def test_a_reading_in_the_middle_of_a_recovery_is_void(path, text, code):
+    """As when a writer opens what a killed one has left; Python 3.10 knows no code."""
+    error = sqlite3.OperationalError(text)
+    if code is not None:
+        error.sqlite_errorcode = code
+    with pytest.raises(UnsettledError, match="recovered"), reading_names(path):
+        raise error
+
+
+def test_what_cannot_be_opened_while_nobody_writes_is_told_at_once(path):
+    with pytest.raises(errors.StorageError, match="unable to open"), reading_names(path):
+        raise sqlite3.OperationalError("unable to open database file")
+
+
+def replace_as_it_was(path: Path) -> None:
+    shutil.copy2(path, path.with_name("copy"))
+    path.with_name("copy").replace(path)
+
+
+def lengthen(path: Path) -> None:
+    before = path.stat()
+    os.truncate(path, before.st_size + 4096)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def touch(path: Path) -> None:
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows replaces no file that is open")
+@pytest.mark.parametrize("change", [replace_as_it_was, lengthen, touch])
+def test_a_reading_of_a_file_that_did_not_stay_as_it_was_is_void(path, change):
+    with pytest.raises(UnsettledError, match="was changed"), reading_names(path):
+        change(path / "catalog.sqlite3")
+
+
+@pytest.mark.parametrize(("raised", "expected"), [(KeyboardInterrupt,) * 2, (ValueError, UnsettledError)])
+def test_what_interrupts_a_void_reading_is_raised_and_what_it_has_led_to_is_not(path, raised, expected):
+    def read() -> None:
+        with reading_names(path):
+            touch(path / "catalog.sqlite3")
+            raise raised
+
+    with pytest.raises(expected):
+        read()
+
+
 def test_a_backup_can_be_made_of_what_is_only_read(path, tmp_path):
     before = state(path)
     with reading(path) as client:
@@ -236,6 +293,14 @@ def test_a_backup_can_be_made_of_what_is_only_read(path, tmp_path):
     assert state(path) == before
     with vicinal.PersistentClient(tmp_path / "copy") as client:
         assert use(client)[:4] == READ[:4]
+
+
+def test_a_copy_during_which_a_writer_came_or_went_is_void(path, tmp_path, monkeypatch):
+    footings = itertools.count()
+    with reading(path) as client, monkeypatch.context() as patch:
+        patch.setattr(ReadOnlyDatabase, "_footing", lambda _: (next(footings),))
+        with pytest.raises(UnsettledError):
+            client._backend._opened.catalog.copy(tmp_path / "copy.sqlite3")
 
 
 def test_a_client_stands_in_any_database(tmp_path):
@@ -316,6 +381,21 @@ def test_a_write_ahead_log_without_its_index_says_what_to_do(path, writer):
         assert client.get_collection("things").get()["ids"] == ["a", "b", "c", "new"]
 
 
+def test_a_log_that_cannot_be_opened_is_told_and_no_writer_blamed(path, monkeypatch):
+    """As one that belongs to another user, or when too many files are open."""
+    monkeypatch.setattr(_readonly, "_PATIENCE_S", 0.0)
+    (path / "catalog.sqlite3-wal").mkdir()
+    (path / "catalog.sqlite3-shm").touch()
+    with pytest.raises(errors.StorageError, match="cannot be opened, SQLite says: unable to open"):
+        vicinal.PersistentClient(path, read_only=True)
+
+
+def test_a_missing_vector_file_is_reported(path):
+    next(path.rglob("vectors-*")).unlink()
+    with reading(path) as client, pytest.raises(errors.CorruptionError, match=r"vectors-0\.f32: is missing"):
+        client.get_collection("things").query(query_embeddings=[2.0, 1.0])
+
+
 # --- while others write ------------------------------------------------------------------------
 
 
@@ -384,6 +464,21 @@ def test_a_connection_from_before_a_writer_is_not_used_after_it(path, writer):
         for _ in range(3):
             assert things.get()["ids"] == ["a", "b", "c", "x" * 3000, "y" * 3000]
         assert client.check() == []
+
+
+def test_a_reader_that_reads_nothing_just_now_is_in_no_writers_way(path, writer):
+    """Not even of its own process, where SQLite shares what it knows; and a log goes with its writer."""
+    other = writer(path)
+    other("d")
+    with reading(path) as client:
+        things = client.get_collection("things")
+        assert things.count() == 4
+        with vicinal.PersistentClient(path) as writing:
+            writing.get_collection("things").add(ids="e", embeddings=[1.0, 1.0])
+        assert things.count() == 5
+        other("close")
+        assert not list(path.rglob("*-wal"))
+        assert things.get()["ids"] == ["a", "b", "c", "d", "e"]
 
 
 def test_a_collection_that_is_first_written_later_is_seen(path):

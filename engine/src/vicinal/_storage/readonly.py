@@ -82,6 +82,9 @@ class ReadOnlyDatabase(Database):
             if self._connected is not None:
                 self._connected.close()
             raise
+        with forks.transaction():
+            if self._idle_on == _SHARED:  # as `_give_back`
+                self.disconnect()
 
     def write(self) -> NoReturn:
         """Always refused."""
@@ -108,15 +111,20 @@ class ReadOnlyDatabase(Database):
             self._idle_on = before
         try:
             yield
-        except StorageError as error:
-            if _is(_READONLY, error.__cause__):
+        except Exception as error:  # but for what interrupts: nobody would hear of it
+            cause = error.__cause__ if isinstance(error, StorageError) else None
+            if _is(_READONLY, cause):
                 raise UnsettledError(self.path, "is being recovered by a writer") from error
-            if before == _SHARED and _is(_CANTOPEN, error.__cause__):  # and may have come back already
-                raise UnsettledError(self.path, "had a writer that has gone") from error
+            # The writer has gone, and may have come back already; or the files cannot be opened.
+            if before == _SHARED and _is(_CANTOPEN, cause):
+                raise UnsettledError(self.path, f"cannot be opened, SQLite says: {cause}") from error
+            self._check_footing(before)
             raise
-        finally:
-            if before != self._footing():
-                raise UnsettledError(self.path, "was changed while it was being read")
+        self._check_footing(before)
+
+    def _check_footing(self, before: Footing) -> None:
+        if before != self._footing():
+            raise UnsettledError(self.path, "was changed while it was being read")
 
     def _borrow(self) -> Transaction:
         resting = self._idle_on  # before connecting: meanwhile another thread may set it anew
@@ -151,7 +159,7 @@ class ReadOnlyDatabase(Database):
         return uri_of(self.path, f"mode=ro&{how}")
 
     def _prepare(self, schema: Schema, must_exist: bool) -> None:  # noqa: ARG002 - it always must
-        with self._settled(), self.translated():
+        with self.translated():
             found = self._version()
         if not found:
             raise UnsettledError(self.path, "is being made, or is empty")
