@@ -312,3 +312,12 @@ def test_a_filter_that_was_asked_before_knows_what_has_happened_since(client, se
             }
             assert set(things.get(where=where)["ids"]) == wanted
             assert things.count(where=where) == len(wanted)
+
+
+def test_a_filter_that_was_asked_before_selects_no_more_than_the_ids_that_are_given(collection):
+    collection.add(ids=["a", "b", "c"], embeddings=[[1.0]] * 3, metadatas=[{"n": 1}, {"n": 1}, {"n": 2}])
+    assert collection.get(where={"n": 1})["ids"] == ["a", "b"]
+    assert collection.get(ids=["b", "c"], where={"n": 1})["ids"] == ["b"]
+    assert collection.count(where={"n": 1}) == 2
+    collection.delete(ids=["b", "c"], where={"n": 1})
+    assert collection.get()["ids"] == ["a", "c"]
