@@ -321,6 +321,7 @@ WRITES: dict[str, Callable[[vicinal.Client, vicinal.Collection], Any]] = {
     "modify()": lambda _, things: things.modify(name="others"),
     "fork()": lambda _, things: things.fork("copied"),
     "compact()": lambda _, things: things.compact(),
+    "optimize()": lambda _, things: things.optimize(),
     "create_collection()": lambda client, _: client.create_collection("new", embedding_function=None),
     "delete_collection()": lambda client, _: client.delete_collection("things"),
     "create_tenant()": lambda client, _: client.create_tenant("acme"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -313,7 +314,8 @@ class OpenCollections:
         oldest = time.time() - _ABANDONED_S
         for staged in self.files.find(self.path, "forking-*"):
             with suppress(OSError):
-                if all(entry.stat().st_mtime < oldest for entry in (staged, *staged.rglob("*"))):
+                # Not `rglob`, to which a directory that cannot be listed is empty.
+                if all(entry.stat().st_mtime < oldest for entry in (staged, *_below(staged))):
                     self.files.remove_tree(staged)
 
     def _disown(self, directory: Path) -> None:
@@ -323,6 +325,14 @@ class OpenCollections:
             with closing(database), database.write() as tx:
                 changes.drop(tx)
         self.files.remove_tree(directory)
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    """All that is in a directory; `OSError` where that cannot be told."""
+    for entry in directory.iterdir():
+        yield entry
+        if entry.is_dir():
+            yield from _below(entry)
 
 
 class _Using:

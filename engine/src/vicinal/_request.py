@@ -112,7 +112,7 @@ class Drop:
 class Maintain:
     """Look after a collection (give dead space back, wait for the index) or the whole database."""
 
-    task: Literal["compact", "index", "check", "repair", "backup", "reset"]
+    task: Literal["compact", "optimize", "check", "repair", "backup", "reset"]
     collection: UUID | None = None
     target: Path | None = None
 

@@ -87,7 +87,7 @@ class Collection(Described):
             >>> papers.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=[{"year": 2020}, None])
             WriteInfo(added=2, updated=0, kept=0)
         """
-        if on_conflict not in ("keep", "error"):
+        if not (isinstance(on_conflict, str) and on_conflict in ("keep", "error")):
             raise InvalidArgumentError(f"on_conflict: expected 'keep' or 'error', got {on_conflict!r}")
         columns = (embeddings, metadatas, documents, images, uris)
         return self._write("add", ids, *columns, on_conflict=on_conflict)
@@ -450,7 +450,7 @@ class Collection(Described):
             return status.rows - left, status.rows
 
         with shown(progress, measure):
-            self._backend.maintain(r.Maintain("index", self.id))
+            self._backend.maintain(r.Maintain("optimize", self.id))
 
     def modify(
         self,

@@ -217,7 +217,7 @@ def check(client: Client) -> list[str]:
 
 def wait_for_index(collection: Collection) -> None:
     """Return when the background indexer has nothing left to do for a collection."""
-    collection._backend.maintain(Maintain("index", collection.id))
+    collection._backend.maintain(Maintain("optimize", collection.id))
 
 
 class FaultyFiles(Files):
