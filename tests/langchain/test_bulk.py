@@ -30,7 +30,7 @@ def adapter(path, cost_of):
 @pytest.mark.parametrize("cost", ["calls_of", "peak_of"])
 def test_the_adapter_adds_at_most_a_tenth(tmp_path, request, cost):
     cost_of = request.getfixturevalue(cost)
-    adapter(tmp_path / "first", lambda add: (add(), None))  # what is imported at the first time is no cost of its
+    adapter(tmp_path / "first", lambda add: (add(), None))  # what that imports costs nothing later
     own = engine(tmp_path / "engine", cost_of)
     assert adapter(tmp_path / "adapter", cost_of) <= 1.1 * own
 
