@@ -1,9 +1,9 @@
-"""Is what was given a whole number, a number, a list?  Errors name the argument."""
+"""Is what was given a whole number, a number, a list, one of some names?  Errors name the argument."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -45,3 +45,12 @@ def listed(values: Any, argument: str, expected: str) -> list[Any]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise ArgumentTypeError(argument=argument, expected=expected, got=values)
     return list(values)
+
+
+def one_of(given: Any, argument: str, names: Sequence[str]) -> str:
+    """One of at least two names; `InvalidArgumentError` for anything else, of whatever type (an array, which
+    answers `==` with another, included)."""
+    if isinstance(given, str) and given in names:
+        return given
+    *first, last = (f'"{name}"' for name in names)
+    raise InvalidArgumentError(f"{argument}: expected {', '.join(first)} or {last}, got {given!r}")

@@ -14,13 +14,12 @@ from typing import Any
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._filter import DOCUMENT
+from vicinal._given import one_of
 from vicinal._inputs import Inputs, checked_sparse
 from vicinal._schema import sparse_keys
 from vicinal.embedding.protocol import called
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 from vicinal.types import SparseVector
-
-_MODES = ("dense", "text", "sparse", "hybrid")
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,8 @@ def ranking(
     fetch_k: Any,
 ) -> r.Ranking | None:
     """What the mode asks for; None when that is distance alone."""
-    if not _is_one_of(how.mode, _MODES):
-        raise InvalidArgumentError(f'mode: expected "dense", "text", "sparse" or "hybrid", got {how.mode!r}')
-    if not _is_one_of(how.fusion, ("relative", "rrf")):
-        raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {how.fusion!r}')
+    one_of(how.mode, "mode", ("dense", "text", "sparse", "hybrid"))
+    one_of(how.fusion, "fusion", ("relative", "rrf"))
     weight = 0.5 if how.alpha is None else check.fraction(how.alpha, "alpha")
     if how.mode != "hybrid" and how.alpha is not None:
         raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{how.mode}"')
@@ -63,10 +60,6 @@ def ranking(
         raise InvalidArgumentError(f'mode="{how.mode}" searches words: give query_texts')
     field = DOCUMENT if how.text_key is None else _key(how.text_key, "text_key")
     return r.Ranking(how.mode, texts, field, weight, how.fusion, deep)
-
-
-def _is_one_of(given: Any, names: tuple[str, ...]) -> bool:
-    return isinstance(given, str) and given in names
 
 
 def _is_sparse(how: HowToRank) -> bool:

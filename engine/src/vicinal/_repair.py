@@ -103,8 +103,9 @@ def _install(fresh: Path, directory: Path, files: Files) -> None:
     files.step("repair: before table")
     files.replace(fresh / "records.sqlite3", directory / "records.sqlite3")
     files.step("repair: table replaced")
+    installed = {path.name for path in vectors}
     for path in files.find(directory, "vectors-*.f32"):
-        if path.name not in [new.name for new in vectors]:
+        if path.name not in installed:
             files.remove(path)
     files.remove_tree(directory / "checkpoints")
 

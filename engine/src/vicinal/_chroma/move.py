@@ -24,7 +24,7 @@ from vicinal._chroma.log import Log
 from vicinal._chroma.records import Batch, Records
 from vicinal._settings import directory_of
 from vicinal._storage.database import Transaction
-from vicinal._storage.files import exists
+from vicinal._storage.files import status_of
 from vicinal.collection import Collection
 from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
 
@@ -207,6 +207,6 @@ def _files(path: Path, source: catalog.Source) -> Iterator[tuple[str, tuple[int,
     """The state of the files that Chroma replaces without asking SQLite."""
     for name in segment.FILES if source.vector_segment else ():
         file = path / str(source.vector_segment) / name
-        if exists(file):
-            found = file.stat()
+        found = status_of(file)
+        if found is not None:
             yield name, (found.st_size, found.st_mtime_ns)

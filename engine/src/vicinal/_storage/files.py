@@ -232,22 +232,23 @@ def exists(path: Path) -> bool:
 
     (`Path.exists` and its like take all errors for a no, since Python 3.14.)
     """
-    return _stat(path) is not None
+    return status_of(path) is not None
 
 
 def is_file(path: Path) -> bool:
     """Whether there is such a file; `StorageError` when that cannot be told."""
-    found = _stat(path)
+    found = status_of(path)
     return found is not None and stat.S_ISREG(found.st_mode)
 
 
 def is_directory(path: Path) -> bool:
     """Whether there is such a directory; `StorageError` when that cannot be told."""
-    found = _stat(path)
+    found = status_of(path)
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def status_of(path: Path) -> os.stat_result | None:
+    """What the file system says of a path, None when it leads nowhere; `StorageError` when it cannot tell."""
     with translated(path):
         try:
             return path.stat()
@@ -259,7 +260,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def size_of(path: Path) -> int:
     """In bytes; 0 when there is no such file, `StorageError` when that cannot be told."""
-    found = _stat(path)
+    found = status_of(path)
     return 0 if found is None else found.st_size
 
 

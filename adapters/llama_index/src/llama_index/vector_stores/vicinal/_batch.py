@@ -81,7 +81,7 @@ class Batch:
             for row, node in enumerate(piece, start):
                 embedding: Any = node.embedding
                 pack_into(array, row * stride, *embedding)
-        except (struct.error, OverflowError, TypeError):  # too large is the former before Python 3.14
+        except (struct.error, OverflowError, TypeError):
             return False
         return True
 
