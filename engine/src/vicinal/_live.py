@@ -255,6 +255,7 @@ class LiveCollection:
         """Let go of files."""
         self.database.close()
         self.vectors.adopt(None)
+        self._view = EMPTY  # it maps a file, which may keep that from being removed
         self.upkeep_lock.release()
 
     def after_fork(self) -> None:
