@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     path = arguments.render or _measure(arguments, console)
-    report = (Growth if "runs" in json.loads(path.read_text()) else Report)(path)
+    report = (Growth if "runs" in json.loads(path.read_text(encoding="utf-8")) else Report)(path)
     for table in report.tables():
         console.print(Markdown(table))
     console.print(f"Method, tables and plots: {report.render()}")
@@ -129,7 +129,9 @@ def _run(arguments: argparse.Namespace, engines: list[str], rows: int, console: 
 def _about(engines: Sequence[str]) -> dict[str, Any]:
     """The machine, without its name, and the moment."""
     cpuinfo = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    model = (
+        re.search(r"model name\s*: (.+)", cpuinfo.read_text(encoding="utf-8")) if cpuinfo.exists() else None
+    )
     load = psutil.getloadavg()[0]
     caveat = "; other programs ran beside it: trust the ratios more than the times" if load > 0.5 else ""
     return {

@@ -55,11 +55,16 @@ class Set:
 
 def cranfield(folder: Path) -> Set:
     """1,400 abstracts, title and text; pairs that nobody judged count as wrong."""
-    documents = [json.loads(line) for line in (folder / "documents.jsonl").read_text().splitlines()]
-    questions = [json.loads(line)["text"] for line in (folder / "queries.jsonl").read_text().splitlines()]
+    documents = [
+        json.loads(line) for line in (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    questions = [
+        json.loads(line)["text"]
+        for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     places = {document["id"]: place for place, document in enumerate(documents)}
     gains: list[dict[int, float]] = [{} for _ in questions]
-    for line in (folder / "judgements.tsv").read_text().splitlines()[1:]:
+    for line in (folder / "judgements.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         question, document, code = line.split("\t")
         gains[int(question) - 1][places[document]] = _GAINS[int(code)]
     texts = [f"{document['title']} {document['text']}" for document in documents]
@@ -304,7 +309,7 @@ def main(argv: Sequence[str]) -> None:
         ],
     }
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")
-    page = _METHOD.read_text() + "\n" + "\n".join(_tables(results))
+    page = _METHOD.read_text(encoding="utf-8") + "\n" + "\n".join(_tables(results))
     arguments.output.with_suffix(".md").write_text(page)
     print(page)
 

@@ -21,7 +21,7 @@ class Report:
     """A results file, as a page."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.data = path, json.loads(path.read_text())
+        self.path, self.data = path, json.loads(path.read_text(encoding="utf-8"))
         self.figures = Figures(self.data)
 
     def tables(self) -> Iterator[str]:
@@ -39,7 +39,7 @@ class Report:
             shown.append(f"![How many times Vicinal's]({other.name})\n")
         skipped = ", ".join(f"{name} ({reason})" for name, reason in self.data["skipped"].items())
         run = self.data["run"] | {name: ",".join(self.data["run"][name]) for name in ("engines", "workloads")}
-        method = _METHOD.read_text().format(
+        method = _METHOD.read_text(encoding="utf-8").format(
             **self.data | {"run": run},
             file=self.path.name,
             left_out=f" Left out, as they could not be imported: {skipped}." if skipped else "",

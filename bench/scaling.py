@@ -62,7 +62,7 @@ class Growth:
     """A results file of several runs, as a page."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.data = path, json.loads(path.read_text())
+        self.path, self.data = path, json.loads(path.read_text(encoding="utf-8"))
         self.runs = [Figures(run) for run in self.data["runs"]]
         self.sizes = [run.corpus["rows"] for run in self.runs]
 
@@ -81,7 +81,7 @@ class Growth:
         growth(self._series(), plot)
         ours, others, memory, capacity = self._grouped()
         largest = self.data["runs"][-1]
-        text = _TEXT.read_text().format(
+        text = _TEXT.read_text(encoding="utf-8").format(
             **self.data,
             file=self.path.name,
             plot=plot.name,

@@ -34,7 +34,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(cache: Path, output: Path, *more: str) -> Any:
     sizes = ["--rows=300", "--queries=20", "--rounds=1", "--seconds=0", "--engines=vicinal,hnswlib"]
     main([*sizes, f"--cache={cache}", f"--output={output}", *more])
-    return json.loads(output.read_text())
+    return json.loads(output.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -48,33 +48,33 @@ def output(cache: Path) -> Path:
 def test_a_small_run_writes_results_a_page_and_plots(
     output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = json.loads(output.read_text())
+    results = json.loads(output.read_text(encoding="utf-8"))
     assert [turn["failed"] for turn in results["turns"] if "failed" in turn] == []
     judged = [turn for turn in results["turns"] if turn["engine"] == "vicinal" and "recall" in turn]
     assert [(turn["recall"], turn["full"]) for turn in judged] == [(1.0, 1.0)] * (1 + len(CASES))
-    page = output.with_suffix(".md").read_text()
+    page = output.with_suffix(".md").read_text(encoding="utf-8")
     assert "## Method" in page and "| far 11% |" in page and "results.png" in page
     assert "sparse p50 ms" in page and "hybrid p50 ms" not in page  # which was not measured
     assert "| memory | ÷ (1.5 × vectors + links) ≤ 1 |" in page
     for plot in ("results.png", "results-overview.png"):
         assert output.with_name(plot).stat().st_size > 10_000
-    assert str(output.parent) not in output.read_text() + page
-    assert socket.gethostname() not in output.read_text() + page
+    assert str(output.parent) not in output.read_text(encoding="utf-8") + page
+    assert socket.gethostname() not in output.read_text(encoding="utf-8") + page
     output.with_suffix(".md").unlink()
     main(["--render", str(output)])
-    assert output.with_suffix(".md").read_text() == page
+    assert output.with_suffix(".md").read_text(encoding="utf-8") == page
     assert "Query with a filter" in capsys.readouterr().out
 
 
 def test_runs_of_several_sizes_become_a_page_of_how_costs_grow(output: Path, tmp_path: Path) -> None:
-    results = json.loads(output.read_text())
+    results = json.loads(output.read_text(encoding="utf-8"))
     small = {name: results.pop(name) for name in ("run", "turns", "corpus", "overlap")}
     large = small | {"corpus": small["corpus"] | {"rows": 600}}
     large["turns"] = [t | {"p50_ms": 2 * t["p50_ms"]} if "p50_ms" in t else t for t in small["turns"]]
     scaling = tmp_path / "scaling.json"
     scaling.write_text(json.dumps(results | {"runs": [small, large]}))
     main(["--render", str(scaling)])
-    page = scaling.with_suffix(".md").read_text()
+    page = scaling.with_suffix(".md").read_text(encoding="utf-8")
     assert "| vicinal | 300 | 600 | grew as N to the |" in page and "scaling.png" in page
     assert "Rows that fit into 70% of a machine's memory" in page
     assert "query p50 ms (N to the 1.00)" in page
@@ -85,7 +85,9 @@ def test_a_scaling_run_measures_every_size(cache: Path, tmp_path: Path) -> None:
     output = tmp_path / "scaling.json"
     results = run(cache, output, "--scaling", "--sizes=200,300", "--workloads=query,reopen")
     assert [run["corpus"]["rows"] for run in results["runs"]] == [200, 300]
-    assert "| vicinal | 200 | 300 | grew as N to the |" in output.with_suffix(".md").read_text()
+    assert "| vicinal | 200 | 300 | grew as N to the |" in output.with_suffix(".md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.slow

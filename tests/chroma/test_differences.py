@@ -11,7 +11,7 @@ from tests.chroma.left_out import LEFT_OUT
 
 from vicinal import errors
 
-PAGE = (Path(__file__).parents[2] / "docs" / "chroma-compatibility.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "chroma-compatibility.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda one: one.reason)

@@ -139,7 +139,7 @@ def raised(chroma: Any) -> list[str]:
 
 def rows() -> dict[str, list[str]]:
     """Call → [Chroma's class, ours], as the page says."""
-    table = PAGE.read_text().split(BEGIN)[1].split(END)[0]
+    table = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
     found = re.findall(r"^\| `(.*)` \| (\S+) \| (\S+) \|$", table, re.MULTILINE)
     return {call: classes for call, *classes in found}
 
@@ -152,7 +152,7 @@ def test_the_table_is_what_is_raised() -> None:
         theirs = theirs or [kept[call][0] for call in CALLS]
         lines = [f"| `{call}` | {one} | {other} |" for call, one, other in zip(CALLS, theirs, ours)]
         table = "| | Chroma 1.5.9 | Vicinal |\n|---|---|---|\n" + "\n".join(lines) + "\n"
-        before, rest = PAGE.read_text().split(BEGIN)
+        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
         PAGE.write_text(before + BEGIN + "\n" + table + "\n" + END + rest.split(END)[1])
     said = rows()
     assert tuple(said) == CALLS

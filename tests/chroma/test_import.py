@@ -39,7 +39,7 @@ def unpacked(tmp_path: Path) -> Callable[[str], tuple[Path, dict[str, Any]]]:
         place = tmp_path / version
         with zipfile.ZipFile(MUSEUM / f"chroma-{version}.zip") as packed:
             packed.extractall(place)
-        answers = json.loads((place / "answers.json").read_text())
+        answers = json.loads((place / "answers.json").read_text(encoding="utf-8"))
         (place / "answers.json").unlink()
         return place, answers
 

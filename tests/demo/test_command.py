@@ -75,12 +75,12 @@ def test_a_folder_without_a_question_is_asked_for_its_headings(demo, tmp_path: P
 
 
 def test_names_that_are_not_utf_8_are_shown_as_escapes(demo, tmp_path: Path) -> None:
-    notes = tmp_path / os.fsdecode(b"notes \xfe")
     try:
+        notes = tmp_path / os.fsdecode(b"notes \xfe")
         notes.mkdir()
         for name in (b"\xff.md", b"\xfe.md"):
             (notes / os.fsdecode(name)).write_text("# Watering the tomatoes\n\nEvery morning.\n")
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         pytest.skip("this file system takes no such names")
     arguments = ("--path", str(notes), "--ask", "How often do I water the tomatoes?")
     status, printed = demo(*arguments, data=tmp_path / "data")
@@ -91,7 +91,7 @@ def test_names_that_are_not_utf_8_are_shown_as_escapes(demo, tmp_path: Path) -> 
 
 
 def test_what_stdout_cannot_hold_is_printed_as_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
-    with io.TextIOWrapper(io.BytesIO(), encoding="utf-8") as stdout:
+    with io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         make_console().print("notes \udcfe")
         assert stdout.buffer.getvalue() == b"notes \\udcfe\n"

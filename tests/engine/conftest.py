@@ -168,6 +168,6 @@ def snapshot() -> Callable[[str, Any], None]:
         path = SNAPSHOTS / f"{name}.json"
         if os.environ.get("UPDATE_SNAPSHOTS"):
             path.write_text(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
-        assert json.loads(path.read_text()) == value
+        assert json.loads(path.read_text(encoding="utf-8")) == value
 
     return compare

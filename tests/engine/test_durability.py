@@ -12,7 +12,6 @@ import json
 import mmap
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -241,6 +240,8 @@ def make_and_drop(path: Path, files: FaultyFiles, seed: int, start: int) -> None
 
 def with_little_room(path: Path, files: FaultyFiles, seed: int, start: int) -> None:
     """Write until the disk is full, say so by a negative number, go on with more room."""
+    import resource  # not on Windows
+
     room, hard = 256 << 10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     client = open_with(path, files)

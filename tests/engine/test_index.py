@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -612,7 +613,7 @@ def test_a_checkpoint_of_before_walks_were_tried_is_believed(walking: None, tmp_
         things.add(ids=list(map(str, range(800))), embeddings=clustered(800, 1)[0])
         wait_for_index(things)
     [manifest] = tmp_path.rglob("graph.json")
-    kept = json.loads(manifest.read_text())
+    kept = json.loads(manifest.read_text(encoding="utf-8"))
     assert (kept["covers"].pop("ef_factor"), kept["covers"].pop("judged_at")) == (1, 0)
     kept.pop("seal")
     manifest.write_text(json.dumps({**kept, "seal": _seal(kept)}))
@@ -1108,7 +1109,7 @@ def test_the_graph_is_read_back_with_all_its_rows(
         things.delete(ids=["5", "6"])
         before = plan_of(things, n_results=50)
     (manifest,) = tmp_path.rglob("graph.json")
-    entry = json.loads(manifest.read_text())
+    entry = json.loads(manifest.read_text(encoding="utf-8"))
     assert entry["covers"].get("form") == form
     assert ((manifest.parent / entry["file"]).stat().st_size < 800 * DIMENSION * 4) == (form == "links")
     monkeypatch.setattr(Graph, "extend", None)  # nothing is built
@@ -1140,7 +1141,7 @@ def test_of_a_graph_that_takes_long_to_build_what_there_is_is_kept(
         things.add(ids=list(map(str, range(800))), embeddings=vectors)
         wait_for_index(things)
     (manifest,) = tmp_path.rglob("graph.json")
-    covers = json.loads(manifest.read_text())["covers"]
+    covers = json.loads(manifest.read_text(encoding="utf-8"))["covers"]
     assert 700 < covers["rows"] <= 780 and covers["reviewed"] == 0
     monkeypatch.setattr(Graph, "extend", noted)
     with vicinal.PersistentClient(tmp_path) as client:
@@ -1150,11 +1151,11 @@ def test_of_a_graph_that_takes_long_to_build_what_there_is_is_kept(
         assert begun[0] == covers["rows"]
         found = things.query(query_embeddings=vectors[::20], n_results=1, include=[])["ids"]
     assert found == [[str(row)] for row in range(0, 800, 20)]
-    covers = json.loads(manifest.read_text())["covers"]
+    covers = json.loads(manifest.read_text(encoding="utf-8"))["covers"]
     assert (covers["rows"], covers["reviewed"]) == (800, 800), "looked for at every opening"
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says what is in place")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is in place")
 @pytest.mark.parametrize("memory_bytes", [float("inf"), 0])
 def test_the_pages_of_vectors_are_put_in_place_if_they_fit(
     walking: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: float
@@ -1171,7 +1172,7 @@ def test_the_pages_of_vectors_are_put_in_place_if_they_fit(
         assert things.query(query_embeddings=vectors[7], n_results=1)["ids"] == [["7"]]
         wait_for_index(things)
         (path,) = tmp_path.resolve().rglob("vectors-*.f32")
-        mapping = Path("/proc/self/smaps").read_text().split(str(path))[1]
+        mapping = Path("/proc/self/smaps").read_text(encoding="utf-8").split(str(path))[1]
         in_place = 1024 * int(mapping.split("Rss:")[1].split()[0])
     assert (in_place >= vectors.nbytes) == (memory_bytes > 0)
 

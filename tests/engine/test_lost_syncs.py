@@ -24,8 +24,11 @@ from vicinal._storage.files import Files, OpenFile
 from vicinal.errors import StorageError
 from vicinal.testing import FaultyFiles, check, dump, open_with, wait_for_index
 
-# The power goes out in the background, too.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="writes files as POSIX has it"),
+    # The power goes out in the background, too.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 
 DIMENSION = 256
 

@@ -317,7 +317,7 @@ def test_a_collection_deleted_by_another_process_is_not_found(shared: Any, tmp_p
     client, _, other = shared
     assert other.ask("count") == 2
     client.delete_collection("things")
-    assert list((tmp_path / "collections").iterdir()) == []
+    assert os.name == "nt" or list((tmp_path / "collections").iterdir()) == []  # there it waits for the other
     verbs: dict[str, Any] = {
         "count": {},
         "get": {},
@@ -355,7 +355,7 @@ def test_a_writer_killed_in_the_middle_holds_nobody_up(shared: Any, start: Any, 
     client, things, other = shared
     [victim] = start((write_until_killed, client.path, step))
     assert other.ask("count") == 2
-    victim.popen.send_signal(signal.SIGKILL)
+    victim.popen.kill()
     victim.popen.wait()
     things.add(ids=["c"], embeddings=[[3, 3]])
     assert other.ask("query", query_embeddings=[9, 9], n_results=1)["ids"] == [["c"]]
@@ -407,8 +407,9 @@ def test_a_deletion_cut_short_still_reaches_who_holds_the_collection(shared: Any
     with suppress(InterruptedError), open_with(tmp_path, FaultyFiles(stop)) as cut_short:
         cut_short.delete_collection("things")
     vicinal.PersistentClient(tmp_path).close()
-    assert list((tmp_path / "collections").iterdir()) == []
+    assert os.name == "nt" or list((tmp_path / "collections").iterdir()) == []  # there it waits for the other
     assert other.ask("add", ids=["c"], embeddings=[[1, 1]]) == "NotFoundError"
+    assert list((tmp_path / "collections").iterdir()) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -401,7 +402,7 @@ class Checkpoint:
 
     @property
     def file(self) -> Path:
-        return self.directory / json.loads(self.manifest.read_text())["file"]
+        return self.directory / json.loads(self.manifest.read_text(encoding="utf-8"))["file"]
 
 
 def damage_file(checkpoint: Checkpoint, change: Callable[[bytes], bytes]) -> None:
@@ -410,13 +411,13 @@ def damage_file(checkpoint: Checkpoint, change: Callable[[bytes], bytes]) -> Non
 
 def damage_manifest(checkpoint: Checkpoint, **changed: Any) -> None:
     manifest = checkpoint.manifest
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changed}))
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text(encoding="utf-8")), **changed}))
 
 
 def lie(checkpoint: Checkpoint, covers: Any = None, **changed: Any) -> None:
     """A manifest that carries a true seal, and is wrong."""
     damage_manifest(checkpoint, **changed)
-    entry = json.loads(checkpoint.manifest.read_text())
+    entry = json.loads(checkpoint.manifest.read_text(encoding="utf-8"))
     entry.pop("seal")
     entry["covers"] = {**entry["covers"], **covers} if isinstance(covers, dict) else covers or entry["covers"]
     seal = zlib.crc32(json.dumps(entry, sort_keys=True).encode())
@@ -951,28 +952,50 @@ def test_a_deleted_collection_leaves_no_file(tmp_path: Path, used: bool) -> None
         assert client.list_collections() == []
 
 
-class LookingFiles(Files):
-    """Asks Linux what this process has open or mapped of a directory when that is removed."""
+def held_of(path: Path) -> set[str]:
+    """The names of the files in a directory that this process has open or mapped, says Linux."""
+    opened = map(os.path.realpath, Path("/proc/self/fd").iterdir())
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    mapped = (line.split(maxsplit=5)[-1].removesuffix(" (deleted)") for line in lines)
+    return {Path(file).name for file in chain(opened, mapped) if file.startswith(str(path.resolve()))}
 
-    def __init__(self) -> None:
-        self.held: list[str] = []
+
+class LookingFiles(Files):
+    """Looks what of a directory is held when that is removed."""
+
+    held: set[str] | None = None
 
     def remove_tree(self, path: Path) -> None:
-        opened = list(map(os.path.realpath, Path("/proc/self/fd").iterdir()))
-        mapped = [line.split(maxsplit=5)[-1] for line in Path("/proc/self/maps").read_text().splitlines()]
-        self.held += [file for file in opened + mapped if file.startswith(str(path))]
+        self.held = held_of(path)
         super().remove_tree(path)
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="asks Linux what is open")
-def test_what_is_deleted_is_neither_open_nor_mapped_for_windows_would_not_remove_it(tmp_path: Path) -> None:
-    made(tmp_path)
-    files = LookingFiles()
-    with open_with(tmp_path, files) as client:
-        things = client.get_collection("things")
-        assert things.query(query_embeddings=[1, 2, 3], where={"n": {"$ne": 7}})["ids"]
-        client.delete_collection("things")
-    assert files.held == []
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is open")
+@pytest.mark.usefixtures("small_graphs")
+@pytest.mark.parametrize("way", ["closed", "deleted"])
+def test_what_is_let_go_of_could_be_removed_on_windows_too(tmp_path: Path, way: str) -> None:
+    for reopened in (False, True):
+        with open_with(tmp_path, files := LookingFiles()) as client:
+            things = client.get_or_create_collection("things", embedding_function=None)
+            if not reopened:
+                fill(things, 600, 16)
+            nearest = things.query(query_embeddings=[1] * 16, where={"n": {"$ne": 7}}, n_results=1)
+            assert nearest["ids"] != [[]]
+            assert things.query(query_texts="text", mode="text", n_results=1)["ids"] != [[]]
+            assert things.get(where_document={"$contains": "text 59"}, include=[])["ids"]
+            things.optimize()
+            held = held_of(tmp_path)
+            gc.disable()  # or what refers to itself would be let go of by chance
+            try:
+                if reopened and way == "deleted":
+                    client.delete_collection("things")
+                    assert files.held == set()
+                else:
+                    client.close()
+                    assert held_of(tmp_path) == set()
+            finally:
+                gc.enable()
+    assert {name.partition("-")[0] for name in held} >= {"vectors", "rows", "columns", "words", "signatures"}
 
 
 def test_a_collection_of_the_same_name_starts_empty(client: vicinal.Client) -> None:
@@ -1041,8 +1064,8 @@ def test_files_that_are_not_ours_stay(tmp_path: Path) -> None:
     (tmp_path / "collections" / "README").write_text("mine")
     with vicinal.PersistentClient(tmp_path) as client:
         client.delete_collection("things")
-    assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert (tmp_path / "collections" / "README").read_text() == "mine"
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / "collections" / "README").read_text(encoding="utf-8") == "mine"
 
 
 # --- the format ----------------------------------------------------------------------------------
@@ -1065,7 +1088,7 @@ def test_the_schema_is_the_one_that_is_documented(tmp_path: Path) -> None:
     found = schema_of(tmp_path / "catalog.sqlite3") + "\n" + schema_of(directory / "records.sqlite3")
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SCHEMA.write_text(found)
-    assert found == SCHEMA.read_text()
+    assert found == SCHEMA.read_text(encoding="utf-8")
     assert CATALOG.version == 1
 
 
@@ -1135,7 +1158,7 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StorageError) as caught:
             vicinal.PersistentClient(path)
         assert str(tmp_path / "file") in str(caught.value)
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("how", [{}, {"must_exist": True}, {"read_only": True}], ids=str)

@@ -312,7 +312,7 @@ def test_a_field_that_is_asked_for_later_is_kept_beside_the_others(indexed, read
 def test_a_checkpoint_of_another_analysis_is_not_believed(indexed):
     path, expected = indexed
     [manifest] = [file for file in checkpoints(path, "words") if file.name == "words.json"]
-    entry = json.loads(manifest.read_text())
+    entry = json.loads(manifest.read_text(encoding="utf-8"))
     entry["covers"]["analysis"]["stemmer"] = None
     del entry["seal"]
     entry["seal"] = zlib.crc32(json.dumps(entry, sort_keys=True).encode())
@@ -325,7 +325,7 @@ def test_a_checkpoint_without_a_list_of_fields_is_not_believed(indexed):
     path, expected = indexed
     for name in KEPT:
         [manifest] = [file for file in checkpoints(path, name) if file.name == f"{name}.json"]
-        entry = json.loads(manifest.read_text())
+        entry = json.loads(manifest.read_text(encoding="utf-8"))
         del entry["covers"]["fields"], entry["seal"]
         entry["seal"] = zlib.crc32(json.dumps(entry, sort_keys=True).encode())
         manifest.write_text(json.dumps(entry))

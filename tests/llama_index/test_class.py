@@ -1,6 +1,7 @@
 """The store is a LlamaIndex vector store that opens where it is told to and says what is wrong."""
 
 import logging
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def test_from_persist_dir_makes_nothing(tmp_path):
     assert not (tmp_path / "typo").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there any name may be")
 def test_from_persist_dir_of_a_home_that_nobody_has_finds_nothing():
     with pytest.raises(NotFoundError, match="~nobody-of-this-name/data"):
         VicinalVectorStore.from_persist_dir("~nobody-of-this-name/data")
@@ -111,6 +113,7 @@ def test_from_persist_dir_of_nothing_says_so():
         VicinalVectorStore.from_persist_dir(None)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there any name may be")
 def test_from_persist_dir_of_a_place_that_cannot_be_looked_into_says_what_the_engine_says(tmp_path):
     """A directory that may not be entered is another such place, but not for a superuser."""
     with pytest.raises(StorageError, match="too long"):

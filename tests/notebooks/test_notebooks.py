@@ -160,7 +160,7 @@ def test_no_cell_failed_or_warned(committed):
 
 def test_nothing_tells_of_the_machine(committed, name):
     assert executing.tidy(nbformat.from_dict(committed)) == committed
-    text = PATHS[name].read_text()
+    text = PATHS[name].read_text(encoding="utf-8")
     told = (str(ROOT), str(Path.home()) + os.sep, "/home/", "/Users/", "/tmp/", "site-packages")
     assert [part for part in told if part in text] == []
 
@@ -197,7 +197,7 @@ def imported(source):
             if statement.level == 0:
                 packages.add(statement.module.split(".")[0])
             for file in files:
-                packages |= imported(file.read_text()) if file.exists() else set()
+                packages |= imported(file.read_text(encoding="utf-8")) if file.exists() else set()
     return packages
 
 

@@ -45,8 +45,10 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
             if len(rows) == state.rows or state.dimension is None:
                 return False
             order = rows[np.argsort(positions, kind="stable")]
+            store = None
             try:
-                store = _copied(live, state, order)
+                store = live.vectors.next(state)
+                _copy(live, state, order, store)
                 records.renumber(tx)
                 generation = state.generation + 1
                 after = state._replace(change=state.change + 1, rows=len(rows), generation=generation)
@@ -56,6 +58,8 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
             except BaseException:
                 if before is not None:
                     live.vectors.adopt(before)
+                if store is not None:
+                    store.close()  # Windows does not remove what is open
                 live.vectors.discard(state.generation + 1)  # a full disk gets its space back at once
                 raise
     except BaseException:
@@ -71,12 +75,10 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
     return True
 
 
-def _copied(live: LiveCollection, state: State, order: Rows) -> VectorStore:
-    """The next generation: the vectors of these rows, in this order."""
+def _copy(live: LiveCollection, state: State, order: Rows, store: VectorStore) -> None:
+    """Write the next generation: the vectors of these rows, in this order."""
     vectors = live.vectors.of(state)
     live.files.step("compact: before vectors")
-    store = live.vectors.next(state)
     for start in range(0, len(order), _BLOCK_ROWS):
         store.append(start, vectors[order[start : start + _BLOCK_ROWS]])
     live.files.step("compact: vectors synced")
-    return store

@@ -22,7 +22,7 @@ import numpy as np
 from vicinal._index import codes, columns
 from vicinal._index.codes import Codes
 from vicinal._index.columns import Column, Covered
-from vicinal._index.graph import Coverage, Graph
+from vicinal._index.graph import Coverage, Graph, can_name
 from vicinal._index.view import EMPTY, Rows, View
 from vicinal._machine import memory_bytes
 from vicinal._storage import arrays, changes, checkpoint, records
@@ -128,11 +128,11 @@ def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column
 
 
 def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
-    """Keep a graph: without its vectors, if the machine can hold it twice for a moment."""
+    """Keep a graph: without its vectors, if the machine can hold it twice for a moment, or has to."""
     rows, reviewed, hidden, strays, ef_factor, judged_at = graph.coverage()
     covers = {**covers_of(view), "rows": rows, "reviewed": reviewed}
     covers |= {"ef_factor": ef_factor, "judged_at": judged_at}
-    if view.vectors.nbytes <= memory_bytes() * _TWICE_SHARE_MAX:
+    if view.vectors.nbytes <= memory_bytes() * _TWICE_SHARE_MAX or not can_name(directory):
         covers["form"] = "links"
         kept = {"hidden": hidden, "strays": strays, **graph.pack()}
         checkpoint.save(directory, "graph", covers, lambda path: arrays.write(path, kept), files)

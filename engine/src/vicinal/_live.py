@@ -255,7 +255,9 @@ class LiveCollection:
         """Let go of files."""
         self.database.close()
         self.vectors.adopt(None)
-        self._view = EMPTY  # it maps a file, which may keep that from being removed
+        # What maps a file may keep that from being removed.
+        self._view = EMPTY
+        self._start_deriving()
         self.upkeep_lock.release()
 
     def after_fork(self) -> None:

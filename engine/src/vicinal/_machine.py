@@ -36,7 +36,10 @@ def memory_bytes() -> float:
     """How much memory it may have; infinite where the platform does not tell."""
     most = math.inf
     with suppress(AttributeError, ValueError, OSError):
-        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if sys.platform == "win32":
+            most = _memory_of_windows()
+        else:
+            most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([most, *_limits("memory", ["memory.max"], ["memory.limit_in_bytes"])])
 
 
@@ -48,6 +51,26 @@ def descriptors_max() -> int:
         return sys.maxsize
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if most == resource.RLIM_INFINITY else most
+
+
+if sys.platform == "win32":
+    import ctypes
+
+    class _MemoryStatus(ctypes.Structure):
+        """Windows' MEMORYSTATUSEX: of nine numbers the total is wanted."""
+
+        _fields_ = (
+            ("length", ctypes.c_uint32),
+            ("load", ctypes.c_uint32),
+            ("total", ctypes.c_uint64),
+            ("others", ctypes.c_uint64 * 6),
+        )
+
+    def _memory_of_windows() -> float:
+        status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+        if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+            raise ctypes.WinError()
+        return float(status.total)
 
 
 def _limits(controller: str, files: list[str], files_before: list[str]) -> Iterator[float]:

@@ -111,9 +111,10 @@ def directory_of(value: Any, argument: str) -> Path:
     if "\0" in str(value):
         raise InvalidArgumentError(f"{argument}: a NUL character cannot be part of a path, got {value!r}")
     try:
-        os.fsencode(value)
+        # Half a surrogate pair is no character. Windows has such names, but SQLite has not.
+        str(value).encode() if os.name == "nt" else os.fsencode(value)
         return Path(value).expanduser()
-    except UnicodeEncodeError:  # half a surrogate pair is no character, not even a byte that is no text
+    except UnicodeEncodeError:
         raise InvalidArgumentError(f"{argument}: no file can have this name, got {value!r}") from None
     except RuntimeError:  # there is no such user, or the process' own is not known, as in some containers
         raise InvalidArgumentError(

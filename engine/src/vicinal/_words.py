@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,11 @@ class LiveWords:
 
     def __init__(self, directory: Path | None, analysis: Analysis | None) -> None:
         self._changing = Lock()
-        self._analysis = analysis
-        self._analyser: Analyser | None = None
+        self._analyser = analyser = lru_cache(partial(Analyser, analysis))
         how = {"analysis": (analysis or Analysis()).model_dump(mode="json")}
-        words = Kind("words", bm25.empty, self._more_words, _tidied_words, bm25.pack, bm25.unpack, how)
+        # No method of this object's: who lets go of it lets go of the files that it maps.
+        more = partial(_more_words, analyser)
+        words = Kind("words", bm25.empty, more, _tidied_words, bm25.pack, bm25.unpack, how)
         self._words = ByField(words, directory)
         self._sparse = ByField(_SPARSE, directory)
         self._signatures = ByField(_SIGNATURES, directory)
@@ -91,9 +93,7 @@ class LiveWords:
 
     def analyser(self) -> Analyser:
         """How texts become terms, both ways."""
-        if self._analyser is None:
-            self._analyser = Analyser(self._analysis)
-        return self._analyser
+        return self._analyser()
 
     def forget(self) -> None:
         """Begin anew, with the same fields: dropping what older texts have left."""
@@ -114,8 +114,11 @@ class LiveWords:
                 indexes = kind.ready(view)
             kind.save(indexes, directory, view, files, due)
 
-    def _more_words(self, old: TextIndex, rows: int, values: Values, altered: Rows) -> TextIndex:
-        return bm25.extend(old, self.analyser(), rows, _texts(values), altered)
+
+def _more_words(
+    analyser: Callable[[], Analyser], old: TextIndex, rows: int, values: Values, altered: Rows
+) -> TextIndex:
+    return bm25.extend(old, analyser(), rows, _texts(values), altered)
 
 
 def _tidied_words(old: TextIndex, alive: Mask) -> TextIndex | None:

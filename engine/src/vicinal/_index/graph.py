@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -290,7 +291,7 @@ class Graph:
         Raises `OSError` when not all of it could be written, which hnswlib does not notice.
         """
         with self._lock.shared():
-            self._index.save_index(os.fsencode(path))  # not str: a name need not be text
+            self._index.save_index(_named(path))
             if path.stat().st_size != self._index.index_file_size():
                 raise OSError(errno.EIO, "The graph was not written whole", str(path))
 
@@ -309,7 +310,7 @@ class Graph:
     def load(self, path: Path, covered: Coverage, vectors: Vectors) -> None:
         """Take the graph that `save` wrote."""
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
-        index.load_index(os.fsencode(path))
+        index.load_index(_named(path))
         self._take(index, covered, vectors)
 
     def _take(self, index: Any, covered: Coverage, vectors: Vectors) -> None:
@@ -334,6 +335,23 @@ class Graph:
         )
         index.set_ef(1)  # ef is shared state in hnswlib; each query sets its own through k
         return index
+
+
+def can_name(path: Path) -> bool:
+    """Whether hnswlib can be told of a file: on Windows it knows the characters of one code page."""
+    try:
+        _named(path)
+    except OSError:
+        return False
+    return True
+
+
+def _named(path: Path) -> bytes:
+    """A path as hnswlib opens it, whose name need not be text; `OSError` when it cannot."""
+    try:
+        return str(path).encode("mbcs") if sys.platform == "win32" else os.fsencode(path)
+    except UnicodeEncodeError:
+        raise OSError(errno.EINVAL, "hnswlib cannot open a file of this name", str(path)) from None
 
 
 def _wanted(own: Rows, far: walks.Distances32, wanted: Mask) -> tuple[Rows, walks.Distances32]:

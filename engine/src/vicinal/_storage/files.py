@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from pathlib import Path
 from vicinal.errors import StorageError
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_INSISTS_S = 1.0
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 """What a file system says of a path that leads nowhere."""
 _UNKNOWN = {errno.EINVAL, errno.ENOTTY, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -114,7 +116,7 @@ class Files:
 
     def sync_directory(self, path: Path) -> None:
         """Make the names in a directory durable, where the platform can and this process may read it."""
-        if sys.platform == "win32":
+        if os.name == "nt":
             return
         with translated(path):
             try:
@@ -140,7 +142,7 @@ class Files:
     def replace(self, source: Path, target: Path) -> None:
         """Atomically give a file the name of another."""
         with translated(target):
-            os.replace(source, target)
+            _replace(source, target)
             self.sync_directory(target.parent)
 
     def remove(self, path: Path) -> None:
@@ -157,6 +159,18 @@ class Files:
     def remove_tree(self, path: Path) -> None:
         """Remove a directory that may be gone already, as far as the platform allows."""
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """`os.replace`; Windows refuses that while somebody, a scanner of viruses perhaps, reads the target."""
+    until = time.monotonic() + _INSISTS_S
+    while True:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() > until:
+                raise
+        time.sleep(_INSISTS_S / 100)
 
 
 def _synced_fully(fd: int) -> bool:

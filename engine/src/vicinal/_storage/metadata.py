@@ -8,6 +8,7 @@ NaN and the infinities are written as the words that JSON parsers commonly know.
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -15,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from vicinal.types import SparseVector
 
@@ -36,7 +37,7 @@ def encode(metadata: Mapping[str, Any] | None) -> str | None:
         return None
     for value in metadata.values():
         if type(value) not in _PLAIN:
-            return to_json(_tagged(metadata)).decode()
+            return _written(_tagged(metadata))
     return to_json(metadata).decode()
 
 
@@ -55,6 +56,13 @@ def decode_all(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:
     if f'"{_TAG}"' in joined:
         return [None if value is None else _untagged(value) for value in values]
     return values
+
+
+def _written(value: Any) -> str:
+    try:
+        return to_json(value).decode()
+    except PydanticSerializationError:  # on Windows it goes 98 levels deep; tags are levels, too
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _tagged(value: Any) -> Any:

@@ -34,6 +34,7 @@ class VectorStore(Protocol):
     def append(self, first_row: int, vectors: Vectors) -> None: ...
     def appending(self, first_row: int, vectors: Vectors) -> AbstractContextManager[None]: ...
     def view(self, rows: int) -> Vectors: ...
+    def close(self) -> None: ...
 
 
 class VectorFile:
@@ -69,6 +70,10 @@ class VectorFile:
             if rows > len(self._mapped):
                 self._mapped = self._map(rows)
             return self._mapped[:rows]
+
+    def close(self) -> None:
+        """Close the file of which there is no view, and will be none."""
+        self._file.close()
 
     def _map(self, rows: int) -> Vectors:
         size, stride = self._file.size, self.dimension * 4
@@ -109,3 +114,6 @@ class VectorMemory:
         view = self._array[:rows]
         view.flags.writeable = False
         return view
+
+    def close(self) -> None:
+        """Nothing to let go of."""

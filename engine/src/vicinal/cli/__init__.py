@@ -8,6 +8,7 @@ read.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,11 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(error)
         return 2
     except OSError as error:  # of the output; a database's are StorageErrors
-        if not isinstance(error, BrokenPipeError):  # the reader has seen enough, as `head` has
+        if not _has_seen_enough(error):
             _complain(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
         return 2
     return code
+
+
+def _has_seen_enough(error: OSError) -> bool:
+    """Whether nobody reads the output any more, as `head` after some lines; Windows calls that invalid."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def _complain(error: Exception) -> None:
