@@ -1097,11 +1097,20 @@ def test_a_record_is_found_by_its_own_vector(walking: None, outliers: int) -> No
     assert [i for i in missed if i < outliers] == []
 
 
-@pytest.mark.parametrize(("memory_bytes", "form"), [(float("inf"), "links"), (0, None)])
+@pytest.mark.parametrize(
+    ("memory_bytes", "nameable", "form"),
+    [(float("inf"), True, "links"), (0, True, None), (0, False, "links")],
+)
 def test_the_graph_is_read_back_with_all_its_rows(
-    walking: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: float, form: str | None
+    walking: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    memory_bytes: float,
+    nameable: bool,
+    form: str | None,
 ) -> None:
     monkeypatch.setattr(_derived, "memory_bytes", lambda: memory_bytes)
+    monkeypatch.setattr(_derived, "can_name", lambda _: nameable)
     with vicinal.PersistentClient(tmp_path) as client:
         things = client.create_collection("things", embedding_function=None)
         things.add(ids=list(map(str, range(800))), embeddings=clustered(800, 1)[0])

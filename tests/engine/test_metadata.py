@@ -13,8 +13,10 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from pydantic_core import PydanticSerializationError
 
 import vicinal
+from vicinal._storage import metadata as metadata_on_disk
 from vicinal.errors import InvalidArgumentError
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -230,6 +232,16 @@ def test_a_value_survives_the_merging_of_another(collection, value):
 def test_wide_metadata_comes_back_equal(store):
     metadata = {f"key {i}": i for i in range(10_000)}
     assert metadata == kept(store, **metadata)
+
+
+def test_what_pydantic_finds_too_deep_comes_back_equal(store, monkeypatch: pytest.MonkeyPatch):
+    def refuse(value: Any) -> bytes:  # as on Windows, beyond 98 levels
+        raise PydanticSerializationError("Maximum serialization depth exceeded")
+
+    monkeypatch.setattr(metadata_on_disk, "to_json", refuse)
+    tagged = {"#type": "ü \u2028 \U0001f600", "n": 1e16}
+    metadata = {"key": [tagged, float("inf")], "deep": DEEP, "at": datetime(2026, 1, 31)}
+    assert same(metadata) == same(kept(store, **metadata))
 
 
 def test_sixty_four_levels_of_tagged_objects_come_back_equal(store):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -950,6 +950,27 @@ def test_a_deleted_collection_leaves_no_file(tmp_path: Path, used: bool) -> None
         client.delete_collection("things")
         assert list((tmp_path / "collections").iterdir()) == []
         assert client.list_collections() == []
+
+
+@pytest.mark.parametrize("refusals", [3, 1_000_000])
+def test_a_file_that_somebody_reads_is_replaced_a_little_later_as_windows_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    replace, asked = os.replace, count()
+
+    def refuse(source: Path, target: Path) -> None:
+        if next(asked) < refusals:
+            raise PermissionError(errno.EACCES, "Access denied")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(files, "_INSISTS_S", 0.05 if refusals > 3 else 60.0)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "old").write_text("old")
+    with pytest.raises(StorageError, match="Access denied") if refusals > 3 else nullcontext():
+        Files().replace(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old").read_text(encoding="utf-8") == ("old" if refusals > 3 else "new")
 
 
 def held_of(path: Path) -> set[str]:

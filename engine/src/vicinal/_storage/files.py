@@ -22,7 +22,7 @@ from pathlib import Path
 from vicinal.errors import StorageError
 
 _BINARY = getattr(os, "O_BINARY", 0)
-_INSISTS_S = 1.0
+_INSISTS_S = 1.0 if os.name == "nt" else 0.0
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 """What a file system says of a path that leads nowhere."""
 _UNKNOWN = {errno.EINVAL, errno.ENOTTY, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -168,7 +168,7 @@ def _replace(source: Path, target: Path) -> None:
         try:
             return os.replace(source, target)
         except PermissionError:
-            if os.name != "nt" or time.monotonic() > until:
+            if time.monotonic() >= until:
                 raise
         time.sleep(_INSISTS_S / 100)
 
