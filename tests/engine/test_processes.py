@@ -397,7 +397,7 @@ def test_an_interruption_while_another_process_writes_holds_nobody_up(
 
 
 def test_a_deletion_cut_short_still_reaches_who_holds_the_collection(shared: Any, tmp_path: Path) -> None:
-    _, _, other = shared
+    _, things, other = shared
     assert other.ask("count") == 2
 
     def stop(step: str) -> None:
@@ -407,8 +407,10 @@ def test_a_deletion_cut_short_still_reaches_who_holds_the_collection(shared: Any
     with suppress(InterruptedError), open_with(tmp_path, FaultyFiles(stop)) as cut_short:
         cut_short.delete_collection("things")
     vicinal.PersistentClient(tmp_path).close()
-    assert os.name == "nt" or list((tmp_path / "collections").iterdir()) == []  # there it waits for the other
+    assert os.name == "nt" or list((tmp_path / "collections").iterdir()) == []  # there it waits for both
     assert other.ask("add", ids=["c"], embeddings=[[1, 1]]) == "NotFoundError"
+    with pytest.raises(NotFoundError):
+        things.count()
     assert list((tmp_path / "collections").iterdir()) == []
 
 
