@@ -973,6 +973,21 @@ def test_a_file_that_somebody_reads_is_replaced_a_little_later_as_windows_needs_
     assert (tmp_path / "old").read_text(encoding="utf-8") == ("old" if refusals > 3 else "new")
 
 
+class FullAndHeldFiles(Files):
+    """A full disk on which somebody holds every file."""
+
+    def step(self, name: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def remove(self, path: Path) -> None:
+        raise StorageError(path=str(path), problem="somebody has it open")
+
+
+def test_what_went_wrong_is_told_though_what_is_left_cannot_be_removed(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        checkpoint.save(tmp_path, "rows", {}, lambda path: path.write_bytes(b"rows"), FullAndHeldFiles())
+
+
 def held_of(path: Path) -> set[str]:
     """The names of the files in a directory that this process has open or mapped, says Linux."""
     opened = map(os.path.realpath, Path("/proc/self/fd").iterdir())

@@ -43,8 +43,8 @@ def save(
         files.sync_path(written)
         files.replace(written, directory / f"{name}.json")
     except BaseException:
-        files.remove(written)
-        files.remove(path)
+        files.discard(written)
+        files.discard(path)
         raise
     files.step("checkpoint: manifest replaced")
     if str(previous).startswith(f"{name}-"):
