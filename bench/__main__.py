@@ -99,7 +99,7 @@ def _measure(arguments: argparse.Namespace, console: Console) -> Path:
     for rows in sizes:  # written after each: the largest may take an hour
         runs.append(_run(arguments, engines, rows, console))
         written = results | ({"runs": runs} if arguments.scaling else runs[0])
-        arguments.output.write_text(json.dumps(written, indent=1) + "\n")
+        arguments.output.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     return Path(arguments.output)
 
 
@@ -129,9 +129,7 @@ def _run(arguments: argparse.Namespace, engines: list[str], rows: int, console: 
 def _about(engines: Sequence[str]) -> dict[str, Any]:
     """The machine, without its name, and the moment."""
     cpuinfo = Path("/proc/cpuinfo")
-    model = (
-        re.search(r"model name\s*: (.+)", cpuinfo.read_text(encoding="utf-8")) if cpuinfo.exists() else None
-    )
+    model = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
     load = psutil.getloadavg()[0]
     caveat = "; other programs ran beside it: trust the ratios more than the times" if load > 0.5 else ""
     return {

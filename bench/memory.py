@@ -24,10 +24,7 @@ def resident(pid: int | None = None) -> Memory:
     not tell files apart, all does."""
     rollup = Path(f"/proc/{pid or 'self'}/smaps_rollup")
     if rollup.exists():
-        fields = {
-            name: int(value) * 1024 / 1e6
-            for name, value in _FIELD.findall(rollup.read_text(encoding="utf-8"))
-        }
+        fields = {name: int(value) * 1024 / 1e6 for name, value in _FIELD.findall(rollup.read_text())}
         own = fields.get("Anonymous", 0.0)  # nothing is told of a process that has just ended
         return Memory(own, fields.get("Rss", 0.0) - own)
     usage = psutil.Process(pid).memory_info()

@@ -308,9 +308,9 @@ def main(argv: Sequence[str]) -> None:
             for model in one.vectors
         ],
     }
-    arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     page = _METHOD.read_text(encoding="utf-8") + "\n" + "\n".join(_tables(results))
-    arguments.output.with_suffix(".md").write_text(page)
+    arguments.output.with_suffix(".md").write_text(page, encoding="utf-8")
     print(page)
 
 

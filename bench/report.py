@@ -44,5 +44,5 @@ class Report:
             file=self.path.name,
             left_out=f" Left out, as they could not be imported: {skipped}." if skipped else "",
         )
-        page.write_text("\n".join([method, *shown, *self.tables()]))
+        page.write_text("\n".join([method, *shown, *self.tables()]), encoding="utf-8")
         return page

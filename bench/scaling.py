@@ -94,7 +94,7 @@ class Growth:
             capacity=capacity,
             knee=self._knee(),
         )
-        page.write_text(text)
+        page.write_text(text, encoding="utf-8")
         return page
 
     def _grouped(self) -> tuple[str, str, str, str]:

@@ -167,7 +167,8 @@ def snapshot() -> Callable[[str, Any], None]:
     def compare(name: str, value: Any) -> None:
         path = SNAPSHOTS / f"{name}.json"
         if os.environ.get("UPDATE_SNAPSHOTS"):
-            path.write_text(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+            text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+            path.write_text(text, encoding="utf-8")
         assert json.loads(path.read_text(encoding="utf-8")) == value
 
     return compare

@@ -367,7 +367,7 @@ def test_each_backup_is_one_committed_state_while_another_process_writes(path: P
     with vicinal.PersistentClient(path) as client:
         fill(client)
     with running("write", path) as process, vicinal.PersistentClient(path) as client:
-        assert process.stdout.readline().split() == [b"ready"]
+        assert process.stdout.readline() == b"ready" + os.linesep.encode()
         for _ in range(5):
             client.backup(target)
             assert pairs_of(target)

@@ -16,12 +16,13 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.engine.held import held_of
 
 import vicinal
 from vicinal._derived import NAMES
@@ -988,14 +989,6 @@ def test_what_went_wrong_is_told_though_what_is_left_cannot_be_removed(tmp_path:
         checkpoint.save(tmp_path, "rows", {}, lambda path: path.write_bytes(b"rows"), FullAndHeldFiles())
 
 
-def held_of(path: Path) -> set[str]:
-    """The names of the files in a directory that this process has open or mapped, says Linux."""
-    opened = map(os.path.realpath, Path("/proc/self/fd").iterdir())
-    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    mapped = (line.split(maxsplit=5)[-1].removesuffix(" (deleted)") for line in lines)
-    return {Path(file).name for file in chain(opened, mapped) if file.startswith(str(path.resolve()))}
-
-
 class LookingFiles(Files):
     """Looks what of a directory is held when that is removed."""
 
@@ -1123,7 +1116,7 @@ def test_the_schema_is_the_one_that_is_documented(tmp_path: Path) -> None:
     directory = made(tmp_path)
     found = schema_of(tmp_path / "catalog.sqlite3") + "\n" + schema_of(directory / "records.sqlite3")
     if os.environ.get("UPDATE_SNAPSHOTS"):
-        SCHEMA.write_text(found)
+        SCHEMA.write_text(found, encoding="utf-8")
     assert found == SCHEMA.read_text(encoding="utf-8")
     assert CATALOG.version == 1
 

@@ -128,7 +128,8 @@ def load_columns(directory: Path, view: View) -> dict[str, tuple[Covered, Column
 
 
 def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
-    """Keep a graph: without its vectors, if the machine can hold it twice for a moment, or has to."""
+    """Keep a graph: without its vectors, if the machine can hold it twice for a moment, or hnswlib could not
+    write a file here."""
     rows, reviewed, hidden, strays, ef_factor, judged_at = graph.coverage()
     covers = {**covers_of(view), "rows": rows, "reviewed": reviewed}
     covers |= {"ef_factor": ef_factor, "judged_at": judged_at}

@@ -47,10 +47,9 @@ def listed(values: Any, argument: str, expected: str) -> list[Any]:
     return list(values)
 
 
-def one_of(given: Any, argument: str, names: Sequence[str]) -> str:
-    """One of at least two names; `InvalidArgumentError` for anything else, of whatever type (an array, which
+def check_one_of(given: Any, argument: str, names: Sequence[str]) -> None:
+    """`InvalidArgumentError` for anything but one of at least two names, of whatever type (an array, which
     answers `==` with another, included)."""
-    if isinstance(given, str) and given in names:
-        return given
-    *first, last = (f'"{name}"' for name in names)
-    raise InvalidArgumentError(f"{argument}: expected {', '.join(first)} or {last}, got {given!r}")
+    if not (isinstance(given, str) and given in names):
+        *first, last = (f'"{name}"' for name in names)
+        raise InvalidArgumentError(f"{argument}: expected {', '.join(first)} or {last}, got {given!r}")

@@ -14,7 +14,7 @@ from typing import Any
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._filter import DOCUMENT
-from vicinal._given import one_of
+from vicinal._given import check_one_of
 from vicinal._inputs import Inputs, checked_sparse
 from vicinal._schema import sparse_keys
 from vicinal.embedding.protocol import called
@@ -43,8 +43,8 @@ def ranking(
     fetch_k: Any,
 ) -> r.Ranking | None:
     """What the mode asks for; None when that is distance alone."""
-    one_of(how.mode, "mode", ("dense", "text", "sparse", "hybrid"))
-    one_of(how.fusion, "fusion", ("relative", "rrf"))
+    check_one_of(how.mode, "mode", ("dense", "text", "sparse", "hybrid"))
+    check_one_of(how.fusion, "fusion", ("relative", "rrf"))
     weight = 0.5 if how.alpha is None else check.fraction(how.alpha, "alpha")
     if how.mode != "hybrid" and how.alpha is not None:
         raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{how.mode}"')

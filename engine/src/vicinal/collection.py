@@ -15,7 +15,7 @@ from vicinal import _arguments as arguments
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._described import Described
-from vicinal._given import one_of
+from vicinal._given import check_one_of
 from vicinal._html import facts_table
 from vicinal._progress import Progress, shown
 from vicinal._questions import HowToRank
@@ -88,7 +88,7 @@ class Collection(Described):
             >>> papers.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=[{"year": 2020}, None])
             WriteInfo(added=2, updated=0, kept=0)
         """
-        one_of(on_conflict, "on_conflict", ("keep", "error"))
+        check_one_of(on_conflict, "on_conflict", ("keep", "error"))
         columns = (embeddings, metadatas, documents, images, uris)
         return self._write("add", ids, *columns, on_conflict=on_conflict)
 

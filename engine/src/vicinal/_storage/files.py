@@ -23,6 +23,7 @@ from vicinal.errors import StorageError
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _INSISTS_S = 1.0 if os.name == "nt" else 0.0
+"""For so long a file is replaced again and again that somebody has open."""
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 """What a file system says of a path that leads nowhere."""
 _UNKNOWN = {errno.EINVAL, errno.ENOTTY, errno.ENOTSUP, errno.EOPNOTSUPP}
