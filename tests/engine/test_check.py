@@ -186,6 +186,18 @@ def test_every_byte_of_a_checkpoint_is_watched(
         assert finding.startswith(f"collection things: {says}")
 
 
+def test_what_of_a_checkpoint_cannot_be_read_is_not_called_damaged(
+    sound: Path, tmp_path: Path, expected: Any
+) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(sound, copy)
+    [file] = in_files(copy, "graph-*")
+    file.unlink()
+    file.mkdir()
+    [finding] = findings(copy, expected)
+    assert finding.startswith("collection things: checkpoint graph: cannot be read (")
+
+
 @pytest.mark.parametrize("pattern", ["catalog.sqlite3", "records.sqlite3"])
 def test_a_byte_of_a_table_is_reported_or_carries_nothing(
     sound: Path, damaged: Any, expected: Any, pattern: str

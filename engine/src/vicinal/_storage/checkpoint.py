@@ -85,13 +85,21 @@ def _told(directory: Path, name: str) -> dict[str, Any] | None:
 
 def load(directory: Path, name: str) -> tuple[Path, dict[str, Any]] | None:
     """The checkpoint's file and what it covers; None when there is none that can be believed."""
-    entry = _manifest(directory, name)
+    try:
+        return _believed(directory, _manifest(directory, name))
+    except OSError:
+        return None
+
+
+def _believed(directory: Path, entry: dict[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+    """The file that a manifest names, and what it covers; None when either is not what was written, `OSError`
+    when that cannot be told."""
     try:
         path = directory / Path(entry["file"]).name
         if entry.pop("seal") != _seal(entry) or checksum(path) != entry["checksum"]:
             return None
         return path, dict(entry["covers"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -120,15 +128,27 @@ def known(directory: Path, name: str) -> dict[str, Any] | None:
 
 
 def check(directory: Path, name: str) -> list[str]:
-    """A checkpoint that is there but cannot be believed: it costs time, and nothing else."""
+    """A checkpoint that is there but cannot be believed, or not be read: it costs time, and nothing else."""
     manifest = directory / f"{name}.json"
     while os.path.exists(manifest):  # one that cannot be reached is none
-        before = _manifest(directory, name)
-        if load(directory, name) is not None:
+        before = _told(directory, name)
+        problem = "cannot be read; it is ignored" if before is None else _problem(directory, dict(before))
+        if problem is None:
             return []
-        if _manifest(directory, name) == before:  # else it was being replaced
-            return [f"checkpoint {name}: damaged; it is ignored and will be made anew"]
+        if _told(directory, name) == before:  # else it was being replaced
+            return [f"checkpoint {name}: {problem}"]
     return []
+
+
+def _problem(directory: Path, entry: dict[str, Any]) -> str | None:
+    """Why the checkpoint of a manifest is not believed; None when it is."""
+    try:
+        if _believed(directory, entry) is not None:
+            return None
+    except OSError as error:
+        if error.errno not in MISSING:
+            return f"cannot be read ({error.strerror}); it is ignored"
+    return "damaged; it is ignored and will be made anew"
 
 
 def _seal(entry: dict[str, Any]) -> int:

@@ -91,7 +91,7 @@ def by_id(tx: Transaction, ids: Sequence[str], columns: str) -> dict[str, tuple[
             f"SELECT ids.id, row, {columns} FROM ids CROSS JOIN live USING (position) "
             f"CROSS JOIN records USING (position, row) WHERE ids.id IN ({marks})"
         )
-        rows = all_of(tx, statement, chunk, 3 + columns.count(","))
+        rows = all_of(tx, statement, chunk, 2 + _count(columns))
         found.update({record[0]: record[1:] for record in rows})
     return found
 
@@ -100,7 +100,7 @@ def fetch(tx: Transaction, rows: Sequence[int], columns: str) -> dict[int, tuple
     """row → (row, *columns) for those rows that hold a living record."""
     found: dict[int, tuple[Any, ...]] = {}
     for statement, chunk in _at(rows, columns):
-        found.update({record[0]: record for record in all_of(tx, statement, chunk, 2 + columns.count(","))})
+        found.update({record[0]: record for record in all_of(tx, statement, chunk, 1 + _count(columns))})
     return found
 
 
@@ -115,13 +115,13 @@ def fetch_at(
 ) -> dict[int, tuple[Any, ...]] | None:
     """What `fetch` finds, of at most `FETCHED_MAX` rows that are alive at a change: in one statement, so that
     no transaction is needed. None when the change is not the newest any more."""
-    nothing = ", NULL" * columns.count(",")
+    nothing = ", NULL" * (_count(columns) - 1)
     marks = ", ".join("?" * len(rows))
     statement = (
         f"SELECT -1, change{nothing} FROM state "
         f"UNION ALL SELECT row, {columns} FROM records WHERE row IN ({marks})"
     )
-    by_row = {record[0]: record for record in all_of(connection, statement, rows, 2 + columns.count(","))}
+    by_row = {record[0]: record for record in all_of(connection, statement, rows, 1 + _count(columns))}
     seen = by_row.pop(-1, None)
     return by_row if seen is not None and seen[1] == change else None
 
@@ -160,6 +160,11 @@ def _at(rows: Sequence[int], columns: str) -> Iterator[tuple[str, Sequence[int]]
     """Statements, with their rows, that find (row, *columns) of those that hold a living record."""
     for chunk, marks in _chunks(rows):
         yield f"SELECT row, {columns} FROM {_LIVING} WHERE row IN ({marks})", chunk
+
+
+def _count(columns: str) -> int:
+    """How many names are listed."""
+    return 1 + columns.count(",")
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
