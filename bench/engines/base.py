@@ -35,7 +35,7 @@ def ef_search(rows: int) -> int:
 
     Written again, for no other engine's process may import Vicinal; a test compares the two.
     """
-    return int(100 * max(1.0, rows / 50_000) ** 0.75)
+    return int(max(128, 100 * (rows / 50_000) ** 0.75))
 
 
 class NotOfferedError(NotImplementedError):

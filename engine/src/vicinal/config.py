@@ -44,8 +44,9 @@ _LEGACY_KEYS = {
     "hnsw:resize_factor": "resize_factor",
 }
 
+_EF_LEAST = 128
 _EF_SEARCH, _EF_RECORDS, _EF_GROWTH = 100, 50_000, 0.75
-"""Where `ef_search` is not given: its value up to so many records, and how it grows beyond."""
+"""Where `ef_search` is not given: its value for so many records, and how it grows with them."""
 
 
 class HnswConfiguration(BaseModel):
@@ -79,7 +80,7 @@ class HnswConfiguration(BaseModel):
         """
         if self.ef_search is not None:
             return self.ef_search
-        return int(factor * _EF_SEARCH * max(1.0, records / _EF_RECORDS) ** _EF_GROWTH)
+        return int(factor * max(_EF_LEAST, _EF_SEARCH * (records / _EF_RECORDS) ** _EF_GROWTH))
 
 
 class HnswChanges(BaseModel):
