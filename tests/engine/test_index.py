@@ -548,6 +548,21 @@ def test_where_fewer_neighbours_pass_than_of_all_rows_a_walk_looks_further_while
         assert np.mean(distances <= truth[-1] * (1 + 1e-9)) >= 0.9
 
 
+@pytest.mark.parametrize(("last", "answered"), [(24, True), (26, False)])
+def test_where_k_of_the_nearest_quarter_pass_a_walk_has_found_enough(
+    half_refused: Any, last: int, answered: bool
+) -> None:
+    view, graph, asked, _ = half_refused
+    met = graph.met(asked[:1], 100, view, view.alive)
+    assert met is not None
+    near, wanted = met[0][0], np.ones(4_000, dtype=np.bool_)
+    passing = near[[*range(K - 1), last]]
+    wanted[near], wanted[passing] = False, True
+    [[found], _] = graph.nearest(asked[:1], K, 100, view, wanted, least=60)
+    assert (found is not None) == answered
+    assert found is None or set(passing) <= set(found)
+
+
 def test_of_rows_that_are_newer_than_a_mask_none_passes(half_refused: Any) -> None:
     view, graph, asked, wanted = half_refused
     older = replace(view, rows=2_000, alive=view.alive[:2_000], records=2_000, vectors=view.vectors[:2_000])

@@ -202,8 +202,8 @@ class Graph:
         self, queries: Vectors, k: int, ef: int, view: View, wanted: Mask, least: int = 0
     ) -> tuple[list[Rows | None], int] | None:
         """For each query somewhat more than its k nearest wanted rows of the covered ones, ascending, or None
-        where fewer than `least` of its ef nearest are wanted or the walk is not to be believed; and how many
-        rows are covered.
+        where fewer than `least` of its ef nearest are wanted, and not k of the nearest quarter of them, or
+        the walk is not to be believed; and how many rows are covered.
 
         Covered are the rows that have been inserted and looked for, up to the view's.
 
@@ -231,8 +231,9 @@ class Graph:
         for query, own, far in zip(queries, labels, distances):
             last = None if ef >= reachable else float(far[-1])
             if not simple:
+                quarter = float(far[len(far) // 4]) if len(far) else np.inf
                 own, far = _wanted(own, far, wanted)  # noqa: PLW2901
-                if len(own) < least:
+                if len(own) < least and (len(own) < k or far[k - 1] > quarter):
                     found.append(None)
                     continue
                 if covered < len(wanted):  # some may have been inserted: the caller measures those anyhow

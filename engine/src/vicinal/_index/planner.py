@@ -45,6 +45,7 @@ _BATCH_MIN = 8  # queries that are worth starting threads for
 _WALKED_MAX = 1024  # queries that walk at once: each takes 20 bytes a candidate, and rows wait to be inserted
 _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
 _PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
+_PASSING = 6  # times k of a walk's candidates are to pass in a refused neighbourhood; four would do
 _DOUBT = 1.5  # a walk in a refused neighbourhood has to be so much cheaper than a scan: it may be in vain
 _DEARER = 2.0  # a walk that takes so many times as long as a scan need not be tried out
 _PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
@@ -246,9 +247,12 @@ def _walk(
             return walked
         passing = [len(rows) for rows, _ in met]
     for passes, chosen in _by_share(queries, share, passing, plan.probe).items():
-        ef = int(plan.ef * (_wider(passes) / _wider(share)))
-        if passes < share and _walk_s(view, ef) * _DOUBT >= plan.scan_s:
-            continue
+        ef = plan.ef
+        if passes < share:
+            usual = ef / _wider(share)
+            ef = int(min(usual * _wider(passes), max(usual, _PASSING * k / passes)))
+            if _walk_s(view, ef) * _DOUBT >= plan.scan_s:
+                continue
         least = min(k, plan.matches)
         if plan.matches < view.rows:
             least = max(least, int(ef * _PROBED_SHARE_MIN * passes))
