@@ -512,12 +512,12 @@ def test_what_codes_know_of_later_rows_makes_no_scan_cheaper(monkeypatch: pytest
 @pytest.fixture
 def half_refused() -> tuple[View, Graph, Any, Any]:
     """A view, its graph, vectors to ask for, and a mask of two thirds of all rows. Of the 300 rows nearest to
-    the first question it refuses two thirds, to the second all, and to the third no more than of others."""
+    the first question it refuses four fifths, to the second all, and to the third no more than of others."""
     vectors, rng = by_lot(4_000), np.random.default_rng(4)
     view = view_of(vectors)
     graph, asked = looked_at(view, HnswConfiguration()), by_lot(3, seed=5)
     wanted = rng.random(4_000) < 0.75
-    for query, kept in zip(asked, (3, 10_000)):
+    for query, kept in zip(asked, (5, 10_000)):
         near = np.argsort(((vectors - query) ** 2).sum(axis=1))[:300]
         wanted[near] = np.arange(300) % kept == kept - 1
     return view, graph, asked, wanted

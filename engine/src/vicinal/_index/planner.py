@@ -45,8 +45,8 @@ _BATCH_MIN = 8  # queries that are worth starting threads for
 _WALKED_MAX = 1024  # queries that walk at once: each takes 20 bytes a candidate, and rows wait to be inserted
 _PROBE_EF = 32  # neighbours that are looked at first, to see how many of them a filter lets pass
 _PROBED_SHARE_MIN = 0.6  # of the share of all rows that pass; fewer, and the neighbourhood is refused
-_PASSING = 6  # times k of a walk's candidates are to pass in a refused neighbourhood; four would do
-_DOUBT = 1.5  # a walk in a refused neighbourhood has to be so much cheaper than a scan: it may be in vain
+_PASSING = 4  # times k of a walk's candidates are expected to pass: then k of the nearest quarter do
+_DOUBT = 1.1  # so much cheaper than a scan a walk in a refused neighbourhood has to be: a few are in vain
 _DEARER = 2.0  # a walk that takes so many times as long as a scan need not be tried out
 _PROBED_BELOW = 0.9  # a filter that so many rows pass is tried without
 
