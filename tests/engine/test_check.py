@@ -186,16 +186,19 @@ def test_every_byte_of_a_checkpoint_is_watched(
         assert finding.startswith(f"collection things: {says}")
 
 
+@pytest.mark.parametrize(
+    ("pattern", "says"), [("graph.json", "cannot be read; "), ("graph-*", "cannot be read (")]
+)
 def test_what_of_a_checkpoint_cannot_be_read_is_not_called_damaged(
-    sound: Path, tmp_path: Path, expected: Any
+    sound: Path, tmp_path: Path, expected: Any, pattern: str, says: str
 ) -> None:
     copy = tmp_path / "data"
     shutil.copytree(sound, copy)
-    [file] = in_files(copy, "graph-*")
+    [file] = in_files(copy, pattern)
     file.unlink()
     file.mkdir()
     [finding] = findings(copy, expected)
-    assert finding.startswith("collection things: checkpoint graph: cannot be read (")
+    assert finding.startswith(f"collection things: checkpoint graph: {says}")
 
 
 @pytest.mark.parametrize("pattern", ["catalog.sqlite3", "records.sqlite3"])

@@ -44,9 +44,8 @@ _LEGACY_KEYS = {
     "hnsw:resize_factor": "resize_factor",
 }
 
-_EF_LEAST = 128
-_EF_SEARCH, _EF_RECORDS, _EF_GROWTH = 100, 50_000, 0.75
-"""Where `ef_search` is not given: its value for so many records, and how it grows with them."""
+_EF_SEARCH, _EF_RECORDS, _EF_GROWTH, _EF_LEAST = 100, 50_000, 0.75, 128
+"""Where `ef_search` is not given: its value for so many records, how it grows with them, and the least."""
 
 
 class HnswConfiguration(BaseModel):
