@@ -751,7 +751,10 @@ def test_links_are_not_believed_beside_other_vectors() -> None:
         pass
     packed, covered = graph.pack(), graph.coverage()
     with pytest.raises(ValueError, match="shape"):
-        Graph(HnswConfiguration(), 5, generation=0).unpack(packed, covered, vectors.repeat(2, 1))
+        Graph(HnswConfiguration(), 4, generation=0).unpack(packed, covered, vectors.repeat(2, 1))
+    for other in (Graph(HnswConfiguration(), 8, 0), Graph(HnswConfiguration(max_neighbors=9), 4, 0)):
+        with pytest.raises(ValueError, match="another kind"):
+            other.unpack(packed, covered, vectors.repeat(2, 1))
     with pytest.raises(IndexError):
         Graph(HnswConfiguration(), 4, generation=0).unpack(packed, covered, vectors[:40])
     numbers = packed["numbers"].tobytes().replace(b'"cur_element_count": 50', b'"cur_element_count": 51')

@@ -142,29 +142,45 @@ def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
         checkpoint.save(directory, "graph", covers, graph.save, files)
 
 
-def load_graph(directory: Path, hnsw: HnswConfiguration, view: View, known: int) -> Graph | None:
-    """The graph that was kept, if it covers more of this view's rows than are known without it."""
-    covers = checkpoint.covers(directory, "graph")
+def load_graph(
+    directory: Path, hnsw: HnswConfiguration, view: View, known: int, files: Files
+) -> Graph | None:
+    """The graph that was kept, if it covers more of this view's rows than are known without it. One that is
+    not as it says is discarded."""
+
+    def is_wanted(covers: dict[str, Any]) -> bool:
+        try:
+            return bool(covers["generation"] == view.generation and known < covers["rows"] <= view.rows)
+        except (KeyError, TypeError):
+            return False
+
+    if not is_wanted(checkpoint.covers(directory, "graph")):
+        return None
+    found = checkpoint.load(directory, "graph")
+    if found is None or not is_wanted(found[1]):  # another process may have replaced it
+        return None
     try:
-        if covers["generation"] != view.generation or not known < covers["rows"] <= view.rows:
-            return None
-        found = checkpoint.load(directory, "graph")
-        if found is None:
-            return None
-        path, covers = found
-        graph = Graph(hnsw, view.vectors.shape[1], view.generation)
-        # A row that the checkpoint hides stays hidden: rows never come back to life.
-        packed = arrays.read(path) if covers.get("form") == "links" else None
-        hidden, strays = (np.array((packed or covers)[key], dtype=np.int64) for key in ("hidden", "strays"))
-        reviewed = covers.get("reviewed", covers["rows"])
-        effort = covers.get("ef_factor", 1), covers.get("judged_at", 0)
-        covered = Coverage(covers["rows"], reviewed, hidden, strays, *effort)
-        if packed is None:
-            graph.load(path, covered, view.vectors)
-        else:
-            graph.unpack(packed, covered, view.vectors)
+        return _graph(*found, hnsw, view)
+    except OSError:
+        return None  # it is being replaced, or cannot be read now
     except (RuntimeError, *BROKEN):
-        return None  # not to be believed after all
+        checkpoint.discard(directory, "graph", files)
+        return None
+
+
+def _graph(path: Path, covers: dict[str, Any], hnsw: HnswConfiguration, view: View) -> Graph:
+    """The graph of a checkpoint; `RuntimeError` of hnswlib's, or one of `BROKEN`, when it is none."""
+    graph = Graph(hnsw, view.vectors.shape[1], view.generation)
+    # A row that the checkpoint hides stays hidden: rows never come back to life.
+    packed = arrays.read(path) if covers.get("form") == "links" else None
+    hidden, strays = (np.array((packed or covers)[key], dtype=np.int64) for key in ("hidden", "strays"))
+    reviewed = covers.get("reviewed", covers["rows"])
+    effort = covers.get("ef_factor", 1), covers.get("judged_at", 0)
+    covered = Coverage(covers["rows"], reviewed, hidden, strays, *effort)
+    if packed is None:
+        graph.load(path, covered, view.vectors)
+    else:
+        graph.unpack(packed, covered, view.vectors)
     return graph
 
 

@@ -235,7 +235,8 @@ def _newest(live: LiveCollection, view: View) -> Graph | None:
     held = live.graph_of(view)
     if live.checkpoints is None:
         return held
-    kept = _derived.load_graph(live.checkpoints, live.hnsw, view, 0 if held is None else held.rows)
+    known = 0 if held is None else held.rows
+    kept = _derived.load_graph(live.checkpoints, live.hnsw, view, known, live.files)
     if kept is None:
         return held
     live.verified.add("graph")  # loading compared its checksum

@@ -85,6 +85,12 @@ class Coverage(NamedTuple):
     judged_at: int
     """How many rows there were when that was found out."""
 
+    def mask(self) -> Mask:
+        """Which rows are hidden."""
+        mask = np.zeros(self.rows, dtype=np.bool_)
+        mask[self.hidden] = True
+        return mask
+
 
 class Graph:
     """A graph over the rows of one generation of a collection."""
@@ -304,14 +310,17 @@ class Graph:
             return Coverage(self.rows, self.reviewed_rows, hidden, self._strays.rows, *effort)
 
     def unpack(self, packed: Mapping[str, links.Array], covered: Coverage, vectors: Vectors) -> None:
-        """Take the graph that `pack` gave."""
-        state = links.unpack(packed, lambda at: self._given(vectors[at]))
+        """Take the graph that `pack` gave; else what `links.unpack` raises."""
+        [empty] = self._empty().__getstate__()
+        state = links.unpack(packed, empty, covered.mask(), lambda at: self._given(vectors[at]))
         self._take(hnswlib.Index(state), covered, vectors)
 
     def load(self, path: Path, covered: Coverage, vectors: Vectors) -> None:
-        """Take the graph that `save` wrote."""
+        """Take the graph that `save` wrote; else what `links.unpack` raises, or hnswlib's `RuntimeError`."""
+        [empty] = self._empty().__getstate__()
+        elements = links.check_file(path, empty, covered.mask())
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
-        index.load_index(_named(path))
+        index.load_index(_named(path), max_elements=max(1, elements))  # it would believe the file's number
         self._take(index, covered, vectors)
 
     def _take(self, index: Any, covered: Coverage, vectors: Vectors) -> None:
@@ -319,8 +328,7 @@ class Graph:
         with self._lock.exclusive():
             self._index = index
             self._index.set_ef(1)
-            self._hidden = np.zeros(rows, dtype=np.bool_)
-            self._hidden[hidden] = True
+            self._hidden = covered.mask()
             strays = strays[(strays >= 0) & (strays < rows)]
             self._strays = Strays.among(vectors, strays, self._configuration.space)
             self.reviewed_rows = self._all_reviewed_at = min(reviewed, rows)
