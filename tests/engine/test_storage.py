@@ -1360,6 +1360,27 @@ def test_what_is_made_has_its_name_durably_though_who_made_it_did_not_come_to_th
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there directories are not synced")
+def test_the_directory_of_a_collection_is_synced_before_its_first_record_and_not_by_who_reads(
+    tmp_path: Path,
+) -> None:
+    class Noting(Files):
+        def sync_directory(self, path: Path) -> None:
+            synced.append(path)
+            super().sync_directory(path)
+
+    synced: list[Path] = []
+    with open_with(tmp_path, Noting()) as client:
+        client.create_collection("notes", embedding_function=None).add(["1"], [[1, 0]])
+        assert tmp_path / "collections" in synced
+    synced.clear()
+    with open_with(tmp_path, Noting()) as client:
+        notes = client.get_collection("notes", embedding_function=None)
+        assert notes.query([[1, 0]])["ids"] == [["1"]]
+        assert tmp_path / "collections" not in synced
+        assert tmp_path.parent in synced  # so this would have been noted
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there directories are not synced")
 def test_a_directory_that_may_not_be_read_is_used_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

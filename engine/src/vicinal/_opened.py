@@ -227,10 +227,10 @@ class OpenCollections:
 
     def _open(self, id: UUID) -> LiveCollection:
         info, directory = self.entry(id), self._directory(id)
+        made = directory is not None and exists(directory / "records.sqlite3")
         if self.files.read_only:
-            made = directory is not None and exists(directory / "records.sqlite3")
             directory = directory if made else None
-        elif directory is not None:
+        elif directory is not None and not made:  # who has made the database made this durable before
             self.files.make_directory(directory)
         try:
             live = LiveCollection(info, directory, self.files, self._wake, self.has_forgotten)
