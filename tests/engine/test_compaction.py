@@ -289,6 +289,17 @@ def test_what_was_deleted_is_in_no_file_afterwards(tmp_path: Path) -> None:
     assert (b"something else" in held, b"nobody else" in held, b"to forget" in held) == (True, False, False)
 
 
+def test_nor_in_what_a_compaction_left_that_another_process_was_killed_in(tmp_path: Path) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = fill(client)
+        things.delete(where={"n": {"$gte": 9}})
+        [file] = tmp_path.rglob("vectors-0.f32")
+        file.with_name("vectors-1.f32").write_bytes(file.read_bytes() + b"to forget")
+        things.compact()
+        [file] = tmp_path.rglob("vectors-*")
+        assert (file.name, b"to forget" in file.read_bytes()) == ("vectors-1.f32", False)
+
+
 def test_not_even_when_another_writer_is_first_after_the_rows_were_dropped(tmp_path: Path) -> None:
     class Interrupted(Files):
         def step(self, name: str) -> None:
