@@ -602,6 +602,16 @@ def test_the_configuration_says_what_a_word_is(store):
         assert [sorted(ids) for ids in found["ids"]] == expected
 
 
+@pytest.mark.parametrize("text", [None, {"stemmer": None}])
+def test_words_that_the_configuration_asks_for_are_ready_before_the_first_question(tmp_path, text):
+    configuration = {} if text is None else {"text": text}
+    with vicinal.PersistentClient(tmp_path) as client:
+        made = client.create_collection("things", embedding_function=None, configuration=configuration)
+        made.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["an ant", "a bee"])
+        wait_for_index(made)
+    assert bool([*tmp_path.rglob("words.json")]) == (text is not None)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
