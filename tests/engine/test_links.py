@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,13 @@ def test_what_is_empty_is_not_entered_anywhere() -> None:
         again.unpack(packed, graph.coverage(), vectors)
 
 
-def is_usable(graph: Graph, view: View, rng: Any) -> bool:
-    """Walk, and insert: where links lead beyond memory, the process ends here."""
+def is_taken(take: Callable[[], Graph], refused: tuple[type[Exception], ...], view: View, rng: Any) -> bool:
+    """Whether a graph is taken back. Then it is walked and added to: where links lead beyond memory, the
+    process ends here."""
+    try:
+        graph = take()
+    except refused:
+        return False
     assert graph.nearest(view.vectors[:20], 10, 100, view, view.alive) is not None
     more = np.concatenate([view.vectors, rng.standard_normal((60, DIMENSION)).astype(np.float32)])
     for _ in graph.extend(more, np.ones(len(more), dtype=np.bool_), len(more)):
@@ -146,14 +152,10 @@ def test_any_words_are_refused_or_can_be_followed(kept: tuple[Graph, Packed, Vie
     rng, taken = np.random.default_rng(12), 0
     for _ in range(400):
         name = str(rng.choice(["links", "upper", "levels", "labels"]))
-        changed = packed[name].copy()
-        words = changed.reshape(-1).view(np.uint32)
+        changed = {**packed, name: packed[name].copy()}
+        words = changed[name].reshape(-1).view(np.uint32)
         words[rng.integers(len(words), size=3)] = rng.choice(WORDS, size=3)
-        try:
-            again = taken_back({**packed, name: changed}, graph, view)
-        except _derived.BROKEN:
-            continue
-        taken += is_usable(again, view, rng)
+        taken += is_taken(partial(taken_back, changed, graph, view), _derived.BROKEN, view, rng)
     assert 20 < taken < 380
 
 
@@ -161,26 +163,28 @@ def test_any_words_in_a_file_of_hnswlibs_are_refused_or_can_be_followed(
     kept: tuple[Graph, Packed, View], tmp_path: Path
 ) -> None:
     graph, packed, view = kept
-    graph.save(tmp_path / "graph")
-    whole = np.fromfile(tmp_path / "graph", np.uint32)
+    file, covered = tmp_path / "graph", graph.coverage()
+
+    def loaded() -> Graph:
+        again = Graph(HNSW, DIMENSION, generation=0)
+        again.load(file, covered, view.vectors)
+        return again
+
+    graph.save(file)
+    whole = np.fromfile(file, np.uint32)
     elements = len(packed["labels"]) * (len(packed["links"][0]) + 4 * DIMENSION + 8) // 4
     rng, taken = np.random.default_rng(13), 0
     for turn in range(600):
         first, stop = [(0, 24), (24, 24 + elements), (24 + elements, len(whole))][turn % 3]
         words = whole.copy()
         words[rng.integers(first, stop, size=1 + turn % 2)] = rng.choice(WORDS)
-        words[: len(words) - (turn % 50 == 7)].tofile(tmp_path / "graph")
-        again = Graph(HNSW, DIMENSION, generation=0)
-        try:
-            again.load(tmp_path / "graph", graph.coverage(), view.vectors)
-        except (RuntimeError, *_derived.BROKEN):
-            continue
-        taken += is_usable(again, view, rng)
+        words[: len(words) - (turn % 50 == 7)].tofile(file)
+        taken += is_taken(loaded, (RuntimeError, *_derived.BROKEN), view, rng)
     assert 20 < taken < 580
     for size in (0, 40, 96, 4000):
-        (tmp_path / "graph").write_bytes(whole.tobytes()[:size])
+        file.write_bytes(whole.tobytes()[:size])
         with pytest.raises(_derived.BROKEN):
-            Graph(HNSW, DIMENSION, generation=0).load(tmp_path / "graph", graph.coverage(), view.vectors)
+            loaded()
 
 
 def test_a_file_of_hnswlibs_has_as_many_lists_as_its_elements_have_levels(
@@ -210,19 +214,20 @@ def test_a_checkpoint_that_is_not_what_it_says_is_discarded(
 ) -> None:
     graph, _, view = kept
 
-    def loaded(known: int, files: Files | None = None) -> Graph | None:
-        return _derived.load_graph(tmp_path, HNSW, view, known, files or Files())
+    def loaded(known: int, files: Files | None) -> Graph | None:
+        return _derived.load_graph(tmp_path, HNSW, view, known, files)
 
     _derived.save_graph(tmp_path, graph, view, Files())
-    whole = loaded(ROWS - 1)
+    whole = loaded(ROWS - 1, Files())
     assert whole is not None and whole.rows == ROWS
-    assert loaded(ROWS) is None  # so many are known
+    assert loaded(ROWS, Files()) is None  # so many are known
 
     path, covers = checkpoint.load(tmp_path, "graph") or pytest.fail("there is none")
     packed = {name: array.copy() for name, array in arrays.read(path).items()}
     level_0(packed)[5, 1] = ROWS
     checkpoint.save(tmp_path, "graph", covers, lambda file: arrays.write(file, packed), Files())
-    assert loaded(0, ReadOnlyFiles()) is None
-    assert checkpoint.covers(tmp_path, "graph") == covers
-    assert loaded(0) is None
+    for not_ours in (None, ReadOnlyFiles()):
+        assert loaded(0, not_ours) is None
+        assert checkpoint.covers(tmp_path, "graph") == covers
+    assert loaded(0, Files()) is None
     assert checkpoint.covers(tmp_path, "graph") == {}

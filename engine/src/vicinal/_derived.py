@@ -143,10 +143,13 @@ def save_graph(directory: Path, graph: Graph, view: View, files: Files) -> None:
 
 
 def load_graph(
-    directory: Path, hnsw: HnswConfiguration, view: View, known: int, files: Files
+    directory: Path, hnsw: HnswConfiguration, view: View, known: int, files: Files | None
 ) -> Graph | None:
-    """The graph that was kept, if it covers more of this view's rows than are known without it. One that is
-    not as it says is discarded."""
+    """The graph that was kept, if it covers more of this view's rows than are known without it.
+
+    One that cannot be taken back is discarded, where `files` are given: by who makes it anew. To another
+    release of hnswlib in another process it may be as it should.
+    """
 
     def is_wanted(covers: dict[str, Any]) -> bool:
         try:
@@ -164,7 +167,8 @@ def load_graph(
     except OSError:
         return None  # it is being replaced, or cannot be read now
     except (RuntimeError, *BROKEN):
-        checkpoint.discard(directory, "graph", files)
+        if files is not None:
+            checkpoint.discard(directory, "graph", files)
         return None
 
 

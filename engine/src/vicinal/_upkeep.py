@@ -25,6 +25,7 @@ from vicinal._index.view import View
 from vicinal._live import LiveCollection
 from vicinal._machine import memory_bytes
 from vicinal._storage import changes, checkpoint
+from vicinal._storage.files import Files
 from vicinal._storage.readonly import UnsettledError
 from vicinal._turns import anybody_reads, give_way
 from vicinal.errors import ClosedError, NotFoundError, StorageError
@@ -162,7 +163,9 @@ class Upkeep:
 
     def _built(self, view: View) -> Graph | None:
         """The graph when it covers the view; None when there is more to build than fits into a slice."""
-        graph = _newest(self.live, view) or Graph(self.live.hnsw, view.vectors.shape[1], view.generation)
+        graph = _newest(self.live, view, self.live.files)
+        if graph is None:
+            graph = Graph(self.live.hnsw, view.vectors.shape[1], view.generation)
         if graph is not self.live.graph:
             self.live.graph, self.live.graph_kept_s = graph, time.monotonic()
         graph.hide(view.alive)
@@ -215,7 +218,7 @@ class Upkeep:
 
     def _follow(self, view: View) -> float:
         """Another process is at work, or may be: take what it has finished, and ask again."""
-        graph = _newest(self.live, view)
+        graph = _newest(self.live, view, None)
         if graph is not None:
             graph.hide(view.alive)
         self.live.graph = graph
@@ -230,13 +233,14 @@ def compaction_is_due(live: LiveCollection, view: View) -> bool:
     return (view.vectors.nbytes + live.database.size_bytes()) * dead > _DEAD_BYTES_MIN * view.rows
 
 
-def _newest(live: LiveCollection, view: View) -> Graph | None:
-    """The graph in memory, or that of the checkpoint when it covers more; None when there is neither."""
+def _newest(live: LiveCollection, view: View, files: Files | None) -> Graph | None:
+    """The graph in memory, or that of the checkpoint when it covers more; None when there is neither. With
+    `files`, a checkpoint that cannot be taken back is discarded."""
     held = live.graph_of(view)
     if live.checkpoints is None:
         return held
     known = 0 if held is None else held.rows
-    kept = _derived.load_graph(live.checkpoints, live.hnsw, view, known, live.files)
+    kept = _derived.load_graph(live.checkpoints, live.hnsw, view, known, files)
     if kept is None:
         return held
     live.verified.add("graph")  # loading compared its checksum
