@@ -311,14 +311,12 @@ class Graph:
 
     def unpack(self, packed: Mapping[str, links.Array], covered: Coverage, vectors: Vectors) -> None:
         """Take the graph that `pack` gave; else what `links.unpack` raises."""
-        [empty] = self._empty().__getstate__()
-        state = links.unpack(packed, empty, covered.mask(), lambda at: self._given(vectors[at]))
+        state = links.unpack(packed, self._nothing(), covered.mask(), lambda at: self._given(vectors[at]))
         self._take(hnswlib.Index(state), covered, vectors)
 
     def load(self, path: Path, covered: Coverage, vectors: Vectors) -> None:
         """Take the graph that `save` wrote; else what `links.unpack` raises, or hnswlib's `RuntimeError`."""
-        [empty] = self._empty().__getstate__()
-        elements = links.check_file(path, empty, covered.mask())
+        elements = links.check_file(path, self._nothing(), covered.mask())
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)
         index.load_index(_named(path), max_elements=max(1, elements))  # it would believe the file's number
         self._take(index, covered, vectors)
@@ -334,6 +332,11 @@ class Graph:
             self.reviewed_rows = self._all_reviewed_at = min(reviewed, rows)
             self.rows, self.hidden = rows, len(hidden)
             self.effort = Effort(max(1, ef_factor), judged_at)
+
+    def _nothing(self) -> Any:
+        """What hnswlib says of an index of this kind that has no elements."""
+        [state] = self._empty().__getstate__()
+        return state
 
     def _empty(self) -> Any:
         index = hnswlib.Index(space=self._configuration.space, dim=self._dimension)

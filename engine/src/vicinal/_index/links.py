@@ -162,7 +162,7 @@ def _read(words: NDArray[np.uint32], numbers: Mapping[str, Any], empty: Mapping[
     if at != len(words) or lists.nbytes != above * levels.sum():
         raise ValueError("the file of a graph contradicts itself")
     labels = np.ascontiguousarray(elements[:, last:]).view(np.uint64).reshape(-1)
-    return _Parts(elements[:, :first], _lists(lists.view(np.uint8), above), labels, levels)
+    return _Parts(elements[:, :first], lists.reshape(-1, above // _WORD_BYTES), labels, levels)
 
 
 def _lists(data: Array, size_bytes: int) -> NDArray[np.uint32]:
