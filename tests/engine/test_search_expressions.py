@@ -166,6 +166,8 @@ def test_weights_may_all_be_0_where_they_are_not_divided_by_their_sum():
 
 def test_keys_with_the_same_name_are_the_same():
     assert K("a") == K("a")
+    assert {K("a"): 1}[K("a")] == 1
+    assert len({K("a"), "a"}) == 2
     assert (K("a") != K("a"), K("a") != K("b")) == (False, True)
 
 
@@ -249,6 +251,11 @@ INVALID = [
     (lambda: K(""), ValueError, "metadata key"),
     (lambda: K(5), TypeError, r"K\(…\)"),
     (lambda: (K("a") == 1) & 5, TypeError, "unsupported operand"),
+    (lambda: (K("a") == 1) and (K("b") == 2), InvalidFilterError, "join filters with &"),
+    (lambda: (K("a") == 1) or (K("b") == 2), InvalidFilterError, "neither true nor false"),
+    (lambda: not (K("a") == 1), InvalidFilterError, "neither true nor false"),
+    (lambda: 1 < K("a") < 5, InvalidFilterError, r"both sides of a < K\(…\) < b"),
+    (lambda: K("a") in ["a"], InvalidFilterError, "neither true nor false"),
     (lambda: K("a").is_in(5), ArgumentTypeError, "is_in to be a list of values"),
     (lambda: K("a").not_in("abc"), ArgumentTypeError, "not_in to be a list of values, got 'abc'"),
     (lambda: Rrf(NEAR), ArgumentTypeError, "Rrf ranks to be a list of rank expressions"),

@@ -2,6 +2,7 @@
 
 `K("year") > 2000` is a filter, `K.DOCUMENT` a column of the answer. A filter is the dictionary that `where`
 takes everywhere else, made by Python's operators; `&` and `|` join filters into one flat `$and` or `$or`.
+Python's own `and`, `or` and `not`, which ask whether a filter is true, raise: `and` would keep the last one alone.
 """
 
 from __future__ import annotations
@@ -53,6 +54,13 @@ class Where:
         return isinstance(other, Where) and self._condition == other._condition
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        problem = (
+            "a filter is neither true nor false; join filters with &, | and ~ instead of and, or and not, "
+            "give both sides of a < K(…) < b on their own, and ask `is not None` whether there is one"
+        )
+        raise InvalidFilterError(path="where", problem=problem)
 
     def __repr__(self) -> str:
         return f"Where({self._condition!r})"
@@ -118,7 +126,7 @@ class Key:
         return self._is("$lte", value)
 
     def __hash__(self) -> int:
-        return hash(self.name)
+        return hash((Key, self.name))  # a set that holds the name, too, must not compare them
 
     def __repr__(self) -> str:
         return f"K({self.name!r})"
