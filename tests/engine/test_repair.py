@@ -280,6 +280,13 @@ def test_a_damaged_directory_of_format_1_is_read_as_it_is(damaged: Damaged, page
     damaged.accounts_for_all()
 
 
+@pytest.mark.parametrize("version", [0, 1, -1])
+def test_another_format_than_that_of_the_tables_costs_nothing(damaged: Damaged, version: int) -> None:
+    damaged.sql(f"PRAGMA user_version = {version}")
+    kept, report = damaged.repaired()
+    assert (kept, len(report)) == (list(damaged.before), 1)
+
+
 @pytest.mark.parametrize("page", range(1, 15))
 def test_whatever_page_is_garbage_every_record_is_kept_or_named(damaged: Damaged, page: int) -> None:
     damaged.spoil(page)

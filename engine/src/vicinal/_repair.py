@@ -24,9 +24,9 @@ from vicinal._storage import catalog, changes, checksums, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction, beside
 from vicinal._storage.files import Files, check_descriptors, exists, translated
-from vicinal._storage.schema import RECORDS, Schema
+from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile
-from vicinal.errors import ClosedError, FormatVersionError, NotFoundError, VicinalError
+from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, NotFoundError, VicinalError
 from vicinal.types import Vectors
 
 _NO_ROWS = np.empty(0, dtype=np.int64)
@@ -179,12 +179,19 @@ def _sound(
 
 
 def _as_it_is(path: Path) -> tuple[Database, bool]:
-    """The database, and whether it lists who lives. Format 1, which holds the living alone, is left as it
-    is: to bring it up to date, all of it would have to be readable."""
+    """The database, and whether it lists who lives. What it says of its format may be damaged, too; format 1,
+    which holds the living alone, is not brought up to date: all of it would have to be readable."""
+    database = Database(path, None, must_exist=True)
     try:
-        return Database(path, Schema(""), must_exist=True), False
-    except FormatVersionError:
-        return Database(path, RECORDS, must_exist=True), True
+        with database.read() as tx:
+            tables = {name for (name,) in tx.execute("SELECT name FROM sqlite_master")}
+            [(version,)] = tx.execute("PRAGMA user_version")
+        if "records" not in tables:
+            raise CorruptionError(path=str(path), problem="has no table of records")
+        return database, version > 1 or not tables.isdisjoint({"ids", "live"})
+    except BaseException:
+        database.close()
+        raise
 
 
 def _agrees(record: Sequence[Any], vector: Any) -> bool:

@@ -44,7 +44,7 @@ _LOG_PAGES_MAX = 16_384  # then the next commit does it; 64 MiB
 
 
 class Database:
-    """One SQLite database, made with `schema` when it does not exist yet.
+    """One SQLite database, made with `schema` when it does not exist yet; without one it is as it is.
 
     `must_exist` says that something else proves it was made before: then a missing or empty file is
     damage, and a fresh database would hide it.
@@ -54,7 +54,7 @@ class Database:
     _file: int | None = None
     """Which file it is: a connection made later has to lead to the same one."""
 
-    def __init__(self, path: Path | None, schema: Schema, *, must_exist: bool = False) -> None:
+    def __init__(self, path: Path | None, schema: Schema | None, *, must_exist: bool = False) -> None:
         self.path = path
         if sqlite3.sqlite_version_info < _OLDEST:
             needed, found = ".".join(map(str, _OLDEST)), sqlite3.sqlite_version
@@ -72,7 +72,8 @@ class Database:
         with forks.transaction():
             self._connected = self._connect(create=True, writes=True)
             try:
-                self._prepare(schema, must_exist)
+                if schema is not None:
+                    self._prepare(schema, must_exist)
             except BaseException:
                 self._writer.close()
                 raise

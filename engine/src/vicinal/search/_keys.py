@@ -2,7 +2,7 @@
 
 `K("year") > 2000` is a filter, `K.DOCUMENT` a column of the answer. A filter is the dictionary that `where`
 takes everywhere else, made by Python's operators; `&` and `|` join filters into one flat `$and` or `$or`.
-Python's own `and`, `or` and `not`, which ask whether a filter is true, raise: `and` would keep the last one alone.
+Python's `and`, `or` and `not` ask whether a filter is true, and raise: `and` would keep the last one alone.
 """
 
 from __future__ import annotations
