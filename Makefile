@@ -12,7 +12,7 @@ SOURCES  := pyproject.toml engine/pyproject.toml adapters/langchain/pyproject.to
 .PHONY: help demo test slow soak chroma check lint types contracts bench bench-quality notebooks clean
 
 help:  ## What can be done here
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.demo  ## Build a collection of Python's own documentation and ask it; ARGS='--ask "…"'
 	@$(BIN)/python -m demo $(ARGS)
@@ -42,7 +42,7 @@ types: $(VENV)/.lint
 contracts: $(VENV)/.lint
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench  ## Every bar of speed and size beside five other engines; ARGS='--quick' or '--scaling'
+bench: $(VENV)/.bench  ## Every bar of speed and size beside other engines; ARGS='--quick' or '--scaling'
 	$(BIN)/python -m bench $(ARGS)
 
 bench-quality: $(VENV)/.bench  ## How well dense, text and hybrid search rank; writes docs/quality.md

@@ -29,7 +29,7 @@ FIGURES = [
     ("with one that 11 % pass, far from the question: ms", "filter", "far 11%", "p50_ms", ".2f"),
     ("recall there", "filter", "far 11%", "recall", ".3f"),
     ("with a substring that texts must have: ms", "document", "$contains", "p50_ms", ".2f"),
-    ("a new process, from `import` to its first answer: ms", "reopen", "", "answer_ms", ",.0f"),
+    ("a new process, from opening to its first answer: ms", "reopen", "", "answer_ms", ",.0f"),
 ]
 """The README's table: label, workload, case, figure, format."""
 

@@ -177,7 +177,11 @@ each(
 each(
     "InvalidArgumentError",
     "beside hnsw",
-    {"space": {"space": "cosine"}, "older key": {"hnsw": {"ef_search": 50}, "hnsw:construction_ef": 300}},
+    {
+        "space": {"space": "cosine"},
+        "older key": {"hnsw": {"ef_search": 50}, "hnsw:construction_ef": 300},
+        "misspelt": {"expirey": {"key": "until"}},
+    },
     lambda configuration: lambda client, _: client.create_collection("other", configuration=configuration),
 )
 

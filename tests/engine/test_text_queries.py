@@ -452,8 +452,7 @@ def test_reciprocal_ranks_are_added(mixed, alpha):
     assert dict(zip(found["ids"][0], found["scores"][0])) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("fusion", ["relative", "rrf"])
-@pytest.mark.parametrize("mode", ["text", "hybrid"])
+@pytest.mark.parametrize(("mode", "fusion"), [("text", None), ("hybrid", "relative"), ("hybrid", "rrf")])
 def test_what_each_part_gave_makes_the_score(mixed, mode, fusion):
     given = {"query_embeddings": [[1.0, 0.5]]} if mode == "hybrid" else {}
     found = mixed.query(query_texts=["bee ant"], mode=mode, fusion=fusion, explain=True, **given)
@@ -648,6 +647,7 @@ INVALID = [
     ({"mode": "hybrid", "alpha": 1.5}, ValueError, "alpha: expected a number from 0 to 1"),
     ({"mode": "hybrid", "alpha": "0.5"}, TypeError, "alpha"),
     ({"mode": "text", "alpha": 0.5}, ValueError, "alpha mixes vectors and words"),
+    ({"mode": "text", "fusion": "rrf"}, ValueError, "fusion mixes vectors and words"),
     ({"mode": "text", "max_distance": 1}, ValueError, "measures no distance"),
     ({"mode": "text", "text_key": 5}, ArgumentTypeError, "text_key"),
     ({"mode": "text", "snippets": -1}, ValueError, "snippets: expected at least 0"),

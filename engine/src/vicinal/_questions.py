@@ -44,10 +44,12 @@ def ranking(
 ) -> r.Ranking | None:
     """What the mode asks for; None when that is distance alone."""
     check_one_of(how.mode, "mode", ("dense", "text", "sparse", "hybrid"))
-    check_one_of(how.fusion, "fusion", ("relative", "rrf"))
     weight = 0.5 if how.alpha is None else check.fraction(how.alpha, "alpha")
-    if how.mode != "hybrid" and how.alpha is not None:
-        raise InvalidArgumentError(f'alpha mixes vectors and words: use mode="hybrid", not "{how.mode}"')
+    fusion: Any = "relative" if how.fusion is None else how.fusion
+    check_one_of(fusion, "fusion", ("relative", "rrf"))
+    for name, value in (("alpha", how.alpha), ("fusion", how.fusion)):
+        if how.mode != "hybrid" and value is not None:
+            raise InvalidArgumentError(f'{name} mixes vectors and words: use mode="hybrid", not "{how.mode}"')
     is_sparse = _is_sparse(how)
     if how.mode == "dense":
         return None
@@ -55,11 +57,11 @@ def ranking(
     if is_sparse:
         field = _sparse_key(info, how)
         vectors = _sparse_vectors(info, inputs, field, how, texts)
-        return r.Ranking(how.mode, texts or (), field, weight, how.fusion, deep, vectors)
+        return r.Ranking(how.mode, texts or (), field, weight, fusion, deep, vectors)
     if texts is None:
         raise InvalidArgumentError(f'mode="{how.mode}" searches words: give query_texts')
     field = DOCUMENT if how.text_key is None else _key(how.text_key, "text_key")
-    return r.Ranking(how.mode, texts, field, weight, how.fusion, deep)
+    return r.Ranking(how.mode, texts, field, weight, fusion, deep)
 
 
 def _is_sparse(how: HowToRank) -> bool:

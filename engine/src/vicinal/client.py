@@ -147,7 +147,9 @@ class Client(Tenancy):
             schema: Which kinds of values may be filtered on, and how vectors are indexed; what it leaves
                 open, the configuration may say.
             configuration: `{"hnsw": {"space": "l2" | "cosine" | "ip", "ef_search": 100, …}}`, and
-                `{"expiry": {"key": "expires_at", "ttl_s": None}}` for records that expire.
+                `{"expiry": {"key": "expires_at", "ttl_s": None}}` for records that expire, and
+                `{"text": True}`, or a dict, for how documents become words (docs/text-search.md). What
+                is neither, nor `embedding_function`, is refused.
             metadata: Any JSON object. The older `hnsw:space` … keys count for what the configuration does
                 not name; those that contradict a schema are refused.
             embedding_function: Embeds what comes without embeddings, and is remembered by name

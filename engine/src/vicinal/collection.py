@@ -270,7 +270,7 @@ class Collection(Described):
         mode: Literal["dense", "text", "sparse", "hybrid"] = "dense",
         query_sparse: Any = None,
         alpha: float | None = None,
-        fusion: Literal["relative", "rrf"] = "relative",
+        fusion: Literal["relative", "rrf"] | None = None,
         text_key: str | None = None,
         sparse_key: str | None = None,
         snippets: int | bool = False,
@@ -307,7 +307,8 @@ class Collection(Described):
             query_sparse: One or q `SparseVector`s, or their JSON; without it the schema's function of the
                 key embeds `query_texts`.
             alpha: The weight of distance in a mixture, from 0 (words alone) to 1; by default 0.5.
-            fusion: `relative` adds nearness and scores of words, `rrf` reciprocal ranks.
+            fusion: How a mixture is made: `relative` (the default) adds nearness and scores of words, `rrf`
+                reciprocal ranks.
             text_key: Search the strings under this metadata key instead of documents.
             sparse_key: The metadata key that holds sparse vectors; by default the one that the schema names.
             snippets: Add the fragments of each document that match, at most so many (True: 3).
@@ -496,7 +497,7 @@ class Collection(Described):
         return sum(info.configuration.lineage == root for info in collections)
 
     def get_indexing_status(self) -> IndexingStatus:
-        """How much of the collection the graph covers; the rest is measured with every query.
+        """How much of the collection the graph covers; queries scan the codes of the rest.
 
         A collection that is too small for a graph is covered by definition. Counted in rows, of which a
         record that was written again may leave a dead one until compaction.

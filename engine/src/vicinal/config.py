@@ -44,6 +44,9 @@ _LEGACY_KEYS = {
     "hnsw:resize_factor": "resize_factor",
 }
 
+_PLACES = ("hnsw", "spann", "embedding_function", "expiry", "text")
+"""The keys of a configuration; those of `CollectionConfiguration.to_json`."""
+
 _EF_SEARCH, _EF_RECORDS, _EF_GROWTH, _EF_LEAST = 100, 50_000, 0.75, 128
 """Where `ef_search` is not given: its value for so many records, how it grows with them, and the least."""
 
@@ -194,11 +197,15 @@ def parse_configuration(
 
 
 def _check_places(configuration: Mapping[str, Any]) -> None:
-    """Refuse what belongs in `hnsw` and stands beside it: passed over, it would leave another distance."""
+    """Refuse what is no place of a configuration: passed over, it would leave another distance, or records
+    that never expire."""
     for key in configuration:
         if key in HnswConfiguration.model_fields or key in _LEGACY_KEYS:
             place = f"configuration['hnsw']['{_LEGACY_KEYS.get(key, key)}']"
             raise InvalidArgumentError(f"configuration: unknown key {key!r}; its place is {place}")
+        if key not in _PLACES:
+            known = ", ".join(f"`{name}`" for name in _PLACES)
+            raise InvalidArgumentError(f"configuration: unknown key {key!r}, expected one of {known}")
 
 
 def check_schema_against(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from enum import Enum
 from math import inf, isfinite
 from numbers import Integral, Real
@@ -52,9 +51,9 @@ Image = NDArray[Any]
 Images = list[Image]
 Embeddable = Union[Documents, Images]
 Loadable = list[Union[Image, None]]
-Scalar = Union[str, int, float, bool, datetime, date]
 Metadata = Mapping[str, Any]
-"""Any JSON object, plus datetime and date values. Keys are strings; values may nest."""
+"""Any JSON object; dates, datetimes, Decimals, UUIDs, bytes and `SparseVector`s are values, too. Keys are
+strings; values may nest."""
 
 Metadatas = list[Metadata]
 UpdateMetadata = Metadata
@@ -96,7 +95,7 @@ class Stats(NamedTuple):
 
 
 class IndexingStatus(NamedTuple):
-    """How many rows the graph covers of those that it will; measured exactly until then."""
+    """How many rows the graph covers of those that it will; queries scan the codes of the others."""
 
     num_indexed_ops: int
     num_unindexed_ops: int

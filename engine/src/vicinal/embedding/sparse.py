@@ -23,7 +23,8 @@ _Class = TypeVar("_Class", bound="type[SparseEmbeddingFunction]")
 
 
 class SparseEmbeddingFunction(Generic[Input]):
-    """Base class of sparse embedding functions; override all but `embed_query` and the last two."""
+    """Base class of sparse embedding functions; override `__call__`, `name`, `get_config` and
+    `build_from_config`."""
 
     def __call__(self, input: Input) -> list[SparseVector]:
         """Embed documents: one sparse vector per text."""
