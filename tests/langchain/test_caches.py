@@ -186,7 +186,22 @@ def test_short_chats_are_not_similar_for_being_chats(semantic):
     assert model.invoke("capital of France").content == "Paris"
 
 
-@pytest.mark.parametrize("prompt", ["", "[]", "[1]", '[{"kwargs": {}}]', '{"kwargs": 1}', "null", "\ud800"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "[]",
+        "[1]",
+        '[{"kwargs": {}}]',
+        '{"kwargs": 1}',
+        "null",
+        "\ud800",
+        "[" * 3000,
+        '[{"kwargs": {"content": null}}]',
+        '[{"kwargs": {"content": [{"type": "text", "text": null}]}}]',
+    ],
+    ids=lambda prompt: prompt[:20],
+)
 def test_prompts_that_look_like_json_are_prompts(any_cache, prompt):
     if prompt == "\ud800":
         prompt = '"\\ud800"'

@@ -313,13 +313,28 @@ def test_the_callers_filter_is_left_as_it_was(records):
         ({"year": {}}, r'where\["year"\]'),
         ({"year": object()}, r'where\["year"\]'),
         ({"$and": {"a": 1}}, r"\$and"),
-        ({"$or": [1]}, "Expected a dict, got 1"),
+        ({"$or": [1]}, r'filter\["\$or"\]\[0\]: Expected a dict, got 1'),
+        ({"$and": [{"n": 1}, None]}, r'filter\["\$and"\]\[1\]: Expected a dict, got None'),
+        ({"$or": [None, {"n": 1}]}, r'filter\["\$or"\]\[0\]: Expected a dict, got None'),
+        ({"$nor": [None]}, r'filter\["\$nor"\]\[0\]'),
+        ({"$and": [{"a": 1}, {"$not": {"$not": None}}]}, r'\["\$and"\]\[1\]\["\$not"\]\["\$not"\]'),
+        ({"$and": None}, r'filter\["\$and"\]: Expected a list of filters, got None'),
     ],
     ids=str,
 )
 def test_a_filter_that_means_nothing_is_refused_at_its_place(records, filter, place):
     with pytest.raises(InvalidFilterError, match=place):
         records.similarity_search("text", filter=filter)
+
+
+def test_nothing_is_deleted_by_a_condition_that_was_never_made(store):
+    store.add_texts(["a", "b"], [{"draft": True, "by": "me"}, {"draft": True, "by": "you"}])
+    mine = None
+    with pytest.raises(InvalidFilterError):
+        store.delete(filter={"$and": [{"draft": True}, mine]})
+    assert store.count() == 2
+    with pytest.raises(InvalidFilterError, match=r'where_document\["\$or"\]\[0\]'):
+        store.similarity_search("a", where_document={"$or": [None, {"$contains": "a"}]})
 
 
 def test_a_filter_too_deep_is_refused(records):

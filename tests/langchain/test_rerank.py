@@ -132,6 +132,32 @@ def test_a_compressor_may_return_texts_of_its_own(filled):
     assert math.isnan(score)
 
 
+@pytest.mark.parametrize("known", [{"n": 1}, {"n": 2}])
+def test_a_compressor_that_rewrites_texts_is_known_by_what_metadata_tells(store, known):
+    class Shout(Longest):
+        def compress_documents(self, documents, query, callbacks=None):
+            return [Document(d.page_content.upper(), metadata=d.metadata) for d in documents]
+
+    store.add_texts(["one", "two"], [{"n": 1}, known])
+    found = store.similarity_search_with_relevance_scores("one", 2)
+    hits = store.similarity_search_with_relevance_scores("one", 2, rerank=Shout())
+    assert texts(hits) == [text.upper() for text in texts(found)]
+    if known == {"n": 1}:
+        assert all(math.isnan(score) for _, score in hits)
+        assert store.similarity_search_with_relevance_scores("one", rerank=Shout(), score_threshold=0) == []
+    else:
+        assert [score for _, score in hits] == [score for _, score in found]
+
+
+def test_a_score_that_is_stored_is_not_a_compressors(store):
+    store.add_texts(["one", "two three"], [{"relevance_score": 0.01}, {}], ids=["a", "b"])
+    search = dict(filled_scores(store.similarity_search_with_score("one", 2)))
+    hits = store.similarity_search_with_score("one", 2, rerank=Longest())
+    assert filled_scores(hits) == [(text, search[text]) for text in texts(hits)]
+    own = store.similarity_search_with_score("one", 2, rerank=Longest(score=0.5))
+    assert [score for _, score in own] == [0.5, 0.5]
+
+
 async def test_a_compressor_is_awaited(filled):
     judge = Longest()
     await filled.asimilarity_search("one", rerank=judge)

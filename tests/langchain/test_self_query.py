@@ -176,6 +176,21 @@ def test_attributes_may_be_dicts_and_the_translator_ones_own(papers):
     assert len(made.invoke("q")) == 6
 
 
+@pytest.mark.parametrize("name", ["filter", "where"])
+async def test_the_models_filter_selects_among_what_the_programs_does(papers, name):
+    fixed = {name: {"year": {"$lt": 2020}}}
+    wide = '```json\n{"query": "q", "filter": "or(gt(\\"year\\", 0), lt(\\"year\\", 0))"}\n```'
+    none = '```json\n{"query": "q", "filter": "NO_FILTER"}\n```'
+    allowed = {d.id for d in papers.similarity_search("q", k=100, **fixed)}
+    assert 0 < len(allowed) < papers.count()
+    for answer in (wide, none):
+        made = retriever(papers, answer, search_kwargs={"k": 100, **fixed})
+        assert {d.id for d in made.invoke("q")} <= allowed
+        assert {d.id for d in await made.ainvoke("q")} <= allowed
+    with pytest.raises(InvalidArgumentError, match="names of one argument"):
+        retriever(papers, search_kwargs={"filter": {"a": 1}, "where": {"a": 1}})
+
+
 @pytest.mark.parametrize("package", ["langchain_classic.retrievers", "lark"])
 def test_a_package_that_is_missing_is_named(store, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)

@@ -7,7 +7,7 @@ from langchain_tests.integration_tests import BaseStoreAsyncTests, BaseStoreSync
 
 import vicinal
 from langchain_vicinal import VicinalByteStore, VicinalVectorStore
-from vicinal.errors import VicinalError
+from vicinal.errors import ArgumentTypeError, VicinalError
 
 
 @pytest.fixture(params=["memory", "directory"])
@@ -92,6 +92,12 @@ def test_what_is_no_key_or_no_bytes_is_refused_and_nothing_written(byte_store, p
     with pytest.raises(VicinalError):
         byte_store.mset([("first", b"1"), pair])
     assert list(byte_store.yield_keys()) == []
+
+
+@pytest.mark.parametrize("pairs", [5, [("a",)], ["abc"], None], ids=repr)
+def test_what_is_no_pairs_is_refused_by_name(byte_store, pairs):
+    with pytest.raises(ArgumentTypeError, match="key_value_pairs to be pairs of a key and bytes"):
+        byte_store.mset(pairs)
 
 
 def test_it_lives_beside_the_vectors_and_survives_with_them(tmp_path, embedding):

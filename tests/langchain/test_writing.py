@@ -7,6 +7,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
+import vicinal
 from langchain_vicinal import VicinalVectorStore
 
 
@@ -278,6 +279,17 @@ def test_a_reset_collection_is_empty_and_keeps_its_settings(table):
     hnsw = store.collection.configuration_json["hnsw"]
     assert (store.count(), hnsw["space"], hnsw["ef_search"]) == (1, "ip", 77)
     assert store.collection.metadata == {"kind": "test"}
+
+
+def test_a_reset_keeps_what_another_handle_has_changed(embedding):
+    client = vicinal.EphemeralClient()
+    store, other = (VicinalVectorStore(embedding, "shared", client=client) for _ in range(2))
+    other.collection.modify("renamed", {"owner": "me"}, {"hnsw": {"ef_search": 333}})
+    store.add_texts(["a"])
+    store.reset_collection()
+    [made] = client.list_collections()
+    assert (made.name, made.metadata, made.count()) == ("renamed", {"owner": "me"}, 0)
+    assert made.configuration_json["hnsw"]["ef_search"] == 333
 
 
 SETTINGS = {

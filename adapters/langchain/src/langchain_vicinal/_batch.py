@@ -152,7 +152,7 @@ def _records(
     given = _column(metadatas, "metadatas", count, what) or [None] * count
     own_ids = _ids(ids, count, what) or [None] * count
     id_column = [str(uuid4()) if id is None else id for id in own_ids]
-    rows = Batch(id_column, texts, [metadata or {} for metadata in given])
+    rows = Batch(id_column, texts, [{} if metadata is None else metadata for metadata in given])
     if embeddings is not None:
         vectors = _sequence(embeddings)
         _same_length(len(vectors), "embeddings", count, what)

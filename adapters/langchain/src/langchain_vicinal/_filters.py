@@ -55,25 +55,30 @@ def _rewritten(filter: Any, name: str, leaf: _Leaf) -> Filter | None:
     if not isinstance(filter, Mapping):
         raise ArgumentTypeError(argument=name, expected='a dict such as {"year": {"$gt": 1980}}', got=filter)
     try:
-        return _all_of(filter, leaf)
+        return _all_of(filter, leaf, name)
     except RecursionError:
         raise InvalidFilterError(path=name, problem="filters may nest at most 100 deep") from None
 
 
-def _all_of(filter: Any, leaf: _Leaf) -> Filter | None:
-    """A dictionary holds where every one of its items does."""
+def _all_of(filter: Any, leaf: _Leaf, place: str) -> Filter | None:
+    """A dictionary holds where every one of its items does. None in its place is refused: as no condition it
+    would let everything through."""
     if not isinstance(filter, Mapping):
-        return filter  # type: ignore[no-any-return]  # the engine refuses it, with its place
-    return _and(_item(key, value, leaf) for key, value in filter.items())
+        raise InvalidFilterError(path=place, problem=f"Expected a dict, got {filter!r}")
+    return _and(_item(key, value, leaf, f'{place}["{key}"]') for key, value in filter.items())
 
 
-def _item(key: str, value: Any, leaf: _Leaf) -> Filter | None:
-    if key in ("$and", "$or", "$nor", "$not") and isinstance(value, (list, tuple)):
-        children = [_all_of(child, leaf) for child in value]
-        if key == "$and":
-            return _and(children)
-        return _or(children) if key == "$or" else _not(_or(children))
-    return _not(_all_of(value, leaf)) if key == "$not" else leaf(key, value)
+def _item(key: str, value: Any, leaf: _Leaf, place: str) -> Filter | None:
+    if key not in ("$and", "$or", "$nor", "$not"):
+        return leaf(key, value)
+    if not isinstance(value, (list, tuple)):
+        if key != "$not":
+            raise InvalidFilterError(path=place, problem=f"Expected a list of filters, got {value!r}")
+        return _not(_all_of(value, leaf, place))
+    children = [_all_of(child, leaf, f"{place}[{i}]") for i, child in enumerate(value)]
+    if key == "$and":
+        return _and(children)
+    return _or(children) if key == "$or" else _not(_or(children))
 
 
 # --- one field, or the text -------------------------------------------------------------------

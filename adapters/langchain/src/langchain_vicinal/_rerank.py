@@ -8,8 +8,9 @@ judge is one of
     a compressor       any `BaseDocumentCompressor`: it returns the documents that it keeps, in its order
 
 A function's and a cross-encoder's numbers become the scores. A compressor's documents have the score
-that it wrote into their metadata, as `relevance_score`, or else the one that they were found with; NaN
-when neither their id nor their text is that of a document that was found.
+that it wrote into their metadata, as `relevance_score` (a stored one is not its), or else the one that they
+were found with; NaN when neither their id, their text nor their metadata tells which of the found documents
+they were, and then no threshold lets them through.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from langchain_core.runnables.config import run_in_executor
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 Hit = tuple[Document, float]
+_Told = tuple[float, Any]
+"""The score that a document was found with, and the `relevance_score` that was stored with it."""
+
 Judge = Callable[[str, list[str]], Iterable[float]]
 
 
@@ -55,7 +59,8 @@ def reranked(rerank: Reranker, query: str, hits: list[Hit], *, keep_scores: bool
     if not hits:
         return []
     if isinstance(rerank, BaseDocumentCompressor):
-        return _compressed(rerank.compress_documents(_documents(hits), query), hits, keep_scores)
+        found = _Found(hits)
+        return found.compressed(rerank.compress_documents(_documents(hits), query), keep_scores)
     return _judged(rerank, query, hits, keep_scores)
 
 
@@ -64,8 +69,8 @@ async def areranked(rerank: Reranker, query: str, hits: list[Hit], *, keep_score
     if not hits:
         return []
     if isinstance(rerank, BaseDocumentCompressor):
-        kept = await rerank.acompress_documents(_documents(hits), query)
-        return _compressed(kept, hits, keep_scores)
+        found = _Found(hits)
+        return found.compressed(await rerank.acompress_documents(_documents(hits), query), keep_scores)
     return await run_in_executor(None, _judged, rerank, query, hits, keep_scores)
 
 
@@ -96,18 +101,35 @@ def _numbers(given: Any) -> list[float]:
     return scores
 
 
-def _compressed(kept: Sequence[Document], hits: list[Hit], keep_scores: bool) -> list[Hit]:
-    """Compressors may copy documents, change their texts, and lose their ids."""
-    by_id = {document.id: score for document, score in hits}
-    by_text = {document.page_content: score for document, score in reversed(hits)}
+class _Found:
+    """What a search had found before a compressor had it, which may copy documents, change their texts, lose
+    their ids, and write into them."""
 
-    def score(document: Document) -> float:
+    def __init__(self, hits: list[Hit]) -> None:
+        self._by_id: dict[str | None, _Told] = {}
+        self._by_text: dict[str, _Told] = {}
+        self._metadata: list[tuple[dict[Any, Any], _Told]] = []
+        for document, score in reversed(hits):  # of equal texts the first counts
+            told = score, document.metadata.get("relevance_score")
+            self._by_id[document.id] = self._by_text[document.page_content] = told
+            self._metadata.append((dict(document.metadata), told))
+
+    def compressed(self, kept: Sequence[Document], keep_scores: bool) -> list[Hit]:
+        return [(document, self._score(document, keep_scores)) for document in kept]
+
+    def _score(self, document: Document, keep_scores: bool) -> float:
         own = document.metadata.get("relevance_score")
-        if isinstance(own, Real) and not keep_scores:  # NumPy's numbers, too
+        found, stored = self._told(document)
+        if isinstance(own, Real) and own != stored and not keep_scores:  # NumPy's numbers, too
             return float(own)
-        return by_id.get(document.id, by_text.get(document.page_content, math.nan))
+        return found
 
-    return [(document, score(document)) for document in kept]
+    def _told(self, document: Document) -> _Told:
+        told = self._by_id.get(document.id) or self._by_text.get(document.page_content)
+        if told is None:
+            same = [told for metadata, told in self._metadata if metadata == document.metadata]
+            told = same[0] if len(same) == 1 else (math.nan, None)
+        return told
 
 
 def _documents(hits: list[Hit]) -> list[Document]:

@@ -60,7 +60,7 @@ class TypedSearch(SearchMethods):
         if beside:
             kwargs["search_kwargs"] = {**beside, **(kwargs.get("search_kwargs") or {})}
         tags = kwargs.pop("tags", None) or self._get_retriever_tags()
-        return VectorStoreRetriever(vectorstore=self, tags=list(tags), **kwargs)
+        return VectorStoreRetriever(vectorstore=self, tags=tags, **kwargs)
 
 
 class VectorStoreRetriever(vectorstores.VectorStoreRetriever):

@@ -130,7 +130,7 @@ class VicinalSemanticCache(VicinalCache):
         await run_in_executor(None, self._remember, vector, prompt, llm_string, return_val)
 
     def _similar(self, vector: Any, context: str) -> RETURN_VAL_TYPE | None:
-        found = self.collection.query(vector, n_results=1, where={"context": context})
+        found = self.collection.query([vector], n_results=1, where={"context": context})
         texts, distances = found["documents"][0], found["distances"][0]
         if not texts or 1.0 - distances[0] < self.score_threshold:
             return None
@@ -167,12 +167,18 @@ def _split(prompt: str) -> tuple[str, str]:
         messages = json.loads(prompt)
         last = messages[-1]["kwargs"]
         parts = last["content"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return prompt, ""
     if isinstance(parts, str):
         parts = last["content"] = [{"type": "text", "text": parts}]
-    texts = [part.pop("text", "") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    if not isinstance(parts, list):
+        return prompt, ""
+    texts = [part.pop("text") for part in parts if _is_text(part)]
     return "\n".join(texts) or "(no text)", json.dumps(messages, sort_keys=True)
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
 # --- answers -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ run, not skipped for ever.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -70,7 +71,7 @@ class VicinalRecordManager(Keyed, RecordManager):
             client,
             metadata={"namespace": self.namespace},
         )
-        self._latest = 0.0
+        self._latest: float | None = None
 
     def create_schema(self) -> None:
         """Nothing: the constructor has made all that is needed."""
@@ -79,8 +80,11 @@ class VicinalRecordManager(Keyed, RecordManager):
         """Nothing: the constructor has made all that is needed."""
 
     def get_time(self) -> float:
-        """Seconds since 1970; never less than this object has said before, whatever the clock does."""
-        self._latest = max(self._latest, time.time())
+        """Seconds since 1970; more than this object said before and the book says, whatever the clock does:
+        what a run has not entered is then older than the run."""
+        if self._latest is None:
+            self._latest = self.collection.stats("at").max or 0.0
+        self._latest = max(math.nextafter(self._latest, math.inf), time.time())
         return self._latest
 
     async def aget_time(self) -> float:
@@ -104,6 +108,9 @@ class VicinalRecordManager(Keyed, RecordManager):
             raise InvalidArgumentError(
                 f"Expected one item of group_ids for each of the {len(entered)} keys, got {len(groups)}"
             )
+        for i, key in enumerate(entered):
+            if not isinstance(key, str):
+                raise ArgumentTypeError(argument=f"keys[{i}]", expected="a str", got=key)
         now = self.get_time()
         if time_at_least is not None and time_at_least > now:
             raise InvalidArgumentError(f"time_at_least: {time_at_least} has not come yet; it is {now}")
@@ -190,4 +197,10 @@ def _namespace(given: Any, store: VicinalVectorStore | None) -> str:
     if not isinstance(given, str):
         expected = "a str; the vector store is given by name, as store="
         raise ArgumentTypeError(argument="namespace", expected=expected, got=given)
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            f"namespace: half a surrogate pair is no character, got {given!r}"
+        ) from None
     return given

@@ -28,7 +28,7 @@ from langchain_core.structured_query import (
     Visitor,
 )
 
-from langchain_vicinal._filters import Filter
+from langchain_vicinal._filters import Filter, to_where
 from vicinal.errors import InvalidArgumentError, VicinalError
 
 if TYPE_CHECKING:
@@ -71,6 +71,27 @@ class VicinalTranslator(Visitor):
         return _compare(key, operator, comparison.value)
 
 
+class _Within(Visitor):
+    """Another translator, whose filters select only among what a fixed one selects."""
+
+    def __init__(self, translator: Visitor, fixed: Filter) -> None:
+        self._translator, self._fixed = translator, fixed
+        self.allowed_comparators = translator.allowed_comparators
+        self.allowed_operators = translator.allowed_operators
+
+    def visit_structured_query(self, structured_query: StructuredQuery) -> tuple[str, dict[str, Any]]:
+        query, options = self._translator.visit_structured_query(structured_query)
+        if "filter" in options:
+            options = {**options, "filter": {"$and": [self._fixed, options["filter"]]}}
+        return query, options
+
+    def visit_operation(self, operation: Operation) -> Any:
+        return self._translator.visit_operation(operation)
+
+    def visit_comparison(self, comparison: Comparison) -> Any:
+        return self._translator.visit_comparison(comparison)
+
+
 def self_query_retriever(
     llm: BaseLanguageModel[Any],
     store: VectorStore,
@@ -87,7 +108,12 @@ def self_query_retriever(
             f"as_self_query_retriever needs the package {error.name}, which is not installed. "
             'Install it with:  pip install "langchain-vicinal[self-query]"'
         ) from None
-    kwargs.setdefault("structured_query_translator", VicinalTranslator())
+    translator = kwargs.pop("structured_query_translator", None) or VicinalTranslator()
+    options = dict(kwargs.pop("search_kwargs", None) or {})
+    fixed = to_where(options.get("filter"), where=options.pop("where", None))
+    if fixed is not None:  # LangChain lets the model's filter take its place
+        options["filter"], translator = fixed, _Within(translator, fixed)
+    kwargs |= {"structured_query_translator": translator, "search_kwargs": options}
     made: BaseRetriever = SelfQueryRetriever.from_llm(
         llm, store, document_contents, metadata_field_info, **kwargs
     )

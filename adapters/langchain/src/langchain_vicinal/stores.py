@@ -55,7 +55,13 @@ class VicinalByteStore(Keyed, BaseStore[str, bytes]):
 
     def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
         """Set values, all or none; of pairs with one key the last counts."""
-        values = dict(key_value_pairs)
+        try:
+            values = dict(key_value_pairs)
+        except (TypeError, ValueError):
+            wanted = "pairs of a key and bytes"
+            raise ArgumentTypeError(
+                argument="key_value_pairs", expected=wanted, got=key_value_pairs
+            ) from None
         for key, value in values.items():
             if not isinstance(value, (bytes, bytearray, memoryview)):
                 raise ArgumentTypeError(argument=f"the value of {key!r}", expected="bytes", got=value)

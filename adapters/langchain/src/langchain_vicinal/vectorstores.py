@@ -321,14 +321,16 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         await run_in_executor(None, self.delete_collection)
 
     def reset_collection(self) -> None:
-        """Drop the collection and make it anew, empty, with the same settings."""
-        client, old = self.client, self._collection
+        """Drop the collection and make it anew, empty, with the same name and settings."""
+        client = self.client
+        found = (held for held in client.list_collections() if held.id == self._collection.id)
+        old = next(found, self._collection)  # another handle may have changed it
         beside = {name: old.configuration[name] for name in ("expiry", "text") if name in old.configuration}
         settings: dict[str, Any] = {
             "schema": old.schema,
             "configuration": beside or None,
             "metadata": old.metadata,
-            "embedding_function": old.embedding_function,
+            "embedding_function": self._collection.embedding_function,
         }
         with suppress(NotFoundError):
             client.delete_collection(old.name)
@@ -357,6 +359,7 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
             metadata_field_info: What the metadata is: LangChain's `AttributeInfo`s, or dicts with
                 `name`, `description` and `type`.
             **kwargs: Those of `SelfQueryRetriever.from_llm`: `enable_limit`, `search_type`,
-                `search_kwargs`, `use_original_query`, …
+                `search_kwargs`, `use_original_query`, … A `filter` among the `search_kwargs` holds
+                beside what the model writes; in LangChain's own the model's takes its place.
         """
         return self_query_retriever(llm, self, document_contents, metadata_field_info, **kwargs)
