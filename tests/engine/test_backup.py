@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +292,37 @@ def test_a_backup_follows_a_repair(path: Path, target: Path) -> None:
         client.repair()
         client.backup(target)
     assert contents(target) == contents(path)
+
+
+@pytest.mark.parametrize("step", ["backup: vectors copied", "backup: collection replaced", None])
+def test_a_backup_of_what_the_database_was_before_it_went_back(
+    path: Path, target: Path, tmp_path: Path, step: str | None
+) -> None:
+    """Rows that only the newer backup has have given their numbers to others since."""
+    with vicinal.PersistentClient(path) as client:
+        fill(client, count=100)
+        client.backup(tmp_path / "monday")
+        fill(client, first=100, count=100)
+        client.backup(target)
+    tuesday = contents(target)
+    shutil.rmtree(path)
+    shutil.copytree(tmp_path / "monday", path)
+    with vicinal.PersistentClient(path) as client:
+        fill(client, first=500, count=150)
+
+    def fail(at: str) -> None:
+        if at == step:
+            raise OSError(errno.ENOSPC, "full")
+
+    with open_with(path, FaultyFiles(fail)) as client, suppress(OSError):
+        client.backup(target)
+        assert step is None
+        client.backup(target)  # and as ever from then on
+    assert contents(target) == (tuesday if step == "backup: vectors copied" else contents(path))
+    with vicinal.PersistentClient(target) as client:
+        assert client.check() == []
+        fill(client, first=900, count=50)
+        assert client.check() == []
 
 
 def test_a_damaged_backup_is_made_whole_by_the_next(path: Path, target: Path) -> None:

@@ -374,7 +374,7 @@ def test_configuration_wins_over_the_older_metadata_keys(client):
 
 def test_of_a_spann_index_only_the_space_is_taken(client):
     spann = {"space": "cosine", "search_nprobe": 3}
-    made = client.create_collection("things", configuration={"spann": spann, "later": 1})
+    made = client.create_collection("things", configuration={"spann": spann})
     assert made.configuration_json["hnsw"] == {**HNSW_DEFAULTS, "space": "cosine"}
     with pytest.raises(InvalidArgumentError, match="cannot both"):
         client.create_collection("other", configuration={"spann": spann, "hnsw": {"space": "l2"}})

@@ -6,6 +6,7 @@ threads were doing when it forked.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -28,6 +29,7 @@ from vicinal._index.indexer import Indexer
 from vicinal._local import LocalBackend
 from vicinal._storage import database, forks
 from vicinal._storage.schema import CATALOG
+from vicinal.errors import ClosedError
 from vicinal.testing import FaultyFiles, check, open_with, wait_for_index
 
 pytestmark = [
@@ -123,6 +125,50 @@ def test_children_write_at_once_and_nothing_is_lost(tmp_path: Path, new_client: 
     children = [Child(lambda number=number: work(number)) for number in range(4)]  # type: ignore[misc]
     assert [child.result() for child in children] == ["well"] * 4
     assert things.count() == 3 + 4 * 20
+
+
+@pytest.mark.parametrize("place", [None, "data"])
+@pytest.mark.parametrize("used", [False, True])
+def test_a_child_goes_on_with_an_async_client(tmp_path: Path, place: str | None, used: bool) -> None:
+    """No thread of its pool is there, and what these were about to do is not done."""
+    client: vicinal.AsyncClient
+    client = (
+        vicinal.AsyncEphemeralClient() if place is None else vicinal.AsyncPersistentClient(tmp_path / place)
+    )
+
+    async def add(id: str) -> int:
+        things = await client.get_or_create_collection("things", embedding_function=None)
+        await things.add(ids=[id], embeddings=[[1, 2]])
+        return await things.count()
+
+    before = asyncio.run(add("parent")) if used else 0
+
+    def work() -> None:
+        assert asyncio.run(add("child")) == before + 1
+        assert client.tenant == "default_tenant"
+        asyncio.run(client.close())
+        with pytest.raises(ClosedError):
+            asyncio.run(add("later"))
+
+    assert Child(work).result() == "well"
+    assert asyncio.run(add("after")) == before + (1 if place is None else 2)
+    asyncio.run(client.close())
+    assert Child(lambda: asyncio.run(client.close())).result() == "well"
+
+
+def test_a_child_that_closes_what_it_never_used_has_closed_it(
+    client: vicinal.Client, collection: vicinal.Collection
+) -> None:
+    collection.add(ids=["a"], embeddings=[[1, 2]])
+
+    def work() -> None:
+        client.close()
+        for use in (collection.count, client.list_collections):
+            with pytest.raises(ClosedError):
+                use()
+
+    assert Child(work).result() == "well"
+    assert collection.count() == 1
 
 
 def test_a_child_of_a_child_goes_on_too(client: vicinal.Client, collection: vicinal.Collection) -> None:

@@ -228,6 +228,15 @@ def test_a_lock_that_is_taken_again_is_still_kept_from_others(tmp_path: Path) ->
     assert another_gets(path)
 
 
+def test_a_lock_that_cannot_be_opened_keeps_nobody_from_the_work(tmp_path: Path) -> None:
+    """As where another user has made the file: else `optimize` would wait for nobody, for ever."""
+    (tmp_path / "upkeep.lock").mkdir()
+    lock = FileLock(tmp_path / "upkeep.lock")
+    assert lock.acquire()
+    lock.release()
+    assert not FileLock(tmp_path / "gone" / "upkeep.lock").acquire()
+
+
 def another_gets(path: Path) -> bool:
     """Whether another process can have a lock now."""
     program = (

@@ -28,6 +28,7 @@ import vicinal
 from vicinal._derived import NAMES
 from vicinal._index import exact, planner
 from vicinal._index.view import View
+from vicinal._local import LocalBackend
 from vicinal._request import Status
 from vicinal._storage import changes, checkpoint, database, files
 from vicinal._storage.files import Files, meanwhile
@@ -1058,6 +1059,56 @@ def test_nothing_is_written_to_a_directory_that_was_removed(tmp_path: Path) -> N
         with pytest.raises(StorageError, match="was removed or replaced while it was open"):
             make(client, "lost")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["write: before vectors", "write: vectors synced", "write: before commit"])
+@pytest.mark.parametrize("place", [None, "data"])
+def test_a_write_from_the_middle_of_another_is_refused_and_the_other_goes_on(
+    tmp_path: Path, place: str | None, step: str
+) -> None:
+    """As a signal's handler or a `__del__` makes one, in the thread whose write it interrupts."""
+    refused: list[str] = []
+
+    def interrupt(at: str) -> None:
+        if at == step and not refused:
+            refused.append("")
+            with pytest.raises(StorageError, match="in the middle of a write") as caught:
+                client.get_collection("things").add(ids=["inner"], embeddings=[[1, 2, 3]])
+            refused[0] = str(caught.value)
+            if place is None:  # where there is one connection, which sees what is not committed
+                with pytest.raises(StorageError, match="in the middle of a write"):
+                    client.get_collection("things").count()
+            else:
+                assert client.get_collection("things").count() == 0
+
+    backend = LocalBackend(None if place is None else tmp_path / place, FaultyFiles(interrupt))
+    with vicinal.PersistentClient._over(backend) as client:
+        things = make(client)
+        things.add(ids=["outer", "too"], embeddings=[[1, 2, 3], [4, 5, 6]])
+        assert len(refused) == 1
+        assert (things.get()["ids"], things.count(), client.check()) == (["outer", "too"], 2, [])
+        things.add(ids=["inner"], embeddings=[[1, 2, 3]])
+        assert (things.count(), client.check()) == (3, [])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there what is open stays")
+@pytest.mark.parametrize("how", ["removed", "moved", "restored"])
+def test_a_collection_is_not_opened_in_a_directory_that_is_another(tmp_path: Path, how: str) -> None:
+    """What was not used before would be made anew, empty, where nobody looks for it."""
+    data = tmp_path / "data"
+    with vicinal.PersistentClient(data) as client:
+        fill(make(client))
+        client.backup(tmp_path / "backup")
+    with vicinal.PersistentClient(data) as client:
+        things = client.get_collection("things")
+        os.rename(data, tmp_path / "moved") if how == "moved" else shutil.rmtree(data)
+        if how == "restored":
+            shutil.copytree(tmp_path / "backup", data)
+        before = sorted(tmp_path.rglob("*"))
+        for use in (things.count, things.get, client.check, lambda: fill(things)):
+            with pytest.raises(StorageError, match="was removed or replaced while it was open"):
+                use()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there what is open stays")

@@ -18,6 +18,7 @@ from uuid import UUID
 from vicinal._locks import RLock
 from vicinal._schema import Schema
 from vicinal._settings import Settings
+from vicinal._storage import forks
 from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
 from vicinal.embedding.protocol import Embedder
@@ -173,8 +174,8 @@ class AsyncClient:
 
     def __init__(self, opener: Callable[[], Client]) -> None:
         self._closing: Future[None] | None = None
-        self._lock = RLock()  # of `_closing`, for event loops in several threads
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="vicinal-async")
+        self._opener = opener
+        self._start()
         self._opened = self._pool.submit(opener)
 
     create_collection = _opening(Client.create_collection)
@@ -233,6 +234,7 @@ class AsyncClient:
         """
         import asyncio
 
+        self._survive_fork()
         with self._lock:
             if self._closing is None:
                 self._closing = self._pool.submit(self._close)
@@ -258,7 +260,25 @@ class AsyncClient:
             raise
         return self
 
+    def _start(self) -> None:
+        self._lock = RLock()  # of `_closing`, for event loops in several threads
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="vicinal-async")
+        self._pid = os.getpid()
+
+    def _survive_fork(self) -> None:
+        """In a forked child, where no thread of the pool is: make one that opens what was not open yet."""
+        with forks.restarting():
+            if self._pid == os.getpid():
+                return
+            self._start()
+            if not self._opened.done():
+                self._opened = self._pool.submit(self._opener)
+            if self._closing is not None and not self._closing.done():
+                self._closing = Future()
+                self._closing.set_result(None)
+
     def _client(self) -> Client:
+        self._survive_fork()
         return self._opened.result()
 
     def _close(self) -> None:
@@ -267,6 +287,7 @@ class AsyncClient:
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         """What `work` returns, done by a thread of the pool, in the caller's context."""
+        self._survive_fork()
         context = contextvars.copy_context()
         with self._lock:
             if self._closing is not None:

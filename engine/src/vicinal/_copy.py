@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 from vicinal._live import CHECKPOINTS, LiveCollection
 from vicinal._opened import OpenCollections
 from vicinal._request import CollectionInfo
-from vicinal._storage import changes, checkpoint
+from vicinal._storage import changes, checkpoint, generations
 from vicinal._storage.database import Database, beside
 from vicinal._storage.files import Files, translated
 from vicinal._storage.schema import RECORDS
@@ -116,24 +116,42 @@ def copy_collection(source: Database, directory: Path, place: Path, files: Files
             state = changes.state(tx)
         if state.dropped:
             raise NotFoundError(kind="Collection", key=directory.name)
-        name = f"vectors-{state.generation}.f32"
+        vectors = generations.path_of(directory, state.generation)
+        target = generations.path_of(place, state.generation)
         try:
             if state.dimension is not None and state.rows:
                 size = state.rows * state.dimension * 4
-                _copy_bytes(directory / name, place / name, size, files)
+                try:
+                    _copy_bytes(vectors, target, size, files)
+                except _OtherError:  # what is there belongs to the earlier copy for as long as that is one
+                    target = _renumbered(copied, place)
+                    _copy_bytes(vectors, target, size, files)
         except FileNotFoundError:
-            if missing == name:
-                raise CorruptionError(path=str(directory / name), problem="is missing") from None
-            missing = name  # compacted in between: copy the state that followed
+            if missing == vectors:
+                raise CorruptionError(path=str(vectors), problem="is missing") from None
+            missing = vectors  # compacted in between: copy the state that followed
             files.remove(copied)
             continue
         files.step(f"{purpose}: vectors copied")
         install_database(copied, place / "records.sqlite3", files)
         files.step(f"{purpose}: collection replaced")
         for old in files.find(place, "vectors-*.f32"):
-            if old.name != name:
+            if old != target:
                 files.remove(old)
         return
+
+
+class _OtherError(Exception):
+    """The file of an earlier copy holds other vectors: the database has gone back to an older state, and gave
+    the numbers of their rows to others."""
+
+
+def _renumbered(copied: Path, place: Path) -> Path:
+    """Let a copied database mean a vector file that is not there yet: that of a later generation."""
+    generation = 1 + max(generations.numbers(place))
+    with closing(Database(copied, RECORDS, must_exist=True)) as database, database.write() as tx:
+        changes.renumber(tx, generation)
+    return generations.path_of(place, generation)
 
 
 def copied_database(source: Database, target: Path) -> Path:
@@ -152,7 +170,8 @@ def install_database(temporary: Path, target: Path, files: Files) -> None:
 
 
 def _copy_bytes(source: Path, target: Path, size: int, files: Files) -> None:
-    """The first `size` bytes; blocks that an earlier copy holds already are compared, not written."""
+    """The first `size` bytes; blocks that an earlier copy holds already are compared, not written. Where they
+    differ, `_OtherError`, and nothing is changed."""
     with translated(source, except_missing=True), source.open("rb") as reading:
         writing = files.open(target, create=True)
         with target.open("rb") as held:
@@ -161,9 +180,10 @@ def _copy_bytes(source: Path, target: Path, size: int, files: Files) -> None:
                 if len(block) < min(_BLOCK, size - offset):
                     raise StorageError(path=str(source), problem=f"ends before byte {size}")
                 found = held.read(len(block))
-                if found != block:
-                    same = len(found) if block.startswith(found) else 0
-                    files.write_at(writing, memoryview(block)[same:], offset + same)
+                if not block.startswith(found):
+                    raise _OtherError
+                if len(found) < len(block):
+                    files.write_at(writing, memoryview(block)[len(found) :], offset + len(found))
                     held.seek(offset + len(block))
         files.sync(writing)
         writing.close()

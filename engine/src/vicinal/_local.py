@@ -210,6 +210,7 @@ class LocalBackend:
             return live.ask(question)
 
     def _check(self) -> Findings:
+        self._opened.catalog.check_place()
         with self._opened.catalog.read() as tx:
             found = [*catalog.damaged(tx), *fsck.integrity(tx)]
             findings = [f"catalog: {finding}" for finding in found]

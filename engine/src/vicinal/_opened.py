@@ -172,9 +172,9 @@ class OpenCollections:
 
     def close(self) -> None:
         """Close everything. The thread stops first: it reads the databases."""
+        self._closed = True
         if os.getpid() != self._pid:
             return  # what was inherited belongs to the parent
-        self._closed = True
         self.indexer.close()
         with self._lock:
             opened = list(self._live.values())
@@ -213,6 +213,8 @@ class OpenCollections:
     def _restart(self) -> None:
         """Begin anew in a forked child, which shares no thread and no lock with its parent."""
         with forks.restarting():
+            if self._closed:
+                raise ClosedError
             if os.getpid() == self._pid:
                 return  # another thread was faster
             if self.path is not None:
@@ -227,6 +229,7 @@ class OpenCollections:
 
     def _open(self, id: UUID) -> LiveCollection:
         info, directory = self.entry(id), self._directory(id)
+        self.catalog.check_place()  # else the collection would be made where nobody looks for it
         made = directory is not None and exists(directory / "records.sqlite3")
         if self.files.read_only:
             directory = directory if made else None

@@ -8,7 +8,6 @@ may have the database open meanwhile.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -20,7 +19,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from vicinal._opened import OpenCollections
-from vicinal._storage import catalog, changes, checksums, records
+from vicinal._storage import catalog, changes, checksums, generations, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction, beside
 from vicinal._storage.files import Files, check_descriptors, exists, translated
@@ -85,7 +84,7 @@ def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
     with translated(kept_at):
         shutil.copytree(directory, kept_at)
     # A generation of its own: neither this directory nor a backup of it has a file of that name.
-    generation = 1 + max(_generations(directory), default=-1)
+    generation = 1 + max(generations.numbers(directory), default=-1)
     _write(fresh, whole, generation, files)
     _install(fresh, directory, files)
     files.remove_tree(fresh.parent)
@@ -108,13 +107,6 @@ def _install(fresh: Path, directory: Path, files: Files) -> None:
         if path.name not in installed:
             files.remove(path)
     files.remove_tree(directory / "checkpoints")
-
-
-def _generations(directory: Path) -> list[int]:
-    """Of the vector files that are there, the newest first."""
-    # No `glob`, to which a directory that cannot be listed is empty.
-    found = (re.fullmatch(r"vectors-([0-9]+)\.f32", path.name) for path in directory.iterdir())
-    return sorted((int(name[1]) for name in found if name), reverse=True)
 
 
 Found = TypeVar("Found")
@@ -227,7 +219,8 @@ def _vectors(directory: Path, state: State | None, sample: list[tuple[Any, ...]]
     Which file and which dimension, the state says; when it says nothing that agrees with any checksum,
     all are tried.
     """
-    data = {n: np.fromfile(directory / f"vectors-{n}.f32", dtype="<f4") for n in _generations(directory)}
+    numbers = generations.numbers(directory)
+    data = {n: np.fromfile(generations.path_of(directory, n), dtype="<f4") for n in numbers}
     stated: list[tuple[int, int]] = []
     if state is not None and state.dimension and state.dimension <= len(data.get(state.generation, ())):
         stated = [(state.generation, state.dimension)]
@@ -308,7 +301,7 @@ def _write(directory: Path, whole: list[Whole], generation: int, files: Files) -
         if whole:
             vectors = np.stack([vector for _, vector in whole])
             dimension, positions = vectors.shape[1], 1 + max(texts[0] for texts, _ in whole)
-            path = directory / f"vectors-{generation}.f32"
+            path = generations.path_of(directory, generation)
             VectorFile(path, dimension, generation, files, create=True).append(0, vectors)
             records.insert(tx, [(row, *texts) for row, (texts, _) in enumerate(whole)], position=0)
         state = State(1, len(whole), len(whole), positions, dimension, generation, dropped=False)

@@ -90,6 +90,11 @@ def drop(tx: Transaction) -> None:
     tx.execute("UPDATE state SET dropped = 1, change = change + 1")
 
 
+def renumber(tx: Transaction, generation: int) -> None:
+    """Say that the vectors are in the file of another generation."""
+    tx.execute("UPDATE state SET generation = ?", (generation,))
+
+
 def since(tx: Transaction, change: int) -> Delta | None:
     """What happened after a change; None when the log no longer reaches back so far."""
     entries = tx.execute(

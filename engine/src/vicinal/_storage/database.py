@@ -85,10 +85,11 @@ class Database:
             if self._closed:
                 raise ClosedError
             connection = self._writer
+            self._check_not_inside(connection)
             try:
                 # Inside: what a signal raises while another process is waited for comes when it has begun.
                 connection.execute("BEGIN IMMEDIATE")
-                self._check_place()
+                self.check_place()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -104,6 +105,7 @@ class Database:
             with forks.transaction(), self._alone(), self.translated():
                 if self._closed:
                     raise ClosedError
+                self._check_not_inside(self._writer)
                 yield self._writer
             return
         with forks.transaction(), self.translated():
@@ -210,6 +212,16 @@ class Database:
         assert self.path is None
         self._writing = Lock()
 
+    def _check_not_inside(self, connection: Transaction) -> None:
+        """Raise in the middle of a transaction: a rollback in it would end it, and a reading would believe what
+        is not committed."""
+        if connection.in_transaction:
+            problem = (
+                "this thread is in the middle of a write, which a signal handler or the garbage collector has "
+                "interrupted; do this in another thread, or later"
+            )
+            raise StorageError(path=str(self.path or ":memory:"), problem=problem)
+
     # --- connections ---------------------------------------------------------------------------
 
     @property
@@ -231,7 +243,7 @@ class Database:
                 cached_statements=256,
             )
             try:
-                self._check_place()
+                self.check_place()
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA fullfsync = ON")  # macOS: past the drive's cache, as vectors are
                 connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
@@ -243,7 +255,7 @@ class Database:
                 raise
             return connection
 
-    def _check_place(self) -> None:
+    def check_place(self) -> None:
         """Raise when another file has this name by now, or none: SQLite would write to what nobody reads."""
         if self.path is None:
             return

@@ -6,6 +6,7 @@ generation is in use; who still reads an older one keeps it alive by a reference
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,18 @@ from vicinal._turns import Lock
 from vicinal.types import Vectors
 
 _FILES = "vectors-*.f32"
+
+
+def path_of(directory: Path, generation: int) -> Path:
+    """The file of a generation in a collection's directory."""
+    return directory / f"vectors-{generation}.f32"
+
+
+def numbers(directory: Path) -> list[int]:
+    """The generations whose files a directory has, the newest first."""
+    # No `glob`, to which a directory that cannot be listed is empty.
+    found = (re.fullmatch(r"vectors-([0-9]+)\.f32", path.name) for path in directory.iterdir())
+    return sorted((int(name[1]) for name in found if name), reverse=True)
 
 
 class VectorsMissingError(Exception):
@@ -66,12 +79,12 @@ class Generations:
     def discard(self, generation: int) -> None:
         """Remove the file of a generation that is not the truth (any more)."""
         if self._directory is not None:
-            self._files.discard(self._path(self._directory, generation))
+            self._files.discard(path_of(self._directory, generation))
 
     def discard_others(self, generation: int) -> None:
         """Remove all files but this generation's; for the holder of the write lock."""
         for path in self.found():
-            if path != self._path(path.parent, generation):
+            if path != path_of(path.parent, generation):
                 self._files.discard(path)
 
     def after_fork(self) -> None:
@@ -93,12 +106,8 @@ class Generations:
     def _make(self, dimension: int, generation: int, *, create: bool) -> VectorStore:
         if self._directory is None:
             return VectorMemory(dimension, generation)
-        path = self._path(self._directory, generation)
+        path = path_of(self._directory, generation)
         try:
             return VectorFile(path, dimension, generation, self._files, create=create)
         except FileNotFoundError:
             raise VectorsMissingError(path) from None
-
-    @staticmethod
-    def _path(directory: Path, generation: int) -> Path:
-        return directory / f"vectors-{generation}.f32"

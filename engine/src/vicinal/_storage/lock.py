@@ -6,6 +6,7 @@ process dies. Nothing depends on it for truth: it only spares two processes the 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -27,6 +28,10 @@ else:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+_AGAIN = (errno.ENOENT, errno.EMFILE, errno.ENFILE)
+"""The directory is gone, or too many files are open: asking later may help."""
+
+
 class NoLock:
     """For what only one process can have open: always ours."""
 
@@ -46,14 +51,18 @@ class FileLock:
         self._changing = RLock()  # the background lets go while a caller closes
 
     def acquire(self) -> bool:
-        """Whether this process holds the lock now; false while another one does, or cannot be asked."""
+        """Whether this process may go on now; false while another one holds the lock.
+
+        Where the file cannot be opened nobody is waited for: that two do the same work costs time, and that
+        nobody does it would have no end.
+        """
         with self._changing:
             if self._file is not None:
                 return True
             try:
                 file = OpenFile(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), self._path)
-            except OSError:
-                return False  # the directory is gone, or read-only
+            except OSError as error:
+                return error.errno not in _AGAIN
             try:
                 _lock(file.fd)
             except OSError:

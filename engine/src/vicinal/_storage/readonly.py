@@ -151,7 +151,7 @@ class ReadOnlyDatabase(Database):
             found = self.path.stat()
         return found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _check_place(self) -> None:
+    def check_place(self) -> None:
         """Any file will do: `_settled` notices when there is another."""
 
     def _location(self, *, create: bool) -> str:  # noqa: ARG002 - nothing is ever made
