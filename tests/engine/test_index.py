@@ -209,11 +209,17 @@ def test_the_graph_alone_finds_them_too(tmp_path: Path, space: str) -> None:
 
 
 @pytest.mark.usefixtures("walking")
-@pytest.mark.parametrize("space", SPACES)
-def test_copies_that_fill_a_walk_hide_nothing_that_is_nearer(client: vicinal.Client, space: str) -> None:
-    """A hundred copies of each vector: a walk that keeps a hundred candidates sees one of them at a time."""
+@pytest.mark.parametrize(
+    ("space", "lengths"), [*((space, [1]) for space in SPACES), ("cosine", [0.5, 1, 2, 4])]
+)
+def test_copies_that_fill_a_walk_hide_nothing_that_is_nearer(
+    client: vicinal.Client, space: str, lengths: list[float]
+) -> None:
+    """A hundred copies of each vector, or multiples, which are the same to the cosine: a walk that keeps a
+    hundred candidates sees one of them at a time."""
     rng = np.random.default_rng(2)
     vectors = np.repeat(rng.standard_normal((30, 32)), 100, axis=0).astype(np.float32)
+    vectors *= np.resize(lengths, 3000)[:, np.newaxis].astype(np.float32)
     rng.shuffle(vectors)
     things = client.create_collection(
         "things", embedding_function=None, configuration={"hnsw": {"space": space, "ef_search": 100}}

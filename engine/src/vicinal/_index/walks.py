@@ -72,11 +72,14 @@ def _tied(view: View, space: Space, query: Vector, rows: Rows, k: int) -> bool:
 
 
 def _crowded(view: View, space: Space, rows: Rows, far: Distances32, k: int) -> bool:
-    """Whether most of the rows that a walk found are copies of others of them. Not where k are equal to the
-    query: nothing is nearer."""
+    """Whether most of the rows that a walk found are copies of others of them, which multiples are to the
+    cosine. Not where k are equal to the query: nothing is nearer."""
     if 2 * np.count_nonzero(far[1:] == far[:-1]) <= len(rows):
         return False
     if space != "ip" and far[k - 1] <= rounding(space, 1.0):
         return False
-    found = view.vectors[rows]
+    found: NDArray[Any] = view.vectors[rows]
+    if space == "cosine":
+        lengths = view.norms[rows][:, np.newaxis]
+        found = np.divide(found, lengths, out=np.zeros(found.shape), where=lengths > 0)
     return bool(2 * np.count_nonzero((found[1:] == found[:-1]).all(axis=1)) > len(rows))

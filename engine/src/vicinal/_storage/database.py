@@ -213,12 +213,12 @@ class Database:
         self._writing = Lock()
 
     def _check_not_inside(self, connection: Transaction) -> None:
-        """Raise in the middle of a transaction: a rollback in it would end it, and a reading would believe what
-        is not committed."""
+        """Raise in the middle of a transaction: a rollback would end it, and a reading believe what is not
+        committed."""
         if connection.in_transaction:
             problem = (
-                "this thread is in the middle of a write, which a signal handler or the garbage collector has "
-                "interrupted; do this in another thread, or later"
+                "this thread is in the middle of a write, which a signal handler or the garbage collector "
+                "has interrupted; do this in another thread, or later"
             )
             raise StorageError(path=str(self.path or ":memory:"), problem=problem)
 
