@@ -17,6 +17,7 @@ from llama_index.core.vector_stores.types import FilterOperator as Op
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters, VectorStoreQuery
 
 from llama_index.vector_stores.vicinal import VicinalVectorStore
+from vicinal._filter.values import INT_BITS_MAX
 from vicinal.errors import ArgumentTypeError, InvalidFilterError
 
 RELEASE = tuple(int(part) for part in __version__.split(".")[:3])
@@ -232,6 +233,39 @@ def test_filters_nest_thirty_deep(select):
     assert select(filters) == expected(grouped(Is.AND, SECOND))
 
 
+@pytest.mark.parametrize("condition", [Is.AND, Is.NOT])
+def test_filters_that_nest_too_deep_are_refused_with_their_place(select, condition):
+    filters = grouped(Is.OR, SECOND)
+    for _ in range(800):
+        filters = MetadataFilters.model_construct(filters=[filters, SECOND], condition=condition)
+    with pytest.raises(InvalidFilterError, match=r"^filters\.filters\[0\].*…: filters may nest at most 100 deep"):
+        select(filters)
+
+
+INFINITE = [-math.inf, math.inf, math.nan]
+NUMBERS = [*INFINITE, 0, -1, 1.5, 1.7e308, -1.7e308, 10**400, -(10**400), 2**INT_BITS_MAX - 1, True, False]
+
+
+@pytest.mark.parametrize("value", [*INFINITE, 10**400])
+@pytest.mark.parametrize("op", [Op.EQ, Op.NE, Op.GT, Op.GTE, Op.LT, Op.LTE])
+def test_infinity_and_nan_are_compared_as_in_python(node, ids, op, value):
+    stored = {str(i): number for i, number in enumerate([*NUMBERS, "inf", None, [value]])}
+    store = VicinalVectorStore()
+    store.add([node(id, k=number) for id, number in stored.items()] + [node("none")])
+    leaf = MetadataFilter.model_construct(key="k", operator=op, value=value)
+    right = [id for id in stored if leaf_matches(leaf, stored[id])] + ["none"] * (op is Op.NE)
+    assert ids(store.get_nodes(filters=grouped(Is.AND, leaf))) == sorted(right)
+
+
+@pytest.mark.parametrize("op", [Op.IN, Op.NIN, Op.ANY, Op.ALL])
+def test_a_list_in_which_nan_is_holds_as_much_as_one_without(select, op):
+    with_nan, without = (
+        select(grouped(Is.AND, MetadataFilter.model_construct(key="k", operator=op, value=value)))
+        for value in ([1, "a", math.nan], [1, "a"])
+    )
+    assert with_nan == (without if op is not Op.ALL else set())
+
+
 DATES = {"a": date(2024, 1, 1), "b": datetime(2024, 6, 1, 12), "c": "2024-06-01", "d": 2024}
 COMPACT = "20240101"  # read as a date by newer Pythons; a number or an article's, more often
 MOMENTS = [
@@ -319,6 +353,8 @@ REFUSED = [
     (Op.ALL, 3, 'operator "all" on "year" needs a list, got 3'),
     (Op.CONTAINS, ["a"], 'operator "contains" on "year" needs one value, got [\'a\']'),
     (Op.TEXT_MATCH, 3, 'operator "text_match" on "year" needs a string, got 3'),
+    (Op.IN, [1.0, math.inf], 'operator "in" on "year" needs finite numbers, got [1.0, inf]'),
+    (Op.CONTAINS, -math.inf, 'operator "contains" on "year" needs finite numbers, got -inf'),
 ]
 
 

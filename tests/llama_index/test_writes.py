@@ -228,6 +228,17 @@ UNRESTRICTED = [
     grouped(NOT, grouped(NOT, grouped(OR))),
     grouped(NOT, where("n", None), where("m", None)),  # nothing equals None
     grouped(NOT, grouped(AND, where("n", None), where("m", 1))),
+    *(
+        grouped(condition, MetadataFilter(key=key, value=value, operator=operator))
+        for key in ("n", "doc_id")
+        for condition, value, operator in [
+            (AND, [], "nin"),  # of an empty list nothing is an item
+            (NOT, [], "in"),
+            (NOT, [], "any"),
+            (AND, None, "!="),
+            (AND, float("nan"), "!="),  # nothing equals NaN either
+        ]
+    ),
 ]
 
 

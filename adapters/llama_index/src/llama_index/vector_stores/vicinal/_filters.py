@@ -15,7 +15,7 @@ Turns filters of any depth into one `where` dictionary. The meaning is that of L
 | `is_empty`               | m is "" or []                                         | yes           |
 
 AND: all match. OR: one matches. NOT: none matches. An empty group matches everything. Where Python
-would raise (5 > "a"), nothing matches.
+would raise (5 > "a"), nothing matches. NaN is neither equal to anything nor ordered.
 
 A filter cannot hold a bool or a datetime, so 1 and 0 also mean True and False, as in Python, and a
 string in ISO format is also compared with stored datetimes and dates, as an instant.
@@ -26,6 +26,7 @@ here for records that have no metadata of that name.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable
@@ -48,6 +49,12 @@ Predicate = Callable[[str, Any], Where]
 NOTHING: Where = {CONTENT: {"$any": []}}
 EVERYTHING: Where = {"$not": NOTHING}
 
+DEPTH_MAX = 100
+"""How deep groups may nest, as in the engine; deeper is refused, not a crash of the interpreter."""
+
+_LARGEST = 2**14_000 - 1
+"""The largest integer that the engine stores or compares; of the floats, infinity alone is above it."""
+
 _SOURCE_KEYS = ("doc_id", "document_id", "ref_doc_id")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -62,7 +69,7 @@ def to_where(filters: MetadataFilters | None) -> Where | None:
         return None
     if not isinstance(filters, MetadataFilters):
         raise ArgumentTypeError(argument="filters", expected="MetadataFilters", got=filters)
-    where = _group(filters, "filters")
+    where = _group(filters, "filters", 0)
     return None if where == EVERYTHING else where
 
 
@@ -72,11 +79,13 @@ def all_of(parts: Iterable[Where | None]) -> Where | None:
     return _all(given) if given else None
 
 
-def _group(group: MetadataFilters, path: str) -> Where:
+def _group(group: MetadataFilters, path: str, depth: int) -> Where:
+    if depth >= DEPTH_MAX:
+        raise InvalidFilterError(path=path[:80] + "…", problem=f"filters may nest at most {DEPTH_MAX} deep")
     if not group.filters:
         return EVERYTHING
     children = [
-        _group(child, place) if isinstance(child, MetadataFilters) else _leaf(child, place)
+        _group(child, place, depth + 1) if isinstance(child, MetadataFilters) else _leaf(child, place)
         for child, place in ((c, f"{path}.filters[{i}]") for i, c in enumerate(group.filters))
     ]
     if group.condition in (FilterCondition.AND, None):
@@ -92,26 +101,30 @@ def _leaf(leaf: MetadataFilter, path: str) -> Where:
     if leaf.operator not in _OPERATORS:
         raise InvalidFilterError(path=path, problem=f'unknown operator {leaf.operator!r} on "{leaf.key}"')
     wanted, types, predicate = _OPERATORS[leaf.operator]
+    said = f'operator "{leaf.operator.value}" on "{leaf.key}"'
     if not isinstance(leaf.value, types):
-        said = f'operator "{leaf.operator.value}" on "{leaf.key}"'
         raise InvalidFilterError(path=path, problem=f"{said} needs {wanted}, got {leaf.value!r}")
+    if leaf.operator in _ON_ITEMS:
+        items = leaf.value if isinstance(leaf.value, (list, tuple, set)) else [leaf.value]
+        if any(map(_infinite, items)):
+            raise InvalidFilterError(path=path, problem=f"{said} needs finite numbers, got {leaf.value!r}")
     key = stored_key(leaf.key)
-    if leaf.key not in _SOURCE_KEYS:
-        return predicate(key, leaf.value)
+    where = predicate(key, leaf.value)
+    if leaf.key not in _SOURCE_KEYS or where in (NOTHING, EVERYTHING):
+        return where
     own: Where = {key: {"$exists": True}}
-    return _any(
-        [
-            _all([own, predicate(key, leaf.value)]),
-            _all([_not(own), predicate(REF_DOC_ID, leaf.value)]),
-        ]
-    )
+    return _any([_all([own, where]), _all([_not(own), predicate(REF_DOC_ID, leaf.value)])])
 
 
 # --- operators -----------------------------------------------------------------------------------
 
 
 def _equal(key: str, value: Any) -> Where:
-    return NOTHING if value is None else _any([{key: {"$eq": twin}} for twin in _twins(value)])
+    if value is None:
+        return NOTHING
+    if _infinite(value):  # which the engine orders, but takes for no operand
+        return {key: {"$gt": _LARGEST} if value > 0 else {"$lt": -_LARGEST}}
+    return _any([{key: {"$eq": twin}} for twin in _twins(value)])
 
 
 def _ordered(name: str) -> Predicate:
@@ -121,9 +134,18 @@ def _ordered(name: str) -> Predicate:
         if isinstance(value, str):
             return _any([{key: {name: twin}} for twin in _twins(value)])
         bools = [flag for flag in (False, True) if holds(flag, value)]
-        return _any([{key: {name: value}}, *([{key: {"$in": bools}}] if bools else [])])
+        return _any([*_numbers(key, name, holds, value), *([{key: {"$in": bools}}] if bools else [])])
 
     return predicate
+
+
+def _numbers(key: str, name: str, holds: Callable[[Any, Any], bool], value: float) -> list[Where]:
+    """Numbers so ordered against a number, of which the engine takes finite ones."""
+    if _infinite(value):
+        others = {"$lte": _LARGEST} if value > 0 else {"$gte": -_LARGEST}
+        parts = [{key: others}] if holds(0, value) else []
+        return [*parts, _equal(key, value)] if holds(value, value) else parts
+    return [] if _nan(value) else [{key: {name: value}}]
 
 
 def _among(key: str, values: Iterable[Any]) -> Where:
@@ -132,6 +154,8 @@ def _among(key: str, values: Iterable[Any]) -> Where:
         for twin in _twins(value):
             families.setdefault(type(twin), []).append(twin)
     items = [twin for family in families.values() for twin in family]
+    if not items:
+        return NOTHING
     return _any([*({key: {"$in": family}} for family in families.values()), {key: {"$any": items}}])
 
 
@@ -139,7 +163,7 @@ def _holds_any(key: str, values: Iterable[Any]) -> Where:
     values = list(values)
     items = [twin for value in values for twin in _twins(value)]
     parts = [_like(key, value) for value in values if isinstance(value, str)]
-    return _any([{key: {"$any": items}}, *parts])
+    return _any([{key: {"$any": items}}, *parts]) if items else NOTHING
 
 
 def _holds_all(key: str, values: Iterable[Any]) -> Where:
@@ -161,6 +185,15 @@ _SCALAR = ("one value", (int, float, str))
 _LIST = ("a list", (list, tuple, set))
 _TEXT = ("a string", str)
 
+_ON_ITEMS = (
+    FilterOperator.IN,
+    FilterOperator.NIN,
+    FilterOperator.ANY,
+    FilterOperator.ALL,
+    FilterOperator.CONTAINS,
+)
+"""Those that ask for the items of a list, which the engine compares with finite numbers alone."""
+
 _OPERATORS: dict[FilterOperator, tuple[str, Any, Predicate]] = {
     FilterOperator.EQ: (*_ANYTHING, _equal),
     FilterOperator.NE: (*_ANYTHING, _negated(_equal)),
@@ -179,8 +212,16 @@ _OPERATORS: dict[FilterOperator, tuple[str, Any, Predicate]] = {
 }
 
 
+def _infinite(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)
+
+
+def _nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def _twins(value: Any) -> list[Any]:
-    """The value, and what else equals it although the engine tells the two apart.
+    """The value, and what else equals it although the engine tells the two apart; none of NaN.
 
     Of a list, the one with bools for all its 0 and 1: Python's equality of lists that mix the two
     (`[True, 1] == [1, 1]`) is not worth 2ⁿ alternatives.
@@ -189,7 +230,11 @@ def _twins(value: Any) -> list[Any]:
         moment = _moment(value)
         return [value] if moment is None else [value, moment]
     if isinstance(value, (list, tuple)):
+        if not all(map(_twins, value)):
+            return []
         return [list(value), [bool(item) if item in (0, 1) else item for item in value]]
+    if _nan(value):
+        return []
     return [int(value), bool(value)] if value in (0, 1) else [value]
 
 
