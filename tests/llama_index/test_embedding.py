@@ -126,6 +126,35 @@ class Constant(EmbeddingFunction):
         return Constant(config["value"])
 
 
+class Unbuildable:
+    """As in LlamaIndex or LangChain: a name and a configuration, but nothing that builds it again."""
+
+    def __init__(self, value: float, called: str = "unbuildable") -> None:
+        self.value, self.called = value, called
+
+    def __call__(self, input):
+        return [[self.value] for _ in input]
+
+    def name(self) -> str:
+        return self.called
+
+    def get_config(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+
+class Anonymous(Unbuildable):
+    """Is known by its configuration alone."""
+
+    name = None
+
+
+class Failing(Unbuildable):
+    """Cannot say what it is."""
+
+    def get_config(self):
+        raise RuntimeError("no configuration yet")
+
+
 class Moved(Constant):
     """Has the name of another class, by which it is not found."""
 
@@ -162,6 +191,25 @@ def test_a_model_comes_back_from_its_dictionary():
         assert copy.to_dict() == model.to_dict()
 
 
+def test_a_model_comes_back_from_what_pydantic_writes_down():
+    model = VicinalEmbedding(Constant(3.0), embed_batch_size=5)
+    for copy in (
+        VicinalEmbedding.model_validate(model.model_dump()),
+        VicinalEmbedding.model_validate_json(model.model_dump_json()),
+    ):
+        assert copy.get_text_embedding("x") == [3.0]
+        assert copy.to_dict() == model.to_dict()
+
+
+def test_pydantic_makes_no_other_function_of_one_that_cannot_be_built_again():
+    for function in (seven, Unbuildable(3.0)):
+        written = VicinalEmbedding(function).model_dump()
+        with pytest.raises(ValueError, match="cannot be built again"):
+            VicinalEmbedding.model_validate(written)
+        copy = VicinalEmbedding.model_validate({**written, "function": function})
+        assert copy.to_dict() == VicinalEmbedding(function).to_dict()
+
+
 UNBUILDABLE = [
     (VicinalEmbedding(seven).to_dict(), f"{__name__}.seven"),
     (VicinalEmbedding(Lengths()).to_dict(), "Lengths"),
@@ -183,6 +231,9 @@ DIFFERENT = [
     (Constant(1.0), Constant(2.0)),
     (Constant(1.0), Moved(1.0)),
     (Moved(1.0), Moved(2.0)),
+    (Unbuildable(1.0), Unbuildable(2.0)),
+    (Unbuildable(1.0), Unbuildable(1.0, "other")),
+    (Anonymous(1.0), Anonymous(2.0)),
     (seven, Nameless()),
 ]
 
@@ -195,11 +246,20 @@ def test_different_models_are_told_apart_also_inside_of_others(functions):
     assert one.to_dict()["embed_model"] != other.to_dict()["embed_model"]
 
 
-def test_a_pipelines_cache_is_of_one_model():
+@pytest.mark.parametrize("kind", [Constant, Unbuildable, Anonymous])
+def test_a_pipelines_cache_is_of_one_model(kind):
     cache = IngestionCache()
     for value in (1.0, 2.0):
-        pipeline = IngestionPipeline(transformations=[VicinalEmbedding(Constant(value))], cache=cache)
+        pipeline = IngestionPipeline(transformations=[VicinalEmbedding(kind(value))], cache=cache)
         assert pipeline.run(nodes=[TextNode(id_="a", text="hello")])[0].embedding == [value]
+
+
+@pytest.mark.filterwarnings("ignore:Failing cannot be remembered")
+def test_a_function_that_says_nothing_is_written_down_as_its_place():
+    for function in (seven, Nameless(), Failing(1.0, called=5)):
+        written = VicinalEmbedding(function).to_dict()["embedding_function"]
+        place = f"{__name__}.{getattr(function, '__name__', type(function).__name__)}"
+        assert written == {"type": "legacy", "name": place, "config": None}
 
 
 def test_the_default_works_offline(films):

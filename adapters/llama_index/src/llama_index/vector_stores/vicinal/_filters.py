@@ -1,6 +1,6 @@
 """Which records does a `MetadataFilters` select, in the engine's words?
 
-Turns filters of any depth into one `where` dictionary. The meaning is that of LlamaIndex's
+Turns filters, nested as they are, into one `where` dictionary. The meaning is that of LlamaIndex's
 `SimpleVectorStore`; m is the stored value, v the filter's:
 
 | operator                 | matches when                                          | no m, or None |

@@ -53,7 +53,10 @@ class VicinalEmbedding(BaseEmbedding):
     _function: Callable[[list[str]], Any] = PrivateAttr()
 
     def __init__(self, function: Callable[[list[str]], Any] | None = None, **fields: Any) -> None:
-        used: Any = DefaultEmbeddingFunction() if function is None else function
+        described, description = _KEY in fields, fields.pop(_KEY, None)
+        used: Any = function
+        if function is None:  # as model_validate() of a dictionary has it
+            used = _built(description) if described else DefaultEmbeddingFunction()
         if not callable(used):
             expected = "a function from texts to vectors"
             raise ArgumentTypeError(argument="function", expected=expected, got=used)
@@ -130,14 +133,24 @@ def _place(function: Any) -> str:
 
 def _description(function: Any) -> dict[str, Any]:
     """What a collection remembers of a function; of one that it cannot build again, what tells it apart."""
-    config = None
     try:
         remembered = describe(function)
     except EmbeddingFunctionError:  # its name is another class's, or its configuration is no JSON
-        remembered, config = None, repr(function.get_config())
+        remembered = None
     if remembered is not None and remembered["type"] == "known":
         return remembered
-    return {"type": "legacy", "name": _place(function), "config": config}
+    config, called = _said(function, "get_config"), _said(function, "name")
+    apart = {"type": "legacy", "name": _place(function), "config": None if config is None else repr(config)}
+    return {**apart, "called": called} if isinstance(called, str) else apart
+
+
+def _said(function: Any, method: str) -> Any:
+    """What a method of a function says; None of one that it does not have, or that raises."""
+    try:
+        said = getattr(function, method)()
+    except Exception:  # noqa: BLE001 - whatever it is: as in a collection, such a function works
+        return None
+    return None if said is NotImplemented else said
 
 
 def _portable(function: Any) -> Any:
