@@ -238,7 +238,9 @@ def test_filters_that_nest_too_deep_are_refused_with_their_place(select, conditi
     filters = grouped(Is.OR, SECOND)
     for _ in range(800):
         filters = MetadataFilters.model_construct(filters=[filters, SECOND], condition=condition)
-    with pytest.raises(InvalidFilterError, match=r"^filters\.filters\[0\].*…: filters may nest at most 100 deep"):
+    with pytest.raises(
+        InvalidFilterError, match=r"^filters\.filters\[0\].*…: filters may nest at most 100 deep"
+    ):
         select(filters)
 
 

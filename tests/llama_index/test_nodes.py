@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import BaseModel, ConfigDict, Field, SecretStr
 from llama_index.core.schema import (
     BaseNode,
     Document,
@@ -24,6 +24,7 @@ from llama_index.core.schema import (
 )
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+from pydantic import AliasChoices
 
 import vicinal
 from llama_index.vector_stores.vicinal import VicinalVectorStore
@@ -53,6 +54,53 @@ class Measured(TextNode):
 
     words: int
     half: int = Field(default_factory=lambda fields: fields["words"] // 2)
+
+
+class Page(Document):
+    """Its text has the title in it, each time it is asked for."""
+
+    title: str = ""
+
+    def get_content(self, metadata_mode: MetadataMode = MetadataMode.NONE) -> str:
+        return f"{self.title}: {super().get_content(metadata_mode)}"
+
+
+class Table(Node):
+    """Its text is made of its rows."""
+
+    rows: list[int] = Field(default_factory=list)
+
+    def get_content(self, metadata_mode: MetadataMode = MetadataMode.NONE) -> str:
+        return " ".join(map(str, self.rows))
+
+
+class Open(TextNode):
+    """Takes what it has no fields for."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Written(BaseModel):
+    """Is written under names that it does not read."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    v: int = Field(0, serialization_alias="vv")
+    w: int = Field(0, alias="ww")
+
+
+class Read(BaseModel):
+    """Is written under the names that it reads, and reads no others."""
+
+    v: int = Field(alias="vv")
+    w: int = Field(0, validation_alias=AliasChoices("ww", "www"), serialization_alias="www")
+
+
+class Aliased(TextNode):
+    written: list[Written] = Field(default_factory=list)
+
+
+class AliasedToo(TextNode):
+    read: Read | None = None
 
 
 METADATA = {
@@ -107,6 +155,16 @@ NODES: list[BaseNode] = [
     Scan(text="page", other="aGVsbG8="),
     Measured(text="page", words=8),
     Measured(text="page", words=8, half=5),
+    Page(text="body", title="T"),
+    Page(text="", title="T"),
+    Page(title="T"),
+    Page(text="T: body"),
+    Table(rows=[1, 2]),
+    Table(rows=[1], text_resource=MediaResource(text="1")),
+    Table(rows=[1], text_resource=MediaResource(text="other")),
+    Open(text="page", words=8, raw=b"\xff\x00?>", _bytes=["words"], _class="x", _extra={"a": 1}),
+    Aliased(text="page", written=[Written(v=5, w=6)]),
+    AliasedToo(text="page", read=Read(vv=5, ww=6)),
 ]
 
 
@@ -165,6 +223,44 @@ def test_values_that_json_lacks_take_their_json_form(store, node):
 
 class Moment(datetime):
     """A datetime as other libraries have them: pandas' Timestamp, pendulum's DateTime."""
+
+
+def nested(depth: int) -> dict:
+    made: dict = {}
+    for _ in range(depth):
+        made = {"a": made}
+    return made
+
+
+def tuples(depth: int) -> tuple:
+    made: tuple = ()
+    for _ in range(depth):
+        made = (made,)
+    return made
+
+
+def looped() -> list:
+    made: list = []
+    made += [made, made]
+    return made
+
+
+@pytest.mark.parametrize("make", [looped, lambda: nested(900), lambda: nested(100_000), lambda: tuples(900)])
+def test_metadata_that_nest_without_end_are_refused_with_their_place(store, node, make):
+    value = make()
+    own, other = node("b"), node("b")
+    own.metadata["x"] = value
+    other.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id="doc")
+    other.source_node.metadata["x"] = value
+    with pytest.raises(InvalidArgumentError, match=r'metadatas\[1\]\["x"\].*nest at most'):
+        store.add([node("a"), own])
+    with pytest.raises(InvalidArgumentError, match=r"nodes\['b'\].*\['metadata'\]\['x'\].*…: nests too deep"):
+        store.add([node("a"), other])
+    own.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id="doc")
+    own.source_node.metadata["x"] = make()
+    with pytest.raises(InvalidArgumentError, match="nest"):
+        store.add([own])
+    assert store.get_nodes() == []
 
 
 def test_datetimes_of_a_class_of_their_own_stay_datetimes(store, node):
@@ -295,10 +391,160 @@ def test_a_record_of_another_llama_index_store_is_read_whole(node):
     assert VicinalVectorStore(collection=collection).get_nodes() == [expected]
 
 
+def test_a_record_of_theirs_without_a_document_has_its_text_in_its_content(store):
+    for kind in (TextNode, ImageNode, Document, Node):
+        made = Node(text_resource=MediaResource(text="soup")) if kind is Node else kind(text="soup")
+        store.collection.upsert(["a"], embeddings=[[1.0]], metadatas=[node_to_metadata_dict(made)])
+        (found,) = store.get_nodes()
+        assert (type(found), found.get_content()) == (kind, "soup")
+        store.clear()
+
+
+BROKEN = [
+    "{abc",
+    '{"relationships": [1]}',
+    '{"relationships": {"1": null}}',
+    '{"text_resource": "soup"}',
+    '{"relationships": null}',
+    '{"metadata_template": null}',
+    '{"_bytes": ["raw"]}',
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_record_of_which_no_node_can_be_made_is_named(store, node, content):
+    store.add([node("a"), node("b")])
+    metadata = {"_node_content": content, "_node_type": "Document"}
+    store.collection.add(["bad"], embeddings=[[1.0, 0.0]], documents=["soup"], metadatas=[metadata])
+    with pytest.raises(InvalidArgumentError, match=r'Record "bad" cannot be read .* delete_nodes'):
+        store.get_nodes()
+    assert [each.node_id for each in store.get_nodes(["a", "b"])] == ["a", "b"]
+    store.delete_nodes(["bad"])
+    assert [each.node_id for each in store.get_nodes()] == ["a", "b"]
+
+
+def test_a_record_that_may_be_a_documents_but_cannot_be_read_is_named_where_that_is_deleted(store):
+    metadata = {"_node_content": "{abc", "ref_doc_id": "d"}
+    store.collection.add(["bad"], embeddings=[[1.0, 0.0]], metadatas=[metadata])
+    for ref_doc_id in ("d", "bad"):
+        with pytest.raises(InvalidArgumentError, match='Record "bad" cannot be read'):
+            store.delete(ref_doc_id)
+
+
+def test_a_text_that_is_null_in_the_content_is_the_document(store):
+    metadata = {"_node_content": '{"text_resource": null}', "_node_type": "Document"}
+    store.collection.add(["a"], embeddings=[[1.0]], documents=["soup"], metadatas=[metadata])
+    assert store.get_nodes() == [Document(id_="a", text="soup")]
+
+
 def test_a_class_that_is_not_imported_is_read_as_a_text_node(store):
     metadata = {"_node_content": '{"id_":"a","x":1}', "_node_type": "Gone"}
     store.collection.add(["a"], embeddings=[[1.0]], documents=["soup"], metadatas=[metadata])
     assert store.get_nodes() == [TextNode(id_="a", text="soup")]
+
+
+def test_a_node_whose_class_is_not_imported_keeps_its_text(store):
+    store.add([Page(id_="a", text="body", title="T", embedding=[1.0])])
+    (metadata,) = store.collection.get()["metadatas"]
+    content = json.loads(metadata["_node_content"]) | {"_class": "gone:Page"}
+    for gone in ("Gone", "GoneToo"):
+        metadata |= {"_node_type": gone, "_node_content": json.dumps(content)}
+        store.collection.update(["a"], metadatas=[metadata])
+        assert store.get_nodes() == [TextNode(id_="a", text="T: body")]
+
+
+def chunk(module: str, **fields) -> TextNode:
+    """A node of another class of the name, as of another module's."""
+    names = {"__module__": module, "__annotations__": dict.fromkeys(fields, int), **dict.fromkeys(fields, 0)}
+    return type("Chunk", (TextNode,), names)(id_=module, text="soup", embedding=[1.0], **fields)
+
+
+def test_two_classes_of_one_name_are_told_apart(store):
+    nodes = [chunk("one", page=3), chunk("two", line=4)]
+    store.add(nodes)
+    found = store.get_nodes()
+    assert [type(each) for each in found] == [type(each) for each in nodes]
+    assert (found[0].page, found[1].line) == (3, 4)
+
+
+def test_a_class_called_as_one_of_llama_indexes_is_read_as_itself(store):
+    theirs = Document
+
+    class Document_(TextNode):
+        servings: int = 0
+
+    Document_.__name__ = "Document"
+
+    class Plain(TextNode):
+        servings: int = 0
+
+        @classmethod
+        def class_name(cls) -> str:
+            return "TextNode"
+
+    nodes = [
+        Document_(id_="a", text="soup", servings=4),
+        Plain(id_="b", text="soup", servings=4),
+        theirs(id_="c", text="soup"),
+    ]
+    store.add([each.model_copy(update={"embedding": [1.0]}) for each in nodes])
+    assert [(type(each), each) for each in store.get_nodes()] == [(type(each), each) for each in nodes]
+
+
+def test_a_class_that_has_moved_is_found_by_its_name(store):
+    store.add([Recipe(id_="a", text="soup", servings=4, embedding=[1.0])])
+    (metadata,) = store.collection.get()["metadatas"]
+    content = json.loads(metadata["_node_content"])
+    for place in ("kitchen:Recipe", None):  # None: as earlier builds wrote it
+        metadata["_node_content"] = json.dumps({**content, "_class": place})
+        store.collection.update(["a"], metadatas=[metadata])
+        assert store.get_nodes() == [Recipe(id_="a", text="soup", servings=4)]
+
+
+def test_a_class_whose_name_is_an_instances_harms_no_other(store):
+    class Odd(TextNode):
+        servings: int = 0
+
+        def class_name(self) -> str:
+            return "odd"
+
+    nodes = [Odd(id_="a", text="soup", servings=4), IndexNode(id_="b", text="soup", index_id="x")]
+    store.add([each.model_copy(update={"embedding": [1.0]}) for each in nodes])
+    assert [(type(each), each) for each in store.get_nodes()] == [(type(each), each) for each in nodes]
+
+
+TODAY = {"date": date(2026, 1, 1)}
+
+
+class Chunked(TextNode):
+    """Has defaults of its own, some of which JSON has no form for."""
+
+    ingested: date = Field(default_factory=lambda: TODAY["date"])
+    language: str = "en"
+    size: int = Field(-1, ge=0)
+    reader: object = print
+    tags: tuple[str, ...] = ("old",)
+    raw: bytes = b"\xff"
+    key: SecretStr = SecretStr("s")
+    metadata_separator: str = " | "
+
+
+def test_a_default_that_changes_changes_no_node_that_is_stored(store, monkeypatch):
+    stored = Chunked(id_="a", text="soup")
+    store.add([stored.model_copy(update={"embedding": [1.0]})])
+    before = stored.model_copy(deep=True)
+    monkeypatch.setitem(TODAY, "date", date(2026, 6, 6))
+    for name, default in {
+        "language": "de",
+        "tags": ("new",),
+        "raw": b"x",
+        "metadata_separator": ", ",
+    }.items():
+        monkeypatch.setattr(Chunked.model_fields[name], "default", default)
+    Chunked.model_rebuild(force=True)
+    assert Chunked(text="soup").language == "de"
+    assert store.get_nodes() == [before]
+    assert store.get_nodes()[0].key.get_secret_value() == "s"
 
 
 def test_a_class_that_is_defined_again_is_read_as_the_latest(store):

@@ -23,7 +23,7 @@ def from_documents(collection: Collection, ids: Sequence[str]) -> Where:
     where = {"$and": [{THEIR_REF_DOC_ID: {"$in": list(ids)}}, _UNSOURCED]}
     found = collection.get(where=where, include=("metadatas",))
     rows = zip(found["ids"], found["metadatas"])
-    theirs = [id for id, metadata in rows if their_source(metadata) is not None]
+    theirs = [id for id, metadata in rows if their_source(id, metadata) is not None]
     return {"$or": [ours, {"#id": {"$in": theirs}}]} if theirs else ours
 
 
@@ -35,5 +35,5 @@ def delete_document(collection: Collection, id: str) -> None:
     if not id:
         return  # a document's id may be empty, a record's is not
     itself = collection.get(ids=[id], include=("metadatas",))
-    if any(their_source(metadata) is None for metadata in itself["metadatas"]):
+    if any(their_source(id, metadata) is None for metadata in itself["metadatas"]):
         collection.delete(ids=[id], where=_UNSOURCED)

@@ -5,12 +5,14 @@ embedding, and its metadata the metadata, key by key, so that plain keys filter.
 the first two are LlamaIndex's own, for its `metadata_dict_to_node`:
 
 * `_node_content`: the id and whatever else the node is, as JSON text: the fields that differ from
-  their defaults (relationships, templates, excluded keys, offsets, media …). Neither text nor
-  embedding nor metadata is in it; a relation whose metadata equals the node's own, as a chunk's
-  source's does, has none there. What JSON lacks, such as a date in another node's metadata, takes
-  its JSON form; fields of bytes are in base64, and `_bytes` lists their names.
+  LlamaIndex's defaults (relationships, templates, excluded keys, offsets, media …), and all that a
+  user's class adds, whose defaults may be others tomorrow. Neither text nor embedding nor metadata is
+  in it; a relation whose metadata equals the node's own, as a chunk's source's does, has none there.
+  What JSON lacks, such as a date in another node's metadata, takes its JSON form; fields of bytes are
+  in base64, and `_bytes` lists their names. `_extra` has what a class with `extra="allow"` was given
+  besides its fields, and `_class` the place of a class that is not LlamaIndex's.
 * `_node_type`: the `class_name()` of the node's class, or for a class that inherits it, which would be
-  read as its parent, the class's own name.
+  read as its parent, the class's own name. Without a class at `_class`, it tells which one is meant.
 * `_node_ref_doc_id`: the id of the node's source document; absent when it has none.
 
 A user's key that the engine or this layout reserves is kept behind a backslash (`stored_key`) and
@@ -30,19 +32,28 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from llama_index.core.schema import (
     BaseNode,
     IndexNode,
     MediaResource,
     MetadataMode,
+    Node,
     RelatedNodeInfo,
     TextNode,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, from_json, to_json, to_jsonable_python
+from pydantic_core import from_json, to_json, to_jsonable_python
 
-from vicinal.errors import ArgumentTypeError
+from llama_index.vector_stores.vicinal._classes import (
+    builtin,
+    by_alias,
+    class_named,
+    defaults,
+    is_llama_indexes,
+    place_of,
+    same,
+    type_name,
+)
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError
 
 CONTENT = "_node_content"
 CLASS = "_node_type"
@@ -50,9 +61,13 @@ REF_DOC_ID = "_node_ref_doc_id"
 THEIR_REF_DOC_ID = "ref_doc_id"
 
 _BYTES = "_bytes"
+_PLACE = "_class"
+_EXTRA = "_extra"
+
+_DEPTH_MAX = 100
+"""How deep values are looked into; metadata that nests so deep the engine refuses."""
 
 _OURS = frozenset({CONTENT, CLASS, REF_DOC_ID})
-_COLUMNS = frozenset({"id_", "embedding", "metadata"})
 _PLAIN = frozenset({str, int, float, bool, type(None), datetime, date})
 
 
@@ -75,8 +90,8 @@ def metadata_of(node: BaseNode) -> dict[str, Any]:
         stored_key(key): value if type(value) in _PLAIN else _storable(value)
         for key, value in node.metadata.items()
     }
-    stored[CONTENT] = _json(_content(node))
-    stored[CLASS] = _type_name(type(node))
+    stored[CONTENT] = _json(_content(node), aliases=by_alias(type(node)))
+    stored[CLASS] = type_name(node)
     source = node.source_node
     if source is not None:
         stored[REF_DOC_ID] = source.node_id
@@ -90,37 +105,80 @@ def node_from(
     embedding: Sequence[float] | None = None,
     output_fields: Sequence[str] | None = None,
 ) -> BaseNode:
-    """The node that a record holds; with `output_fields`, only those keys of its metadata."""
+    """The node that a record holds; with `output_fields`, only those keys of its metadata.
+
+    Raises `InvalidArgumentError` naming the id of a record of which no node can be made.
+    """
     metadata = metadata or {}
     cls: type[BaseNode] = TextNode
-    fields = _fields(metadata)
-    if fields is None:
-        fields, own = {}, dict(metadata)
-    else:
-        cls = _class_named(metadata.get(CLASS))
-        own = fields.get("metadata")  # another store's: it keeps the metadata here
+    try:
+        fields, own = _fields(metadata), None
+        if fields is None:
+            fields, own = {}, dict(metadata)
+        else:
+            cls = class_named(metadata.get(CLASS), fields.pop(_PLACE, None))
+            _unpack(fields)
+            own = fields.get("metadata")  # another store's: it keeps the metadata here
+        _place_text(fields, cls, document, theirs=own is not None)
         if own is None:
             own = {_user_key(key): value for key, value in metadata.items() if key not in _OURS}
-    for relation in _relations(fields):
-        if "metadata" not in relation:
-            relation["metadata"] = own.copy()
+        for relation in _relations(fields):
+            if "metadata" not in relation:
+                relation["metadata"] = own.copy()
+        fields["id_"] = id
+        fields["metadata"] = {key: own[key] for key in own if key in output_fields} if output_fields else own
+        fields["embedding"] = None if embedding is None else list(map(float, embedding))
+        return cls.from_dict(fields)
+    except _UNREADABLE as error:
+        raise _unreadable(id, error) from error
+
+
+def _place_text(fields: dict[str, Any], cls: type[BaseNode], document: str | None, *, theirs: bool) -> None:
+    """Put the text, which is the document, where the class has it."""
     if issubclass(cls, TextNode):
-        fields["text"] = document or ""
-    elif document:
-        fields.setdefault("text_resource", {})["text"] = document
-    fields["id_"] = id
-    fields["metadata"] = {key: own[key] for key in own if key in output_fields} if output_fields else own
-    fields["embedding"] = None if embedding is None else list(map(float, embedding))
-    return cls.from_dict(fields)
+        resource = fields.pop("text_resource", None) or {}  # of a class that is not imported here
+        if document is None:
+            document = fields.get("text") or resource.get("text") or ""
+        fields["text"] = document
+    elif document and (theirs or _is_text(cls, fields.get("text_resource"))):
+        fields["text_resource"] = {**(fields.get("text_resource") or {}), "text": document}
 
 
-def their_source(metadata: Mapping[str, Any] | None) -> str | None:
+def _is_text(cls: type[BaseNode], resource: dict[str, Any] | None) -> bool:
+    """Whether the document of a record is the text of a node with this resource."""
+    if _keeps_its_text(cls):
+        return not (resource or {}).get("text")
+    return resource is not None and "text" not in resource
+
+
+def _keeps_its_text(cls: type[BaseNode]) -> bool:
+    """Whether a node's content is its text; a class's own `get_content()` may make another of it."""
+    return getattr(cls, "get_content", None) is Node.get_content
+
+
+def their_source(id: str, metadata: Mapping[str, Any] | None) -> str | None:
     """The source document of a record that another LlamaIndex store wrote; None for any other record."""
     metadata = metadata or {}
-    fields, source = _fields(metadata), metadata.get(THEIR_REF_DOC_ID)
+    source = metadata.get(THEIR_REF_DOC_ID)
+    try:
+        fields = _fields(metadata)
+    except _UNREADABLE as error:
+        raise _unreadable(id, error) from error
     if fields is None or fields.get("metadata") is None or not isinstance(source, str):
         return None
     return None if source == "None" else source  # such a store's word for a node without a source
+
+
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
+"""What the content of a record raises that is no node's, or is one's of a class that has changed."""
+
+
+def _unreadable(id: str, error: Exception) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f'Record "{id}" cannot be read as a node. The store\'s collection has it as it is, and '
+        f"delete_nodes([{id!r}]) deletes it. Its {CONTENT} is none of its class: "
+        f"{type(error).__name__}: {error}"
+    )
 
 
 # --- what is not a column of its own -----------------------------------------------------------
@@ -128,15 +186,23 @@ def their_source(metadata: Mapping[str, Any] | None) -> str | None:
 
 def _content(node: BaseNode) -> dict[str, Any]:
     """The id and the fields that `_node_content` holds, fit for JSON."""
-    state = node.__dict__
+    state, cls = node.__dict__, type(node)
     fields = {"id_": state["id_"]}
-    for name, default in _defaults(type(node)):
+    for name, default in defaults(cls):
         value = state[name]
-        if _same(value, default):
+        if same(value, default):
             continue
-        fields[name] = value if type(value) is not MediaResource else _media(value, name)
+        if type(value) is MediaResource:
+            value = _media(value, _document_in(node, value) if name == "text_resource" else None)
+        fields[name] = value
         if type(value) is bytes:
             fields.setdefault(_BYTES, []).append(name)
+    if not is_llama_indexes(cls):
+        fields[_PLACE] = place_of(cls)
+        extra = node.model_extra
+        if extra:
+            fields[_EXTRA] = extra
+            fields.setdefault(_BYTES, []).extend(key for key in extra if type(extra[key]) is bytes)
     if "relationships" in fields:
         own = state["metadata"]
         fields["relationships"] = {
@@ -147,61 +213,41 @@ def _content(node: BaseNode) -> dict[str, Any]:
     return fields
 
 
-@lru_cache(maxsize=64)
-def _defaults(cls: type[BaseNode]) -> tuple[tuple[str, Any], ...]:
-    """The fields of a node class that `_node_content` may have to hold, with their defaults."""
-    columns = _COLUMNS | {"text"} if issubclass(cls, TextNode) else _COLUMNS
-    return tuple((name, _default(field)) for name, field in cls.model_fields.items() if name not in columns)
-
-
-def _default(field: FieldInfo) -> Any:
-    try:
-        return field.get_default(call_default_factory=True)
-    except ValueError:  # it is made of a node's other fields, another one for each node
-        return PydanticUndefined
-
-
 def _relation(related: RelatedNodeInfo | list[RelatedNodeInfo], own: dict[str, Any]) -> Any:
     if isinstance(related, list):
         return [_relation(each, own) for each in related]
     state = related.__dict__  # field by field: a copy to change takes a third longer
     fields = {"node_id": state["node_id"], "node_type": _plain(state["node_type"]), "hash": state["hash"]}
-    if not _same(state["metadata"], own):
+    if not same(state["metadata"], own):
         fields["metadata"] = {key: _storable(value) for key, value in state["metadata"].items()}
     return fields
 
 
-def _same(one: Any, other: Any) -> bool:
+def _json(fields: Mapping[str, Any], *, aliases: bool) -> str:
     try:
-        return bool(one == other)
-    except ValueError:  # numpy's arrays compare item by item and are neither true nor false
-        return False
-
-
-def _json(fields: Mapping[str, Any]) -> str:
-    try:
-        return to_json(fields, bytes_mode="base64", fallback=_builtin).decode()
+        return to_json(fields, bytes_mode="base64", by_alias=aliases, fallback=builtin).decode()
     except (ValueError, TypeError) as error:  # a TypeError is for pandas' NaT, a datetime that has no date
         place, value = _unfit(fields, f"nodes[{fields['id_']!r}]")
         expected = "a value that has a JSON form"
         raise ArgumentTypeError(argument=place, expected=expected, got=value) from error
 
 
-def _builtin(value: Any) -> Any:
-    """Python's value for one of numpy's, which to_json() does not know."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise ValueError
-
-
-def _unfit(value: Any, place: str) -> tuple[str, Any]:
+def _unfit(value: Any, place: str, depth: int = 0) -> tuple[str, Any]:
     """The innermost value that has no JSON form, and its place."""
-    items = value.items() if isinstance(value, Mapping) else enumerate(value) if type(value) is list else ()
+    if depth > _DEPTH_MAX:
+        raise InvalidArgumentError(f"{place[:80]}…: nests too deep, or holds itself")
+    items = (
+        value.items()
+        if isinstance(value, Mapping)
+        else enumerate(value)
+        if isinstance(value, (list, tuple))
+        else ()
+    )
     for key, item in items:
         try:
-            to_json(item, bytes_mode="base64", fallback=_builtin)
+            to_json(item, bytes_mode="base64", fallback=builtin)
         except (ValueError, TypeError):
-            return _unfit(item, f"{place}[{key!r}]")
+            return _unfit(item, f"{place}[{key!r}]", depth + 1)
     return place, value
 
 
@@ -210,10 +256,15 @@ def _fields(metadata: Mapping[str, Any]) -> Any:
     content = metadata.get(CONTENT)
     if not isinstance(content, str) or not content.startswith("{"):
         return None
-    fields = from_json(content)
-    for name in fields.pop(_BYTES, ()):
+    return from_json(content)
+
+
+def _unpack(fields: dict[str, Any]) -> None:
+    """Put what JSON or a class has no place for where it was."""
+    encoded = fields.pop(_BYTES, ())
+    fields.update(fields.pop(_EXTRA, {}))
+    for name in encoded:
         fields[name] = urlsafe_b64decode(fields[name])
-    return fields
 
 
 def _plain(value: Any) -> Any:
@@ -226,36 +277,18 @@ def _relations(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from related if isinstance(related, list) else [related]
 
 
-def _media(resource: MediaResource, field: str) -> dict[str, Any]:
+def _document_in(node: BaseNode, resource: MediaResource) -> str | None:
+    return resource.text if _keeps_its_text(type(node)) else document_of(node)
+
+
+def _media(resource: MediaResource, document: str | None) -> dict[str, Any]:
+    """The resource without the text that is the document."""
     fields = resource.model_dump(mode="json", exclude_none=True)
     if resource.data is not None:
         fields["data"] = resource.data.decode("ascii")  # base64 already; model_dump leaves it out
-    if field == "text_resource" and fields.get("text"):
-        del fields["text"]  # it is the document
+    if document and fields.get("text") == document:
+        del fields["text"]
     return fields
-
-
-def _type_name(cls: type[BaseNode]) -> str:
-    return cls.class_name() if "class_name" in vars(cls) else cls.__name__
-
-
-def _class_named(name: Any) -> type[BaseNode]:
-    """The node class of that name, users' own included; parents come before classes derived from
-    them. A class that is not imported here, or has another name now, is read as a text node; one that
-    was defined again, as a notebook's cells do, is the latest: the earlier one lives on beside it."""
-    if name == "TextNode":
-        return TextNode
-    named: type[BaseNode] | None = None
-    waiting = BaseNode.__subclasses__()
-    for cls in waiting:
-        if name in (cls.class_name(), cls.__name__) and (named is None or _place(cls) == _place(named)):
-            named = cls
-        waiting.extend(cls.__subclasses__())
-    return named or TextNode
-
-
-def _place(cls: type[BaseNode]) -> tuple[str, str]:
-    return cls.__module__, cls.__qualname__
 
 
 # --- metadata ------------------------------------------------------------------------------------
@@ -271,19 +304,28 @@ def _text(key: Any) -> Any:
     if isinstance(key, str):
         return key
     try:
-        return next(iter(to_jsonable_python({key: None}, fallback=_builtin)))
+        return next(iter(to_jsonable_python({key: None}, fallback=builtin)))
     except ValueError:
         return key  # the engine's error names the place
 
 
 def _storable(value: Any) -> Any:
     """A value that the engine stores: moments, pandas' too, stay moments, the rest takes its JSON form."""
+    try:
+        return _stored(value, 0)
+    except RecursionError:
+        return value  # the engine's error names the place
+
+
+def _stored(value: Any, depth: int) -> Any:
     if type(value) in _PLAIN or isinstance(value, date):
         return value
+    if depth > _DEPTH_MAX:
+        raise RecursionError
     if isinstance(value, Mapping):
-        return {_text(key): _storable(item) for key, item in value.items()}
+        return {_text(key): _stored(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_storable(item) for item in value]
+        return [_stored(item, depth + 1) for item in value]
     try:
         return to_jsonable_python(value)
     except ValueError:
