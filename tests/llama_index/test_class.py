@@ -232,6 +232,16 @@ def test_persist_of_a_store_in_memory_warns(caplog):
     assert "in memory" in caplog.text
 
 
+@pytest.mark.parametrize("client", [vicinal.EphemeralClient, vicinal.Client])
+def test_persist_of_a_store_whose_client_is_in_memory_warns_and_over_a_collection_does_not(caplog, client):
+    store = VicinalVectorStore(client=client())
+    store.persist("anywhere")
+    assert "in memory" in caplog.text
+    caplog.clear()
+    VicinalVectorStore(collection=store.collection).persist("anywhere")
+    assert caplog.text == ""
+
+
 CLIENT = vicinal.EphemeralClient()
 COLLECTION = CLIENT.create_collection("errors", embedding_function=None)
 BAD_PLACES: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -1,11 +1,11 @@
 """How does LlamaIndex keep its nodes in Vicinal?
 
 `VicinalVectorStore` is the whole of `BasePydanticVectorStore`, sync and async, over one collection.
-What a node looks like as a record stands in `_nodes.py`, what a filter means in `_filters.py`, what
-a query asks in `_query.py`, and what its values can be in `_values.py`, what comes from a source
-document in `_documents.py`, how many nodes become one write in `_batch.py`, what a store can be made
-of in `_arguments.py`. The asynchronous methods run the same work in threads: neither engine calls nor
-conversions hold up the event loop (`tests/llama_index/test_loop.py`).
+What a node looks like as a record stands in `_nodes.py`, of which class it is in `_classes.py`, what a
+filter means in `_filters.py`, what a query asks in `_query.py`, and what its values can be in
+`_values.py`, what comes from a source document in `_documents.py`, how many nodes become one write in
+`_batch.py`, what a store can be made of in `_arguments.py`. The asynchronous methods run the same work in
+threads: neither engine calls nor conversions hold up the event loop (`tests/llama_index/test_loop.py`).
 """
 
 from __future__ import annotations
@@ -248,7 +248,8 @@ class VicinalVectorStore(BasePydanticVectorStore):
         """The nodes that have one of the ids and pass the filters; all when neither is given.
 
         They come in the order in which they were first added. Unknown ids are skipped; an empty
-        list of ids gives no nodes. Embeddings are left out unless asked for: most want the text.
+        list of ids gives no nodes. Embeddings are left out unless asked for: most want the text. Raises
+        `InvalidArgumentError` with the id of a record of which no node can be made.
         """
         columns: tuple[vicinal.types.Field, ...] = ("documents", "metadatas")
         if include_embeddings:
@@ -389,8 +390,9 @@ class VicinalVectorStore(BasePydanticVectorStore):
 
     def persist(self, persist_path: str, fs: fsspec.AbstractFileSystem | None = None) -> None:
         """Nothing to do, and nothing is written at `persist_path`: each write is durable when it
-        returns. A store in memory cannot be saved; this logs a warning that says so."""
-        if isinstance(self._client, vicinal.EphemeralClient):
+        returns. A store in memory cannot be saved; this logs a warning that says so, but for one over a
+        collection that was given, which does not say where it is."""
+        if self._client is not None and not self._client.get_settings().is_persistent:
             _logger.warning(
                 'The store "%s" is in memory; persist() saves nothing. Give it path=… to keep it',
                 self.collection_name,
