@@ -21,6 +21,7 @@ import pytest
 
 import vicinal
 from vicinal._index import planner
+from vicinal._storage import checksums
 from vicinal.errors import CorruptionError, NotFoundError, VicinalError
 from vicinal.testing import dump, wait_for_index
 
@@ -284,6 +285,71 @@ def test_a_catalog_without_its_identity_is_reported_and_not_backed_up(tmp_path: 
         with pytest.raises(CorruptionError, match="identity"):
             client.backup(target)
     assert not target.exists()
+
+
+UNREADABLE = {
+    "half a surrogate pair": """'{"hnsw": {}, "embedding_function": {"path": "\\udce9"}}'""",
+    "nested too deep": "'{\"embedding_function\": ' || replace(hex(zeroblob(125)), '0', '{\"a\":') || '1'"
+    " || replace(hex(zeroblob(125)), '0', '}') || '}'",
+    "no configuration": "'[]'",
+}
+
+
+@pytest.fixture(params=UNREADABLE)
+def unreadable(request: Any, sound: Path, tmp_path: Path) -> Path:
+    """The database, in which one collection's configuration is as written, and cannot be read."""
+    path = tmp_path / "unreadable"
+    shutil.copytree(sound, path)
+    columns = "id, name, database, metadata, configuration"
+    with closing(sqlite3.connect(path / "catalog.sqlite3")) as database, database:
+        database.execute(
+            f"UPDATE collections SET configuration = {UNREADABLE[request.param]} WHERE name = 'others'"
+        )
+        [entry] = database.execute(f"SELECT {columns} FROM collections WHERE name = 'others'")
+        database.execute(
+            "UPDATE collections SET checksum = ? WHERE name = 'others'", (checksums.of(tuple(entry)),)
+        )
+    return path
+
+
+def test_an_entry_that_cannot_be_read_is_reported_with_what_can_be_done(unreadable: Path) -> None:
+    with vicinal.PersistentClient(unreadable) as client:
+        says = r"the entry of collection 'others' cannot be read: .+; .* delete_collection\('others'\)"
+        for call in (client.list_collections, lambda: client.get_collection("others")):
+            with pytest.raises(CorruptionError, match=says):
+                call()
+        assert client.get_collection("things").count() == 10
+        found = client.check()
+        assert re.match(f"catalog: {says}", found[0]) is not None
+        assert all("others" in line for line in found)
+
+
+def test_repair_changes_nothing_of_a_collection_whose_entry_cannot_be_read(unreadable: Path) -> None:
+    with vicinal.PersistentClient(unreadable) as client:
+        [line] = client.repair()
+        assert line.startswith("collection others: not repaired: the entry of collection 'others' cannot be")
+        assert client.repair() == [line]
+    assert not (unreadable / "damaged").exists()
+
+
+def test_a_collection_whose_entry_cannot_be_read_can_be_deleted(unreadable: Path) -> None:
+    with vicinal.PersistentClient(unreadable) as client:
+        client.delete_collection("others")
+        assert (client.check(), client.repair()) == ([], [])
+        assert [c.name for c in client.list_collections()] == ["things"]
+        assert client.create_collection("others", embedding_function=None).count() == 0
+    with vicinal.PersistentClient(unreadable) as client:
+        assert len(list((unreadable / "collections").iterdir())) == 2
+        assert client.count_collections() == 2
+
+
+def test_an_entry_without_an_id_can_be_deleted(sound: Path, damaged: Any) -> None:
+    path = damaged(sound / "catalog.sqlite3", 40, 0)
+    with closing(sqlite3.connect(path / "catalog.sqlite3")) as database, database:
+        database.execute("UPDATE collections SET id = 'lost' WHERE name = 'others'")
+    with vicinal.PersistentClient(path) as client:
+        client.delete_collection("others")
+        assert [c.name for c in client.list_collections()] == ["things"]
 
 
 def test_check_changes_nothing(sound: Path, damaged: Any) -> None:

@@ -512,6 +512,54 @@ def test_a_function_that_no_collection_can_remember_is_legacy(function, legacy):
     assert (made.configuration_json["embedding_function"]["type"] == "legacy") is legacy
 
 
+class Legacy(HashEmbeddingFunction):
+    """A function that could be made again, and says that it is not to be."""
+
+    @staticmethod
+    def name() -> str:
+        return "tests-legacy"
+
+    def __init__(self, dimension: int = 2, config: Any = None) -> None:
+        super().__init__(dimension)
+        self.config = config
+
+    def get_config(self) -> Any:
+        return {"config": self.config}
+
+    @staticmethod
+    def build_from_config(config: Any) -> Any:
+        raise AssertionError("a collection does not remember it")
+
+    def is_legacy(self) -> bool:
+        return True
+
+
+def test_a_function_that_says_it_is_legacy_is_not_remembered(store):
+    made = store.client.create_collection("things", embedding_function=Legacy(config=object()))
+    assert {"type": "legacy"} == made.configuration_json["embedding_function"]
+    made.add(ids="a", documents="text")
+    again = store.client.get_collection("things", embedding_function=Legacy(config="another"))
+    assert [["a"]] == again.query(query_texts="text")["ids"]
+    assert "tests-legacy" not in known_embedding_functions
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_legacy_may_be_said_by_any_function():
+    class Own:
+        def __call__(self, input):
+            return [[1.0] for _ in input]
+
+        def name(self):
+            return "tests-own"
+
+        def get_config(self):
+            return {}
+
+        build_from_config = is_legacy = lambda *_: True
+
+    assert {"type": "legacy"} == describe(Own())
+
+
 def shaky(base, answer):
     """A function that answers at the third attempt."""
 

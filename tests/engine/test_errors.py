@@ -19,8 +19,20 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal import errors
+from vicinal import (
+    IntInvertedIndexConfig,
+    K,
+    Knn,
+    Schema,
+    Search,
+    SpannIndexConfig,
+    SparseVector,
+    SparseVectorIndexConfig,
+    VectorIndexConfig,
+    errors,
+)
 from vicinal.embedding import EmbeddingFunction, ImageLoader
+from vicinal.embedding.providers import ChromaBm25EmbeddingFunction
 from vicinal.testing import HashEmbeddingFunction, dump
 
 ANY_BUILTIN = {
@@ -70,6 +82,8 @@ each(
         "long": "x" * 513,
         "dots": "a..b",
         "ip": "1.2.3.4",
+        "ip after +": "abc+1.2.3.4",
+        "ip before +": "1.2.3.4+abc",
         "space": "a b",
         "end": "ab-",
         "+": "ab+cd",
@@ -185,12 +199,114 @@ each(
     lambda configuration: lambda client, _: client.create_collection("other", configuration=configuration),
 )
 
+
+class Configured(EmbeddingFunction):
+    """Embeds nothing, and has the configuration that it was made with."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def __call__(self, input: Any) -> Any:
+        return [V] * len(input)
+
+    @staticmethod
+    def name() -> str:
+        return "tests-configured"
+
+    def get_config(self) -> dict[str, Any]:
+        return self.config
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> "Configured":
+        return Configured(config)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """That many objects, each inside another."""
+    found: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        found = {"in": found}
+    return found
+
+
+each(
+    "InvalidArgumentError",
+    "a configuration that could not be read again",
+    {
+        "function's surrogate": {"embedding_function": Configured({"path": "caf\udce9"})},
+        "function's surrogate key": {"embedding_function": Configured({"caf\udce9": 1})},
+        "function nested deep": {"embedding_function": Configured(nested(250))},
+        "function nested deeper": {"embedding_function": Configured(nested(500))},
+        "stop word's surrogate": {"text": {"stop_words": ["\ud800"]}},
+        "endless number": {"hnsw": {"ef_search": 10**4400}},
+        "endless negative number": {"hnsw": {"ef_search": -(10**4400)}},
+        "endless number of the words": {"text": {"ngrams": 10**4400}},
+    },
+    lambda configuration: lambda client, _: client.create_collection("other", configuration=configuration),
+)
+each(
+    "InvalidArgumentError",
+    "a change that could not be read again",
+    {
+        "surrogate": {"embedding_function": Configured({"path": "caf\udce9"})},
+        "nested deep": {"embedding_function": Configured(nested(250))},
+        "endless number": {"hnsw": {"ef_search": 10**4400}},
+        "endless negative number": {"hnsw": {"ef_search": -(10**4400)}},
+    },
+    lambda configuration: lambda _, c: c.modify(configuration=configuration),
+)
+each(
+    "EmbeddingFunctionError",
+    "a function's configuration that is no JSON",
+    {"endless": Configured(KNOT), "nested without end": Configured(nested(100_000))},
+    lambda function: lambda client, _: client.create_collection("other", embedding_function=function),
+)
+each(
+    "InvalidArgumentError",
+    "a schema that could not be read again",
+    {
+        "source": lambda: Schema().create_index(VectorIndexConfig(source_key="s\udce9")),
+        "sparse source": lambda: Schema().create_index(
+            SparseVectorIndexConfig(source_key="s\udce9", embedding_function=ChromaBm25EmbeddingFunction()),
+            key="sparse",
+        ),
+        "algorithm": lambda: Schema().create_index(SparseVectorIndexConfig(algorithm="\udce9"), key="sparse"),
+        "algorithm that is no JSON": lambda: Schema().create_index(
+            SparseVectorIndexConfig(algorithm=object), key="sparse"
+        ),
+        "key": lambda: Schema().delete_index(IntInvertedIndexConfig(), key="k\udce9"),
+        "endless number for a key": lambda: Schema().create_index(VectorIndexConfig(source_key=10**4400)),
+        "endless number for a name": lambda: VectorIndexConfig(space=10**4400),
+        "endless number": lambda: Schema().create_index(
+            VectorIndexConfig(spann=SpannIndexConfig(search_nprobe=10**4400))
+        ),
+    },
+    lambda schema: lambda client, _: client.create_collection("other", schema()),
+)
+misuse(
+    "ArgumentTypeError",
+    tenant_that_is_None=lambda *_: vicinal.EphemeralClient(tenant=None),
+    database_that_is_None=lambda *_: vicinal.EphemeralClient(database=None),
+    set_tenant_to_None=lambda client, _: client.set_tenant(None),
+    set_tenant_with_a_database_that_is_a_number=lambda client, _: client.set_tenant("default_tenant", 5),
+    set_database_to_a_number=lambda client, _: client.set_database(5),
+)
+
 # --- writing ---------------------------------------------------------------------------------
 
 each(
     "ArgumentTypeError",
     "ids",
-    {"number": 5, "None": None, "numbers": [1], "None inside": ["x", None], "bytes": b"ab", "dict": {"a": 1}},
+    {
+        "number": 5,
+        "None": None,
+        "numbers": [1],
+        "None inside": ["x", None],
+        "bytes": b"ab",
+        "dict": {"a": 1},
+        "array of one number": np.array(5),
+        "endless number": [10**5000],
+    },
     lambda ids: lambda _, c: c.add(ids=ids, embeddings=V),
 )
 each(
@@ -304,6 +420,17 @@ each(
         "knot": KNOT,
     },
     lambda metadata: lambda _, c: c.update(ids="a", metadatas=metadata),
+)
+each(
+    "ArgumentTypeError",
+    "update of a selection",
+    {"None": None, "None inside": [None], "number": 5, "text": "x", "number inside": [5]},
+    lambda metadatas: lambda _, c: c.update(where={"n": 1}, metadatas=metadatas),
+)
+misuse("ArgumentTypeError", update_of_a_selection_without_metadata=lambda _, c: c.update(where={"n": 1}))
+misuse(
+    "InvalidArgumentError",
+    update_of_a_selection_with_two_dicts=lambda _, c: c.update(where={"n": 1}, metadatas=[{}, {}]),
 )
 misuse(
     "EmbeddingFunctionError",
@@ -507,6 +634,9 @@ each(
         "#document equality": {"#document": {"$eq": "x"}},
         "#document text": {"#document": "x"},
         "key that is no unicode": {"\ud800": {"$gt": None}},
+        "key that is no unicode, of a good condition": {"\ud800": {"$ne": 1}},
+        "key inside that is no unicode": {"$and": [{"n": 1}, {"a.\udfff": 1}]},
+        "operator that is no unicode": {"n": {"$gt\ud800": 1}},
     },
     lambda where: lambda _, c: c.get(where=where),
 )
@@ -520,6 +650,7 @@ each(
         "two operators": {"$contains": "a", "$regex": "b"},
         "key": {"title": {"$contains": "a"}},
         "unknown operator": {"$like": "a"},
+        "operator that is no unicode": {"\ud800": "a"},
         "$not_not_contains": {"$not_not_contains": "a"},
         "$contains number": {"$contains": 5},
         "$contains nothing": {"$contains": ""},
@@ -537,7 +668,26 @@ each(
 misuse(
     "InvalidFilterError",
     a_bad_filter_in_delete=lambda _, c: c.delete(where={"n": {"$near": 1}}),
+    a_key_that_is_no_unicode_in_delete=lambda _, c: c.delete(where={"\ud800": {"$ne": 1}}),
     a_bad_filter_in_a_query=lambda _, c: c.query(V, where={"$and": [{"n": 1}, {"n": None}]}),
+)
+
+each(
+    "InvalidArgumentError",
+    "key that is no unicode",
+    {
+        "K": lambda _: K("\ud800"),
+        "select": lambda c: c.search(Search().select("\ud800")),
+        "Knn": lambda c: c.search(Search().rank(Knn(query=V, key="\ud800")).limit(1)),
+        "text_key": lambda c: c.query(query_texts="doc", mode="text", text_key="\ud800"),
+        "sparse_key": lambda c: c.query(
+            query_sparse=SparseVector([1], [1.0]), mode="sparse", sparse_key="\ud800"
+        ),
+        "facets": lambda c: c.facets("\ud800"),
+        "stats": lambda c: c.stats("\ud800"),
+        "order_by": lambda c: c.get(order_by="-\ud800"),
+    },
+    lambda call: lambda _, c: call(c),
 )
 
 # --- the table, held -------------------------------------------------------------------------
@@ -583,7 +733,11 @@ def raised(call: Call, client: vicinal.Client, collection: vicinal.Collection) -
 def text(error: Exception, collection: vicinal.Collection, path: Path) -> str:
     """An error's text without what differs from run to run."""
     found = str(error).encode("utf-8", "backslashreplace").decode()
-    for before_foreign_words in ("all of one length: ", "is no RE2 regular expression: "):
+    for before_foreign_words in (
+        "all of one length: ",
+        "is no RE2 regular expression: ",
+        "could not be read again if it were stored: ",
+    ):
         found = found.partition(before_foreign_words)[0] + found.partition(before_foreign_words)[1]
     return found.replace(str(collection.id), "<id>").replace(str(path), "<path>")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal import WriteInfo
+from vicinal import SparseVector, WriteInfo
 from vicinal.errors import DuplicateIDError, InvalidDimensionError
 from vicinal.testing import HashEmbeddingFunction, dump
 
@@ -528,6 +528,7 @@ FORMS = {
     "scalars": lambda: (np.str_("a"), [np.int64(1), np.float32(2)], {"n": np.int8(1)}, np.str_("doc")),
     "big-endian": lambda: ("a", np.array([[1, 2]], dtype=">f8"), {"n": 1}, "doc"),
     "columns first": lambda: ("a", np.array([[1], [2]]).T, {"n": 1}, "doc"),
+    "arrays of no dimension": lambda: (np.array("a"), [1, 2], np.array({"n": 1}), np.array("doc")),
     "read-only mapping": lambda: ("a", [1, 2], MappingProxyType({"n": 1}), "doc"),
 }
 
@@ -538,6 +539,22 @@ def test_one_record_in_every_form(collection, form):
     collection.add(ids, embeddings, metadatas, documents)
     expected = {"documents": "doc", "metadatas": {"n": 1}, "embeddings": [1.0, 2.0], "uris": None}
     assert [{"id": "a", **expected}] == dump(collection)
+
+
+def test_an_array_of_no_dimension_is_the_value_in_it(client):
+    made = client.create_collection("things", embedding_function=HashEmbeddingFunction(2))
+    made.add(ids=np.array("a"), documents=np.array("doc"), uris=np.array("file:///a"))
+    expected = {"ids": ["a"], "uris": ["file:///a"]}
+    found = made.get(ids=np.array("a"), include=np.array("uris"), order_by=np.array("-#id"))
+    assert expected == {"ids": found["ids"], "uris": found["uris"]}
+    assert [["a"]] == made.query(query_texts=np.array("doc"), ids=np.array("a"))["ids"]
+    made.update(ids=np.array("a"), metadatas=np.array({"words": SparseVector([1], [1.0])}))
+    question = np.array(SparseVector([1], [1.0]).to_dict())
+    assert [["a"]] == made.query(query_sparse=question, mode="sparse", sparse_key="words")["ids"]
+    made.update(where={"#id": "a"}, metadatas=np.array({"n": 1}))
+    assert 1 == made.get()["metadatas"][0]["n"]
+    made.delete(ids=np.array("a"))
+    assert 0 == made.count()
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u8", ">f4", "<i4"])

@@ -50,7 +50,7 @@ class Tenancy:
 
     def get_tenant(self, name: str) -> dict[str, Any]:
         """`{"name": name}` of an existing tenant, or `NotFoundError`."""
-        name = _text(name, "name")
+        name = text_of(name, "name")
         if not self._backend.organize(r.Organize("list", "tenant", name=name)):
             raise NotFoundError(kind="Tenant", key=name, hint="create_tenant() makes it")
         return {"name": name}
@@ -62,7 +62,7 @@ class Tenancy:
 
     def delete_tenant(self, name: str) -> None:
         """Delete a tenant with its databases and all their collections. Raises `NotFoundError`."""
-        self._backend.organize(r.Organize("delete", "tenant", name=_text(name, "name")))
+        self._backend.organize(r.Organize("delete", "tenant", name=text_of(name, "name")))
 
     def create_database(self, name: str, tenant: str | None = None) -> None:
         """Make a database in a tenant: the client's own, unless another is named.
@@ -77,7 +77,7 @@ class Tenancy:
 
     def get_database(self, name: str, tenant: str | None = None) -> dict[str, Any]:
         """`{"id", "name", "tenant"}` of an existing database, or `NotFoundError`."""
-        name, tenant = _text(name, "name"), self._tenant(tenant)
+        name, tenant = text_of(name, "name"), self._tenant(tenant)
         found = self._backend.organize(r.Organize("list", "database", tenant, name))
         if not found:
             hint = f"create_database() makes it in tenant {tenant}"
@@ -93,7 +93,7 @@ class Tenancy:
 
     def delete_database(self, name: str, tenant: str | None = None) -> None:
         """Delete a database with all its collections, and free their disk. Raises `NotFoundError`."""
-        name = _text(name, "name")
+        name = text_of(name, "name")
         self._backend.organize(r.Organize("delete", "database", self._tenant(tenant), name))
 
     # --- the whole store -----------------------------------------------------------------------
@@ -119,7 +119,8 @@ class Tenancy:
         """Save what is whole of damaged collections; returns what was done and what was lost.
 
         The damaged files are kept, in `damaged/` inside the directory. Nobody else may have the
-        database open meanwhile. `check()` says beforehand what is damaged.
+        database open meanwhile. `check()` says beforehand what is damaged. What the catalog says of a
+        collection is not repaired; where it cannot be read, the answer says what can be done.
         """
         return self._backend.maintain(r.Maintain("repair"))
 
@@ -128,7 +129,7 @@ class Tenancy:
         self._backend.close()
 
     def _tenant(self, given: str | None) -> str:
-        return self._home if given is None else _text(given, "tenant")
+        return self._home if given is None else text_of(given, "tenant")
 
 
 class AdminClient(Tenancy):
@@ -194,13 +195,14 @@ def _database(space: r.NamespaceInfo) -> dict[str, Any]:
     return {"id": space.id, "name": space.database, "tenant": space.tenant}
 
 
-def _text(name: Any, argument: str) -> str:
+def text_of(name: Any, argument: str) -> str:
+    """A name, of which only what it is made of is checked."""
     if not isinstance(name, str):
         raise ArgumentTypeError(argument=argument, expected="a str", got=name)
     return check.unicode(name, argument)
 
 
 def _space_name(name: Any) -> str:
-    if len(_text(name, "name")) < _NAME_MIN:
+    if len(text_of(name, "name")) < _NAME_MIN:
         raise InvalidArgumentError(f"name: Expected at least {_NAME_MIN} characters, got {name!r}")
     return str(name)

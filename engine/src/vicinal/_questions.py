@@ -96,7 +96,7 @@ def _sparse_key(info: r.CollectionInfo, how: HowToRank) -> str:
 def _key(value: Any, argument: str) -> str:
     if not isinstance(value, str) or not value:
         raise ArgumentTypeError(argument=argument, expected="a metadata key (str)", got=value)
-    return value
+    return check.unicode(value, argument)
 
 
 def _sparse_vectors(

@@ -48,9 +48,12 @@ def repair(opened: OpenCollections, files: Files) -> list[str]:
     if opened.path is None:
         return []
     with opened.catalog.read() as tx:
-        names = catalog.names(tx)
+        names, unreadable = catalog.names(tx), catalog.unreadable(tx)
     report: list[str] = []
     for id, name in names.items():
+        if id in unreadable:  # nothing that is saved of its records could be reached
+            report.append(f"collection {name}: not repaired: {unreadable[id]}")
+            continue
         directory = opened.path / "collections" / id
         check_descriptors(directory, _DESCRIPTORS)
         with translated(directory):  # what cannot be read is no more damaged than what cannot be opened

@@ -105,7 +105,11 @@ class Fork:
 
 @dataclass(frozen=True)
 class Drop:
-    collection: UUID
+    """Delete a collection, which either its id or its name says."""
+
+    collection: UUID | None = None
+    namespace: Namespace | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def collection_name(name: Any, argument: str = "name") -> str:
         )
     elif ".." in name:
         problem = "that does not contain two consecutive periods (..)"
-    elif _is_ip_address(name):
+    elif any(map(_is_ip_address, name.split("+", 1))):
         problem = "that is not a valid ip address"
     if problem:
         raise InvalidArgumentError(f"Validation error: {argument}: Expected a name {problem}. Got: {name}")
@@ -75,6 +75,8 @@ def _is_ip_address(name: str) -> bool:
 
 def one_or_many(value: Any, argument: str) -> list[Any]:
     """A single string or dictionary means a list of one, as everywhere in Chroma's API."""
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value.item()
     if isinstance(value, (str, Mapping)):
         return [value]
     if not isinstance(value, Iterable):
@@ -335,11 +337,16 @@ def _sparse(value: Mapping[Any, Any], argument: str) -> SparseVector | None:
 
 def only_metadata(value: Any) -> dict[str, Any]:
     """The one dictionary that goes to every record that a filter selects."""
+    expected = "one dict, for all records that where or where_document selects"
+    if not isinstance(value, Iterable):
+        raise ArgumentTypeError(argument="metadatas", expected=expected, got=value)
     listed = one_or_many(value, "metadatas")
     if len(listed) != 1:
         raise InvalidArgumentError(
             f"metadatas: with where or where_document, expected one dict for all records, got {len(listed)}"
         )
+    if not isinstance(listed[0], Mapping):
+        raise ArgumentTypeError(argument="metadatas", expected=expected, got=value)
     return metadata(listed[0], "metadatas")
 
 

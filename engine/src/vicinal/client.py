@@ -16,7 +16,7 @@ from uuid import UUID
 
 from vicinal import _request as r
 from vicinal import _validate as check
-from vicinal._admin import Tenancy, foreign, opened_at, place_of
+from vicinal._admin import Tenancy, foreign, opened_at, place_of, text_of
 from vicinal._backend import Backend
 from vicinal._inputs import Loader
 from vicinal._schema import Schema, sparse_functions
@@ -70,7 +70,7 @@ class Client(Tenancy):
         tenant, database: Where the names of collections are looked for; both must exist.
 
     Raises:
-        NotFoundError: There is no such tenant or database.
+        NotFoundError: There is no such tenant or database; of the defaults, the first use says so.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class Client(Tenancy):
 
     def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
         """Go to a database of another tenant. If one of them does not exist, `NotFoundError`."""
+        tenant, database = text_of(tenant, "tenant"), text_of(database, "database")
         self.get_tenant(tenant)
         self.get_database(database, tenant)
         self._namespace = r.Namespace(tenant, database)
@@ -237,8 +238,15 @@ class Client(Tenancy):
         return len(self._backend.list(r.List(self._namespace)))
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection and free its disk at once. Raises `NotFoundError` when there is none."""
-        self._backend.drop(r.Drop(self._find(name).id))
+        """Delete a collection and free its disk at once. Raises `NotFoundError` when there is none.
+
+        What `check` says cannot be read of it need not be.
+        """
+        name = text_of(name, "name")
+        try:
+            self._backend.drop(r.Drop(namespace=self._namespace, name=name))
+        except NotFoundError as error:
+            raise (self._missing(name) if error.kind == "Collection" else error) from None
 
     # --- the whole store -----------------------------------------------------------------------
 
@@ -286,13 +294,15 @@ class Client(Tenancy):
         self.close()
 
     def _find(self, name: str) -> r.CollectionInfo:
-        if not isinstance(name, str):
-            raise ArgumentTypeError(argument="name", expected="a str", got=name)
-        found = self._backend.list(r.List(self._namespace, name=check.unicode(name, "name")))
+        name = text_of(name, "name")
+        found = self._backend.list(r.List(self._namespace, name=name))
         if not found:
-            usual = "create_collection() or get_or_create_collection() makes it"
-            raise NotFoundError(kind="Collection", key=name, hint=foreign(place_of(self._settings)) or usual)
+            raise self._missing(name)
         return found[0]
+
+    def _missing(self, name: str) -> NotFoundError:
+        usual = "create_collection() or get_or_create_collection() makes it"
+        return NotFoundError(kind="Collection", key=name, hint=foreign(place_of(self._settings)) or usual)
 
     def _open(
         self,
@@ -359,7 +369,7 @@ class PersistentClient(Client):
             is in an older format, or a writer that was killed has left files that only a writer can mend.
         CorruptionError: Files that belong to the database are there, but not all.
         FormatVersionError: The directory was written by a newer Vicinal.
-        NotFoundError: There is no such tenant or database.
+        NotFoundError: There is no such tenant or database; of the defaults, the first use says so.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vicinal._settings import Settings
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT, Space
 
 __all__ = [
@@ -262,7 +262,7 @@ def _parsed(model: type[_Part], place: str, given: Any) -> _Part | None:
         key, problem = ".".join(map(str, first["loc"])), first["msg"]
         if first["type"] == "extra_forbidden":
             problem = "there are only " + ", ".join(f"`{name}`" for name in model.model_fields)
-        text = f"configuration['{place}']['{key}']: {problem}, got {first['input']!r}"
+        text = f"configuration['{place}']['{key}']: {problem}, got {shown(first['input'])}"
         raise InvalidArgumentError(text) from None
 
 
@@ -336,4 +336,4 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
         return (
             f"configuration['hnsw']: unknown variant `{first['input']}`, expected one of `l2`, `cosine`, `ip`"
         )
-    return f"configuration['hnsw']['{key}']: {first['msg']}, got {first['input']!r}"
+    return f"configuration['hnsw']['{key}']: {first['msg']}, got {shown(first['input'])}"

@@ -36,6 +36,15 @@ from typing import Any
 _MESSAGE_MAX = 1_000
 
 
+def shown(value: Any, most: int = _MESSAGE_MAX) -> str:
+    """What a value looks like in at most so many characters, also where Python cannot say it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # integers of more than 4,300 digits, or lists in lists without end
+        text = f"<{type(value).__name__}, too large to be shown>"
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 class VicinalError(Exception):
     """The root of every error that Vicinal raises on purpose."""
 
@@ -93,10 +102,8 @@ class ArgumentTypeError(InvalidArgumentError, TypeError):
     """An argument has a Python type that the call cannot use."""
 
     def __init__(self, *, argument: str, expected: str, got: Any) -> None:
-        shown = repr(got)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
         super().__init__(
-            f"Expected {argument} to be {expected}, got {shown} which is a {type(got).__name__}.",
+            f"Expected {argument} to be {expected}, got {shown(got, 80)} which is a {type(got).__name__}.",
             argument=argument,
             expected=expected,
             got_type=type(got).__name__,
@@ -167,6 +174,7 @@ class NotFoundError(VicinalError, KeyError):
     """A collection, database or tenant does not exist (any more)."""
 
     status = 404
+    kind: str
 
     def __init__(self, message: str = "", *, kind: str = "", key: str = "", hint: str = "") -> None:
         text = f"{kind} [{key}] does not exist" + (f". {hint}" if hint else "")
@@ -220,6 +228,8 @@ class MissingDependencyError(VicinalError, ImportError):
 
 class StorageError(VicinalError, OSError):
     """The directory cannot be used: not a directory, not writable, full, or failing."""
+
+    problem: str
 
     def __init__(self, *, path: str, problem: str, errno: int | None = None) -> None:
         super().__init__(f"{path}: {problem}", path=path, problem=problem)

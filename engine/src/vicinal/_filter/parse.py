@@ -235,7 +235,7 @@ def _only_item(where: Any, path: str, what: str) -> tuple[str, Any]:
     key, value = next(iter(where.items()))
     if not isinstance(key, str):
         raise InvalidFilterError(path=path, problem=f"Expected {what} to be a str, got {key!r}")
-    return key, value
+    return _scalar(key, f'{path}["{key}"]'), value
 
 
 def _children(value: Any, path: str, depth: int, parse: Callable[[Any, str, int], Node]) -> tuple[Node, ...]:

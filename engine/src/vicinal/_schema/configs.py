@@ -17,6 +17,7 @@ from vicinal.errors import (
     ArgumentTypeError,
     EmbeddingFunctionError,
     InvalidArgumentError,
+    shown,
 )
 from vicinal.search import Key
 from vicinal.types import Space
@@ -55,7 +56,9 @@ class Config(BaseModel):
                 )
             else:
                 place = ".".join([name, *map(str, first["loc"])])
-                problem = f"{place}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}"
+                problem = (
+                    f"{place}: {first['msg'].removeprefix('Value error, ')}, got {shown(first['input'])}"
+                )
             raise InvalidArgumentError(problem) from None
 
     def to_json(self) -> dict[str, Any]:

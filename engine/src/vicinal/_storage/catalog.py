@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from vicinal._storage import checksums
 from vicinal._storage.database import Transaction
 from vicinal._storage.metadata import decode, encode
 from vicinal.config import CollectionConfiguration
-from vicinal.errors import CorruptionError
+from vicinal.errors import CorruptionError, InvalidArgumentError
 from vicinal.types import DEFAULT_DATABASE, DEFAULT_TENANT
 
 
@@ -54,9 +56,35 @@ def _entry(id: str, name: str, metadata: str | None, configuration: str) -> Entr
         parsed = CollectionConfiguration.model_validate_json(configuration)
         return Entry(UUID(id), str(name), decode(metadata), parsed)
     except (ValueError, TypeError, AttributeError) as error:
-        raise CorruptionError(
-            path="catalog.sqlite3", problem=f"the entry of collection {name!r} cannot be read: {error}"
-        ) from error
+        problem = (
+            f"the entry of collection {name!r} cannot be read: {_why(error)}; open a backup in which it can "
+            f"be, or let delete_collection({name!r}) remove the collection"
+        )
+        raise CorruptionError(path="catalog.sqlite3", problem=problem) from error
+
+
+def _written(configuration: CollectionConfiguration) -> str:
+    """A configuration as JSON text that can be read again, or `InvalidArgumentError`."""
+    try:
+        written = configuration.model_dump(mode="json")
+        json.dumps(written, ensure_ascii=False).encode()
+        text = json.dumps(written)
+        CollectionConfiguration.model_validate_json(text)
+    except UnicodeEncodeError as error:
+        before = error.object[max(0, error.start - 20) : error.end]
+        raise InvalidArgumentError(
+            f"configuration: not valid Unicode text (a lone surrogate at the end of {before!r})"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgumentError(
+            f"configuration: it could not be read again if it were stored: {_why(error)}"
+        ) from None
+    return text
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with an entry, in a line."""
+    return str(error.errors()[0]["msg"] if isinstance(error, ValidationError) else error)
 
 
 def _bound(number: int | None, default: int) -> int:
@@ -74,8 +102,7 @@ def identity(tx: Transaction) -> str:
 
 def insert(tx: Transaction, database: UUID, new: Entry) -> None:
     """Enter a collection, whose name is known to be free, in the database of that id."""
-    configuration = json.dumps(new.configuration.model_dump(mode="json"))
-    entry = (str(new.id), new.name, str(database), encode(new.metadata), configuration)
+    entry = (str(new.id), new.name, str(database), encode(new.metadata), _written(new.configuration))
     tx.execute(
         "INSERT INTO collections (id, name, database, metadata, configuration, checksum) "
         "VALUES (?, ?, ?, ?, ?, ?)",
@@ -95,7 +122,7 @@ def get(tx: Transaction, id: str) -> tuple[str, str, Entry] | None:
 
 def update(tx: Transaction, changed: Entry) -> None:
     """Replace the name, the metadata and the configuration of a collection."""
-    id, configuration = str(changed.id), json.dumps(changed.configuration.model_dump(mode="json"))
+    id, configuration = str(changed.id), _written(changed.configuration)
     (database,) = tx.execute("SELECT database FROM collections WHERE id = ?", (id,)).fetchone()
     entry = (id, changed.name, database, encode(changed.metadata), configuration)
     tx.execute(
@@ -117,14 +144,37 @@ def damaged(tx: Transaction) -> list[str]:
         for *entry, checksum in tx.execute(f"SELECT {listed}, checksum FROM {kind}s")
         if checksums.of(entry) != checksum
     ]
+    found += unreadable(tx).values()
     if tx.execute("SELECT id FROM identity").fetchone() is None:
         found.append("its identity is missing, so it cannot be backed up")
+    return found
+
+
+def unreadable(tx: Transaction) -> dict[str, str]:
+    """id → what is wrong, and what can be done, for the collections whose entries cannot be read."""
+    found = {}
+    for id, *entry in tx.execute("SELECT id, name, metadata, configuration FROM collections").fetchall():
+        try:
+            _entry(id, *entry)
+        except CorruptionError as error:
+            found[str(id)] = error.problem
     return found
 
 
 def delete(tx: Transaction, id: str) -> bool:
     """Take a collection out; False when it was not there."""
     return tx.execute("DELETE FROM collections WHERE id = ?", (id,)).rowcount > 0
+
+
+def delete_named(tx: Transaction, database: UUID, name: str) -> list[UUID] | None:
+    """Take a collection out, whether or not its entry can be read; returns its id, unless that cannot.
+
+    None when it was not there.
+    """
+    place = (str(database), name)
+    gone = tx.execute("SELECT id FROM collections WHERE database = ? AND name = ?", place).fetchall()
+    tx.execute("DELETE FROM collections WHERE database = ? AND name = ?", place)
+    return [UUID(id) for (id,) in gone if _is_uuid(id)] if gone else None
 
 
 # --- tenants and databases ---------------------------------------------------------------------

@@ -20,7 +20,7 @@ from typing import Any, TypeVar, overload
 
 from vicinal.embedding.frameworks import adapted
 from vicinal.embedding.protocol import EmbeddingFunction
-from vicinal.errors import EmbeddingFunctionError, VicinalError
+from vicinal.errors import EmbeddingFunctionError, VicinalError, shown
 from vicinal.types import Space
 
 __all__ = [
@@ -74,6 +74,8 @@ def describe(function: Any, *, to_compare: bool = False) -> dict[str, Any] | Non
     if function is None:
         return None
     try:
+        if _says_it_is_legacy(function):
+            return {"type": "legacy"}
         name, config = function.name(), function.get_config()
     except (AttributeError, NotImplementedError, TypeError):
         return {"type": "legacy"}
@@ -104,6 +106,12 @@ def of_chroma(name: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "config": config}
 
 
+def _says_it_is_legacy(function: Any) -> bool:
+    """What a class of its own accord says; the base class asks `describe`."""
+    says = getattr(type(function), "is_legacy", None)
+    return says is not None and says is not EmbeddingFunction.is_legacy and bool(function.is_legacy())
+
+
 def _can_be_built(cls: type[Any]) -> bool:
     """Whether a class makes functions from configurations: Vicinal's and Chroma's base classes do not."""
     builder = getattr(cls, "build_from_config", None)
@@ -117,12 +125,12 @@ def as_json(name: str, config: Any) -> dict[str, Any]:
     """A configuration as it comes back from where it is stored: with lists for tuples."""
     try:
         read = json.loads(json.dumps(config, allow_nan=False))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
         raise EmbeddingFunctionError(
             f"The configuration of embedding function {name} must be a JSON object, so that a collection can "
-            f"remember it; get_config() returned {config!r}"
+            f"remember it; get_config() returned {shown(config)}"
         )
     return read
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from vicinal._filter import parse_where
 from vicinal._filter.parse import DEPTH_MAX
+from vicinal._filter.values import scalar
 from vicinal._given import listed
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError
 
@@ -105,7 +106,10 @@ class Key:
             raise ArgumentTypeError(argument="K(…)", expected="a str", got=name)
         if not name:
             raise InvalidArgumentError("K(…): expected a metadata key or one of K.ID, K.DOCUMENT, …; got ''")
-        self.name = name
+        try:
+            self.name = str(scalar(name))
+        except ValueError as error:
+            raise InvalidArgumentError(f"K(…): {error}, got {name!r}") from None
 
     def __eq__(self, value: object) -> Any:
         return self.name == value.name if isinstance(value, Key) else self._is("$eq", value)
