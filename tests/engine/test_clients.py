@@ -79,6 +79,8 @@ def test_settings_that_were_not_given_are_chromas(client):
     ]
     assert [None, None, False] == read
     assert settings.model_dump()["chroma_client_auth_provider"] is None
+    assert settings.chroma_server_cors_allow_origins == []
+    assert settings.chroma_server_auth_ignore_paths["/api/v2/heartbeat"] == ["GET"]
     with pytest.raises(AttributeError, match="chroma_server_hots"):
         settings.chroma_server_hots  # noqa: B018
 
@@ -88,6 +90,14 @@ def test_settings_can_be_changed_before_they_are_used():
     settings.allow_reset = True
     with vicinal.Client(settings) as client:
         assert client.reset() is True
+
+
+def test_a_changed_list_is_that_of_its_settings_alone():
+    settings = Settings()
+    settings.chroma_server_cors_allow_origins.append("*")
+    settings.chroma_server_auth_ignore_paths["/api/v2"].append("POST")
+    assert Settings().chroma_server_cors_allow_origins == []
+    assert Settings().chroma_server_auth_ignore_paths["/api/v2"] == ["GET"]
 
 
 def test_changing_settings_later_changes_no_client():

@@ -7,6 +7,7 @@ given is taken from the environment, where it has its name in capitals: `ALLOW_R
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from vicinal._remote import INSTEAD
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, NotSupportedError
 
 _OBSOLETE = "chroma_db_impl"
-_WITHOUT_EFFECT = {
+_WITHOUT_EFFECT: dict[str, Any] = {
     **dict.fromkeys(
         [
             _OBSOLETE,
@@ -45,6 +46,12 @@ _WITHOUT_EFFECT = {
     "chroma_http_keepalive_secs": 40.0,
     "chroma_memory_limit_bytes": 0,
     "chroma_server_api_default_path": "/api/v2",
+    "chroma_server_auth_ignore_paths": {
+        f"/api/{version}{place}": ["GET"]
+        for version in ("v2", "v1")
+        for place in ("", "/heartbeat", "/version")
+    },
+    "chroma_server_cors_allow_origins": [],
     "chroma_server_ssl_enabled": False,
     "chroma_server_thread_pool_size": 40,
     "environment": "",
@@ -87,7 +94,7 @@ class Settings(BaseModel):
                 "Settings(is_persistent=True, persist_directory=…)"
             )
         try:
-            super().__init__(**{**_WITHOUT_EFFECT, **values})
+            super().__init__(**{**copy.deepcopy(_WITHOUT_EFFECT), **values})
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"][:1]))

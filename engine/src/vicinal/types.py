@@ -62,6 +62,14 @@ UpdateMetadata = Metadata
 CollectionMetadata = dict[str, Any]
 UpdateCollectionMetadata = Metadata
 
+LiteralValue = Union[str, int, float, bool]
+LogicalOperator = Literal["$and", "$or"]
+WhereOperator = Literal["$gt", "$gte", "$lt", "$lte", "$ne", "$eq"]
+WhereDocumentOperator = Literal["$contains", "$not_contains", "$regex", "$not_regex", "$and", "$or"]
+OperatorExpression = Mapping[str, Any]
+"""An operator with what a value is compared with, e.g. `{"$gte": 2020}`. These five are Chroma's names, for
+annotations; filters take more."""
+
 Where = Mapping[str, Any]
 """A filter on metadata, e.g. `{"$and": [{"year": {"$gte": 2020}}, {"lang": "en"}]}`."""
 

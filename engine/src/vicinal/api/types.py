@@ -35,10 +35,13 @@ from vicinal.types import (
     Images,
     Include,
     IndexingStatus,
+    LiteralValue,
     Loadable,
+    LogicalOperator,
     Metadata,
     Metadatas,
     OneOrMany,
+    OperatorExpression,
     PyEmbedding,
     PyEmbeddings,
     QueryResult,
@@ -53,6 +56,8 @@ from vicinal.types import (
     Vector,
     Where,
     WhereDocument,
+    WhereDocumentOperator,
+    WhereOperator,
 )
 
 DeleteResult = dict[str, int]
@@ -85,10 +90,13 @@ __all__ = [
     "Include",
     "IndexingStatus",
     "IntInvertedIndexConfig",
+    "LiteralValue",
     "Loadable",
+    "LogicalOperator",
     "Metadata",
     "Metadatas",
     "OneOrMany",
+    "OperatorExpression",
     "PyEmbedding",
     "PyEmbeddings",
     "QueryResult",
@@ -110,4 +118,6 @@ __all__ = [
     "VectorIndexConfig",
     "Where",
     "WhereDocument",
+    "WhereDocumentOperator",
+    "WhereOperator",
 ]
