@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 
@@ -130,6 +132,18 @@ def test_a_search_is_chromas_json():
     assert Search().to_dict() == empty
 
 
+def test_the_filter_of_a_search_may_be_called_where():
+    written = Search().limit(3).to_dict()
+    assert written["filter"] is None
+    for filters in (
+        {"where": {"a": 1}},
+        {"where": {"a": 1}, "filter": None},
+        {"filter": {"a": 1}, "where": None},
+    ):
+        assert Search.from_dict(written | filters) == Search({"a": 1}, limit=3)
+    assert Search.from_dict({"where": None, "filter": None}) == Search()
+
+
 def test_the_parts_of_a_search_may_be_dictionaries_lists_and_numbers():
     given = Search(
         {"a": 1}, WRITTEN, {"keys": ["t"], "aggregate": {"$min_k": {"keys": ["#score"], "k": 1}}}, 3, {"a"}
@@ -185,6 +199,53 @@ def test_keys_with_the_same_name_are_the_same():
 )
 def test_any_number_is_written_as_json(rank):
     assert Rank.from_dict(json.loads(json.dumps(rank.to_dict()))) == rank
+
+
+@pytest.mark.parametrize(
+    ("made", "written"),
+    [
+        (K("n") == np.int64(3), {"n": {"$eq": 3}}),
+        (K("n") <= np.float32(0.5), {"n": {"$lte": 0.5}}),
+        (K("n").is_in(np.array([1, 2])), {"n": {"$in": [1, 2]}}),
+        (K("n").not_in([np.str_("a"), "b"]), {"n": {"$nin": ["a", "b"]}}),
+        (K("n") == (np.bool_(True), [np.uint8(1)]), {"n": {"$eq": [True, [1]]}}),
+        (
+            ~((K("a") == np.int8(1)) & (K("b") == 2)),
+            {"$not": {"$and": [{"a": {"$eq": 1}}, {"b": {"$eq": 2}}]}},
+        ),
+        (
+            {"$or": [{"n": np.int64(1)}, {"n": {"$in": (np.int64(2),)}}]},
+            {"$or": [{"n": 1}, {"n": {"$in": [2]}}]},
+        ),
+    ],
+    ids=str,
+)
+def test_numbers_of_numpy_in_a_filter_are_written_as_json(made, written):
+    search = Search(where=made)
+    assert json.loads(json.dumps(search.to_dict()))["filter"] == search.to_dict()["filter"] == written
+    assert Search.from_dict(search.to_dict()) == search
+
+
+@pytest.mark.parametrize("value", [date(2020, 1, 1), np.datetime64("2020-01-01", "ns"), Decimal(1), {1}])
+def test_what_json_has_not_stays_as_it_is_in_a_filter(value):
+    written = (K("n") == value).to_dict()["n"]["$eq"]
+    assert (written, type(written)) == (value, type(value))
+
+
+def test_a_list_that_nests_too_deep_is_refused_where_it_is_read(collection):
+    knot = []
+    knot.append(knot)
+    for value in (knot, reduce(lambda inside, _: [inside], range(200), [])):
+        with pytest.raises(InvalidFilterError, match="lists and dicts of JSON values"):
+            collection.search(Search(where=K("a") == value))
+
+
+def test_a_filter_is_not_changed_through_what_it_was_made_of():
+    given = {"a": {"$in": [1, 2]}}
+    made = Where.from_dict(given)
+    made.to_dict()["a"]["$in"].append(3)
+    given["a"]["$in"].append(4)
+    assert made.to_dict() == {"a": {"$in": [1, 2]}}
 
 
 def test_weights_may_be_given_one_by_one():
@@ -248,6 +309,10 @@ INVALID = [
     (lambda: MinK([], 1), ValueError, "cannot be empty"),
     (lambda: MinK(["a"], 0), ValueError, "MinK k: expected at least 1"),
     (lambda: Search.from_dict({"rankk": None}), ValueError, "got rankk"),
+    (lambda: Search(where={"a": iter([1])}), InvalidFilterError, "Expected where value to be a str"),
+    (lambda: Search.from_dict({"filter": K("a")}), ArgumentTypeError, "where"),
+    (lambda: Search.from_dict({"where": K("a"), "filter": None}), ArgumentTypeError, "where"),
+    (lambda: Search.from_dict({"filter": {"a": 1}, "where": {"a": 1}}), ValueError, "give one of them"),
     (lambda: K(""), ValueError, "metadata key"),
     (lambda: K(5), TypeError, r"K\(…\)"),
     (lambda: (K("a") == 1) & 5, TypeError, "unsupported operand"),

@@ -11,11 +11,14 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from vicinal._filter import parse_where
 from vicinal._filter.parse import DEPTH_MAX
 from vicinal._filter.values import scalar
 from vicinal._given import listed
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError
+from vicinal.types import SparseVector
 
 
 class Where:
@@ -25,8 +28,11 @@ class Where:
         self._condition = dict(condition)
 
     def to_dict(self) -> dict[str, Any]:
-        """The dictionary that `where` takes; a copy."""
-        return copy.deepcopy(_unwrapped(self._condition))
+        """The dictionary that `where` takes; a copy, in which numpy's numbers are Python's.
+
+        What JSON has not (dates, decimals, UUIDs, bytes, sets, arrays) stays as it is.
+        """
+        return dict(_unwrapped(self._condition))
 
     @classmethod
     def from_dict(cls, data: Any) -> Where:
@@ -76,7 +82,7 @@ class Where:
 
 
 def _unwrapped(data: Any, depth: int = 0) -> Any:
-    """The same filter without a `$and` or `$or` of one child."""
+    """The same filter, copied, without a `$and` or `$or` of one child."""
     if depth > DEPTH_MAX:
         raise InvalidFilterError(path="where", problem=f"filters may nest at most {DEPTH_MAX} deep")
     if isinstance(data, Mapping) and len(data) == 1:
@@ -86,7 +92,22 @@ def _unwrapped(data: Any, depth: int = 0) -> Any:
         if operator in ("$and", "$or") and isinstance(operand, (list, tuple)):
             inside = [_unwrapped(child, depth + 1) for child in operand]
             return inside[0] if len(inside) == 1 else {operator: inside}
-    return data
+    return _plain(data)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A copy, in which numpy's numbers, bools and texts are Python's own.
+
+    What no filter takes, and what nests deeper than one may, stays: it is refused where the filter is read.
+    """
+    if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
+        return value.item()
+    if depth <= DEPTH_MAX + 2:  # an operand stands under its key and its operator
+        if isinstance(value, Mapping):
+            return {_plain(key): _plain(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [_plain(item, depth + 1) for item in value]
+    return copy.deepcopy(value) if isinstance(value, (set, bytearray, np.ndarray, SparseVector)) else value
 
 
 class Key:

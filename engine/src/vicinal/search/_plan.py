@@ -194,7 +194,10 @@ class Search:
         return self.select(K.DOCUMENT, K.EMBEDDING, K.METADATA, K.SCORE)
 
     def to_dict(self) -> dict[str, Any]:
-        """The search as JSON: `filter`, `rank`, `group_by`, `limit` and `select`."""
+        """The search as JSON: `filter`, `rank`, `group_by`, `limit` and `select`.
+
+        Values of the filter that JSON has not (dates, decimals, UUIDs, bytes, sets, arrays) stay as they are.
+        """
         return {
             "filter": None if self._where is None else self._where.to_dict(),
             "rank": None if self._rank is None else self._rank.to_dict(),
@@ -207,8 +210,13 @@ class Search:
     def from_dict(cls, data: Any) -> Search:
         """What `to_dict` wrote; the filter may also be called `where`, as in Chroma's documentation."""
         given = _fields(data, "search", {"filter", "where", "rank", "group_by", "limit", "select"})
-        if "filter" in given:
-            given["where"] = given.pop("filter")
+        condition = given.pop("filter", None)
+        if condition is not None:
+            if given.get("where") is not None:
+                raise InvalidArgumentError(
+                    "search: filter and where both say which records: give one of them"
+                )
+            given["where"] = condition
         return cls(**given)
 
     def __eq__(self, other: object) -> bool:
