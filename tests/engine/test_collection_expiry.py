@@ -170,6 +170,59 @@ def test_what_the_caller_passed_is_not_changed(client):
     assert given == [{"k": 1}]
 
 
+def test_metadata_stays_when_none_is_given_to_replace_it(client):
+    collection = made(client, ttl_s=1000)
+    collection.add(ids="a", embeddings=[1, 2], metadatas={"k": 1})
+    collection.upsert(ids="a", embeddings=[3, 4], merge_metadata=False)
+    assert collection.get()["metadatas"][0].keys() == {"k", "expires_at"}
+
+
+# --- under a path ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nested(client) -> vicinal.Collection:
+    return made(client, key="a.until", ttl_s=1000)
+
+
+@pytest.mark.parametrize("write", ["add", "upsert"])
+def test_a_moment_under_a_path_is_brought_too(nested, write):
+    metadatas: list[Any] = [{"a": {"until": moment}} for moment in (PAST, FUTURE, None)]
+    getattr(nested, write)(ids=["past", "future", "never"], embeddings=[[1, 2]] * 3, metadatas=metadatas)
+    assert nested.get()["ids"] == ["future", "never"]
+    assert nested.get()["metadatas"] == metadatas[1:]
+
+
+@pytest.mark.parametrize("metadata", [None, {"a": 1}, {"a": {"k": 1}}, {"a": None, "b": {"until": PAST}}])
+def test_what_has_no_moment_under_the_path_gets_one(nested, metadata):
+    nested.add(ids="a", embeddings=[1, 2], metadatas=[metadata])
+    [written] = nested.get()["metadatas"]
+    assert written.pop("a.until") > time.time()
+    assert (written or None) == metadata
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("change", ["update", "upsert", "update where"])
+def test_a_moment_under_a_path_takes_the_place_of_the_stamp(nested, change, merge):
+    nested.add(ids=["a", "b"], embeddings=[[1, 2], [3, 4]], metadatas=[{"k": 1}] * 2)
+    for id, moment in (("a", None), ("b", PAST)):
+        how: dict[str, Any] = {"metadatas": {"a": {"until": moment}}, "merge_metadata": merge}
+        if change == "upsert":
+            nested.upsert(ids=id, embeddings=[1, 2], **how)
+        else:
+            nested.update(**({"ids": id} if change == "update" else {"where": {"#id": id}}), **how)
+    assert nested.get()["ids"] == ["a"]
+    assert nested.get()["metadatas"] == [({"k": 1} if merge else {}) | {"a": {"until": None}}]
+
+
+def test_an_update_without_a_moment_leaves_the_stamp(nested):
+    nested.add(ids=["a", "b"], embeddings=[[1, 2], [3, 4]])
+    before = nested.get()["metadatas"]
+    nested.update(ids=["a", "b"], metadatas=[{"a": {"k": 1}}, None])
+    after = nested.get()["metadatas"]
+    assert after == [{**before[0], "a": {"k": 1}}, before[1]]
+
+
 # --- removal ---------------------------------------------------------------------------------
 
 
@@ -253,6 +306,22 @@ def test_what_is_no_moment_is_refused_and_nothing_is_written(mortal, moment):
     with pytest.raises(InvalidArgumentError, match="NaN"):
         mortal.add(ids="x", embeddings=[1, 2], metadatas={"expires_at": float("nan")})
     assert mortal.get() == before
+
+
+@pytest.mark.parametrize("moment", ["tomorrow", True, [PAST], {"at": PAST}, float("nan")])
+@pytest.mark.parametrize(
+    "wrapped", [lambda moment: {"a": {"until": moment}}, lambda moment: {"a.until": moment}]
+)
+def test_what_is_no_moment_is_refused_under_a_path_too(client, wrapped, moment):
+    nested = made(client, key="a.until")
+    nested.add(ids="y", embeddings=[1, 2], metadatas=wrapped(FUTURE))
+    before = nested.get()
+    for write in (nested.add, nested.upsert, nested.update):
+        with pytest.raises(InvalidArgumentError, match=r'metadatas\[0\]\["a.until"\]'):
+            write(ids=["x"], embeddings=[[1, 2]], metadatas=[wrapped(moment)])
+    with pytest.raises(InvalidArgumentError, match=r"a\.until"):
+        nested.update(where={"#id": "y"}, metadatas=wrapped(moment))
+    assert nested.get() == before
 
 
 def test_a_fork_expires_alike(mortal):

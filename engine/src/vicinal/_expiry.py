@@ -6,7 +6,8 @@ read, and every write that meets its id, leaves such a record out; its row goes 
 removal.
 
 The clock is rounded down to whole seconds, so that the mask of what is still there repeats. A record is
-never gone early, and at most a second late. One whose key is missing or null never expires.
+never gone early, and at most a second late. One whose key is missing or null never expires. A key with dots
+is looked up as in filters: literally, or else as a path into nested metadata.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vicinal import _request as r
 from vicinal._filter import Node
 from vicinal._filter.ast import Compare, Kind, Not, Operand, Or
 from vicinal._filter.masks import Mask
-from vicinal._filter.values import classify, lookup
+from vicinal._filter.values import classify, is_missing, lookup
 from vicinal._snapshot import Snapshot
 from vicinal._storage.metadata import decode
 from vicinal.config import ExpiryConfiguration
@@ -56,12 +57,26 @@ def expired_ids(expiry: ExpiryConfiguration | None, metadatas: Iterable[tuple[st
 
 
 def stamped(expiry: ExpiryConfiguration | None, request: r.Write) -> r.Write:
-    """A write with the collection's time to live on what it adds, unless a record brings its own."""
-    if expiry is None or expiry.ttl_s is None or request.mode == "update":
+    """A write with the collection's time to live on what it adds, unless a record brings its own.
+
+    What a record brings under a dotted path takes the place of what an earlier write was stamped with.
+    """
+    if expiry is None or expiry.ttl_s is None:
         return request
-    end = time.time() + expiry.ttl_s
-    given = request.metadatas or (None,) * len(request.ids)
-    return replace(request, metadatas=tuple({expiry.key: end, **(metadata or {})} for metadata in given))
+    key, given, merges = expiry.key, request.metadatas, request.merge_metadata
+    stamp = {} if request.mode == "update" else {key: time.time() + expiry.ttl_s}
+    if given is None:
+        if not stamp:
+            return request
+        given, merges = (None,) * len(request.ids), True  # none was given, so none is replaced
+    unstamp = {key: None} if merges and request.mode != "add" else {}
+
+    def timed(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if is_missing(lookup(metadata, key)):
+            return {**stamp, **(metadata or {})} or metadata
+        return {**unstamp, **(metadata or {})}
+
+    return replace(request, metadatas=tuple(map(timed, given)), merge_metadata=merges)
 
 
 def _is_over(metadata: Mapping[str, Any] | None, key: str, now: int) -> bool:

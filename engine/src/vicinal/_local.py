@@ -87,7 +87,7 @@ class LocalBackend:
                 rows = snapshot.listed(allowed(snapshot, request.ids, request.where)).tolist()
                 found = records.fetch(tx, rows, "id, position, document, metadata, uri")
                 existing = {found[row][1]: (row, *found[row][2:]) for row in rows}
-                write = update_of(request, tuple(existing))
+                write = stamped(live.info.configuration.expiry, update_of(request, tuple(existing)))
                 stored = live.vectors.of(state)
                 decision = decide(write, [], state, existing, [], stored, live.info.name)
                 if decision.changes_nothing:

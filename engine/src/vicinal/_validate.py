@@ -21,7 +21,7 @@ import numpy as np
 
 from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
-from vicinal._filter.values import canonical, scalar, unpacked
+from vicinal._filter.values import canonical, lookup, scalar, unpacked
 from vicinal._request import Mmr, OrderBy
 from vicinal._turns import in_turns
 from vicinal.config import ExpiryConfiguration
@@ -355,7 +355,7 @@ def expiry(column: Iterable[Mapping[str, Any] | None] | None, configured: Expiry
     if configured is None:
         return
     for i, item in enumerate(column or ()):
-        moment = (item or {}).get(configured.key)
+        moment = lookup(item, configured.key, None)
         if isinstance(moment, bool) or not isinstance(moment, (int, float, datetime, date, type(None))):
             raise ArgumentTypeError(
                 argument=f'metadatas[{i}]["{configured.key}"]',
