@@ -97,6 +97,45 @@ def test_a_registered_function_replaces_the_analysis():
         Analyser(Analysis(function="nobody"))
 
 
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("İzmir Ankara", ["İzmir", "Ankara"]),
+        ("Ankara İİ ΟΔΟΣ İ", ["Ankara", "İİ", "ΟΔΟΣ", "İ"]),
+        ("no such letter", ["no", "such", "letter"]),
+    ],
+)
+def test_terms_are_found_again_though_lowering_lengthens_a_letter(text, places):
+    register_analysis("test-lowered", lambda text: text.lower().split())
+    for function in ("test-lowered", "test-as-it-is"):
+        register_analysis("test-as-it-is", str.split)
+        spans = list(Analyser(Analysis(function=function)).spans(text))
+        assert [text[span.start : span.end] for span in spans] == places
+
+
+@given(st.text("İIiΣσς\u0307ßa \n"), st.booleans())
+def test_terms_of_a_function_lie_in_order_inside_the_text(text, lowers):
+    register_analysis("test-lowered", lambda text: (text.lower() if lowers else text).split())
+    spans = list(Analyser(Analysis(function="test-lowered")).spans(text))
+    assert [text[span.start : span.end] for span in spans] == text.split()
+    assert all(0 <= span.start < span.end <= len(text) for span in spans)
+
+
+def test_one_letter_does_not_take_the_snippets_of_a_text(client):
+    register_analysis("test-lowered", lambda text: text.lower().split())
+    configuration = {"text": {"function": "test-lowered"}}
+    made = client.create_collection("hotels", embedding_function=None, configuration=configuration)
+    made.add(["a", "b"], [[1], [2]], documents=["Bodrum Ankara hotel", "İzmir Ankara hotel"])
+    found = made.query(query_texts="Ankara", mode="text", snippets=1)
+    shown = [
+        snippet.text[start - snippet.start : end - snippet.start]
+        for snippets in found["snippets"][0]
+        for snippet in snippets
+        for start, end in snippet.highlights
+    ]
+    assert (found["ids"], shown) == ([["a", "b"]], ["Ankara"] * 2)
+
+
 UNSPACED = st.text(
     "\u3099\u309a\u309b\uff9e\uff9f\uff76\u304b\u30ff\u0e33\u0e38\u0e48\u1025\u102e\u1037\u4e00 a", max_size=8
 )

@@ -496,6 +496,11 @@ def test_lambda_1_is_no_diversity_and_less_is_some(mixed):
     assert diverse != plain[0]
 
 
+def test_documents_may_be_named_as_in_knn(mixed):
+    ask = {"query_texts": "cat", "mode": "text"}
+    assert mixed.query(**ask, text_key="#document") == mixed.query(**ask)
+
+
 def test_a_metadata_field_is_searched_like_a_document(mixed):
     for mode in ("text", "hybrid"):
         given = {"query_embeddings": [[1.0, 0.5]]} if mode == "hybrid" else {}
@@ -575,6 +580,30 @@ def test_an_empty_collection_has_no_answers(collection, mode):
     assert (found["ids"], found["scores"], found["snippets"]) == ([[]], [[]], [[]])
 
 
+@pytest.mark.parametrize("mode", ["dense", "text", "sparse", "hybrid"])
+@pytest.mark.parametrize(
+    "extras", [{}, {"snippets": 2}, {"rerank": lambda query, documents: [0.0] * len(documents)}]
+)
+def test_no_question_has_the_columns_of_one(mixed, mode, extras):
+    if "snippets" in extras and mode in ("dense", "sparse"):
+        extras = {}
+    columns = {
+        "query_texts": ["cat"],
+        "query_embeddings": [[1.0, 0.0]],
+        "n_results": 1,
+        "mode": mode,
+        **extras,
+    }
+    if mode == "sparse":
+        columns |= {"query_sparse": [SparseVector([1], [1.0])], "sparse_key": "s"}
+    none = {name: [] for name in ("query_texts", "query_sparse", "query_embeddings") if name in columns}
+    one = mixed.query(**columns, include=["documents", "distances"])
+    found = mixed.query(**columns | none, include=["documents", "distances"])
+    assert found == {
+        name: [] if isinstance(value, list) and name != "included" else value for name, value in one.items()
+    }
+
+
 @pytest.mark.parametrize("question", ["", "the of", "?!", "zebra"])
 def test_a_question_without_a_known_word_has_no_answers(mixed, question):
     assert mixed.query(query_texts=question, mode="text")["ids"] == [[]]
@@ -650,6 +679,10 @@ INVALID = [
     ({"mode": "text", "fusion": "rrf"}, ValueError, "fusion mixes vectors and words"),
     ({"mode": "text", "max_distance": 1}, ValueError, "measures no distance"),
     ({"mode": "text", "text_key": 5}, ArgumentTypeError, "text_key"),
+    *(
+        ({"mode": mode, "text_key": key}, InvalidArgumentError, f"text_key: expected .*, got '{key}'")
+        for mode, key in (("text", "#id"), ("hybrid", "#embedding"), ("text", "#nonsense"))
+    ),
     ({"mode": "text", "snippets": -1}, ValueError, "snippets: expected at least 0"),
     ({"mode": "text", "fetch_k": 0}, ValueError, "fetch_k"),
     ({"mode": "hybrid", "query_embeddings": [[1, 2]] * 2}, InvalidArgumentError, "Unequal lengths"),

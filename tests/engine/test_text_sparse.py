@@ -345,6 +345,14 @@ INVALID = [
     ({"mode": "sparse", "query_sparse": [[1.0, 2.0]]}, ArgumentTypeError, r"query_sparse\[0\]"),
     ({"mode": "sparse", "query_sparse": {"indices": [1]}}, ArgumentTypeError, r"query_sparse\[0\]"),
     ({"mode": "sparse", "query_sparse": V, "query_texts": ["a", "b"]}, InvalidArgumentError, "Unequal"),
+    *(
+        (
+            {"mode": "sparse", "query_sparse": V, "sparse_key": key},
+            InvalidArgumentError,
+            f"sparse_key: .*'{key}'",
+        )
+        for key in ("#id", "#document", "#nonsense")
+    ),
     ({"mode": "sparse", "query_sparse": V, "sparse_key": 5}, ArgumentTypeError, "sparse_key"),
     ({"mode": "sparse", "query_sparse": V, "text_key": "t"}, InvalidArgumentError, "text_key belongs to"),
     ({"mode": "sparse", "query_sparse": V, "alpha": 0.5}, InvalidArgumentError, "alpha mixes"),

@@ -29,17 +29,24 @@ def get_result(found: r.Records, include: tuple[str, ...], inputs: Inputs) -> Ge
     return GetResult(ids=found.ids, **columns, data=data, included=list(include))
 
 
-def query_result(answer: r.Answer, include: tuple[str, ...], inputs: Inputs, *, explain: bool) -> QueryResult:
-    """One list a column, with a list for each query in it."""
+def query_result(
+    answer: r.Answer,
+    request: r.Search,
+    include: tuple[str, ...],
+    inputs: Inputs,
+    *,
+    reranks: bool,
+    explain: bool,
+) -> QueryResult:
+    """One list a column, with a list for each query in it; which there are is the request's to say."""
     result = QueryResult(ids=[part.ids for part in answer.parts])
     for name in (*_COLUMNS, "distances"):
-        given = [getattr(part, name) for part in answer.parts]
-        absent = name == "distances" and None in given  # words alone have none
-        result[name] = given if name in include and not absent else None
-    for name in ("scores", "snippets", "rerank_scores"):  # there only where they were asked for
-        given = [getattr(part, name) for part in answer.parts]
-        if given.count(None) < len(given):
-            result[name] = given
+        wanted = name in include and name in request.fields  # words alone have no distances
+        result[name] = [getattr(part, name) for part in answer.parts] if wanted else None
+    ranks, shows = request.ranking is not None, request.snippets > 0
+    for name, asked in (("scores", ranks), ("snippets", shows), ("rerank_scores", reranks)):
+        if asked:
+            result[name] = [getattr(part, name) for part in answer.parts]
     loads = "data" in include and inputs.loader is not None
     result["data"] = [inputs.load(part.uris or []) for part in answer.parts] if loads else None
     result["included"] = list(include)

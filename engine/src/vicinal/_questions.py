@@ -60,8 +60,7 @@ def ranking(
         return r.Ranking(how.mode, texts or (), field, weight, fusion, deep, vectors)
     if texts is None:
         raise InvalidArgumentError(f'mode="{how.mode}" searches words: give query_texts')
-    field = DOCUMENT if how.text_key is None else _key(how.text_key, "text_key")
-    return r.Ranking(how.mode, texts, field, weight, fusion, deep)
+    return r.Ranking(how.mode, texts, _text_key(how.text_key), weight, fusion, deep)
 
 
 def _is_sparse(how: HowToRank) -> bool:
@@ -93,9 +92,18 @@ def _sparse_key(info: r.CollectionInfo, how: HowToRank) -> str:
     )
 
 
-def _key(value: Any, argument: str) -> str:
+def _text_key(value: Any) -> str:
+    """A metadata key, or "#document", as in `Knn`; that is the default."""
+    if value is None or (isinstance(value, str) and value == DOCUMENT):
+        return DOCUMENT
+    return _key(value, "text_key", f" or {DOCUMENT}")
+
+
+def _key(value: Any, argument: str, besides: str = "") -> str:
     if not isinstance(value, str) or not value:
         raise ArgumentTypeError(argument=argument, expected="a metadata key (str)", got=value)
+    if value.startswith("#"):
+        raise InvalidArgumentError(f"{argument}: expected a metadata key{besides}, got {value!r}")
     return check.unicode(value, argument)
 
 

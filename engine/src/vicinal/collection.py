@@ -343,7 +343,9 @@ class Collection(Described):
         answer = self._backend.search(request)
         if judge is not None:
             answer = rerank_answer(answer, texts, judge, n_results)
-        return answers.query_result(answer, fields, self._inputs, explain=explain)
+        return answers.query_result(
+            answer, request, fields, self._inputs, reranks=judge is not None, explain=explain
+        )
 
     def search(
         self,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -203,13 +203,15 @@ def _marks() -> str:
 def _found_again(text: str, terms: Iterable[str]) -> Iterator[Span]:
     """Places of terms of which only the order is known; one that does not stand there has none."""
     lowered, at = text.lower(), 0
-    if len(lowered) != len(text):
-        lowered = text
+    places: Sequence[int] = range(len(text))
+    if len(lowered) != len(text):  # İ becomes two characters
+        places = [place for place, char in enumerate(text) for _ in char.lower()]
     for term in terms:
-        start = lowered.find(term.lower(), at) if term else -1
+        wanted = term.lower()
+        start = lowered.find(wanted, at) if wanted else -1
         if start >= 0:
-            at = start + len(term)
-            yield Span(start, at, (term,))
+            at = start + len(wanted)
+            yield Span(places[start], places[at - 1] + 1, (term,))
 
 
 # --- stemmers ---------------------------------------------------------------------------------------------
