@@ -7,7 +7,7 @@ filters, records and writes.
 
 import tempfile
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,16 @@ from vicinal.testing import check, matches
 DAY = date(2020, 1, 1)
 NOON = datetime(2020, 1, 1, 12, tzinfo=timezone.utc)
 EAST = timezone(timedelta(hours=1))
+
+
+class Nowhere(tzinfo):
+    """A time zone that tells no offset: what has it is naive, says Python."""
+
+    def utcoffset(self, moment: datetime | None) -> None:
+        return None
+
+    dst = tzname = utcoffset
+
 
 # id → the value of "v"; the ids say what it is. `missing` lacks the key, `none` has no metadata at all.
 VALUES: dict[str, Any] = {
@@ -118,6 +128,9 @@ CONDITIONS: list[tuple[Any, set[str]]] = [
     (datetime(2020, 1, 1, 1, tzinfo=EAST), ids("day midnight")),
     (datetime(2020, 1, 1, 13, tzinfo=EAST), ids("noon")),
     (datetime(2020, 1, 1, 12), ids("noon")),
+    (datetime(2020, 1, 1, 12, tzinfo=Nowhere()), ids("noon")),
+    ({"$gte": datetime(2020, 1, 1, 12, tzinfo=Nowhere())}, ids("noon")),
+    ({"$eq": [datetime(2020, 1, 1, tzinfo=Nowhere())]}, ids("[day]")),
     ("2020-01-01", set()),
     ({"$eq": 1}, ids("int1 float1")),
     ({"$eq": True}, ids("true")),

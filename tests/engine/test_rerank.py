@@ -143,6 +143,8 @@ INVALID = [
     ({"rerank": lambda query, documents: [1.0]}, InvalidArgumentError, "gave 1 scores for 5 documents"),
     ({"rerank": lambda query, documents: [np.nan] * 5}, InvalidArgumentError, "not a number"),
     ({"rerank": lambda query, documents: ["best"] * 5}, InvalidArgumentError, "rerank: expected numbers"),
+    ({"rerank": lambda query, documents: [10**400] * 5}, InvalidArgumentError, "too large for a float"),
+    ({"rerank": lambda query, documents: [-(10**5000)] * 5}, InvalidArgumentError, "too large for a float"),
     ({"rerank": lambda query, documents: None}, InvalidArgumentError, "rerank: expected numbers"),
     ({"rerank": lambda query, documents: [[1, 2]] * 5}, InvalidArgumentError, "rerank: expected numbers"),
     ({"rerank": later}, InvalidArgumentError, "is a coroutine function"),

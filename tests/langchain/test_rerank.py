@@ -192,6 +192,11 @@ REFUSED = {
         InvalidArgumentError,
         "rerank: expected one number for each text, got None",
     ),
+    "too large a number": (
+        lambda s: s.similarity_search("one", rerank=lambda query, texts: [10**5000] * 5),
+        InvalidArgumentError,
+        "rerank: the reranker gave a score that is too large for a float",
+    ),
     "not a number": (
         lambda s: s.similarity_search("one", rerank=lambda query, texts: [1, 2, math.nan, 4, 5]),
         InvalidArgumentError,

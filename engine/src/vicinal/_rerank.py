@@ -81,6 +81,10 @@ def _checked(given: Any, count: int) -> NDArray[np.float64]:
     """What a reranker gave, when it is a number for each document."""
     try:
         scores = np.asarray(given if hasattr(given, "__len__") else list(given), dtype=np.float64)
+    except OverflowError:
+        raise InvalidArgumentError(
+            "rerank: the reranker gave a score that is too large for a float"
+        ) from None
     except (TypeError, ValueError):
         scores = np.empty((0, 0))
     if scores.ndim == 2 and scores.shape[1:] == (1,):  # as some models shape them

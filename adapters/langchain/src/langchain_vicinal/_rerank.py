@@ -92,6 +92,10 @@ def _numbers(given: Any) -> list[float]:
     """Numbers, or arrays of one, as some models shape them. NaN has no place in an order: it is refused."""
     try:
         scores = [float(one.item() if hasattr(one, "item") else one) for one in given]
+    except OverflowError as error:
+        raise InvalidArgumentError(
+            "rerank: the reranker gave a score that is too large for a float"
+        ) from error
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
             f"rerank: expected one number for each text, got {str(given)[:80]}"

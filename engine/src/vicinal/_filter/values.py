@@ -108,7 +108,7 @@ def microseconds(moment: datetime | date) -> int:
     """Microseconds since 1970 UTC; a date is its midnight, and no time zone means UTC."""
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=timezone.utc)
-    elif moment.tzinfo is None:
+    elif moment.utcoffset() is None:
         moment = moment.replace(tzinfo=timezone.utc)
     elapsed = moment - _EPOCH
     return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
