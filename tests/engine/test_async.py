@@ -38,6 +38,23 @@ def public(cls: type) -> dict[str, Any]:
     return {name: getattr(cls, name) for name in dir(cls) if not name.startswith("_")}
 
 
+def test_a_function_that_ends_an_iteration_is_not_waited_for_for_ever():
+    class Ends(vicinal.EmbeddingFunction):
+        def __init__(self):
+            pass
+
+        def __call__(self, input):
+            return [next(iter([]))]
+
+    async def add() -> None:
+        async with vicinal.AsyncEphemeralClient() as client:
+            things = await client.create_collection("things", embedding_function=Ends())
+            await things.add(ids=["a"], documents=["x"])
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        run(asyncio.wait_for(add(), timeout=30))
+
+
 # --- the same methods --------------------------------------------------------------------------
 
 

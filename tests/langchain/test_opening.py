@@ -285,3 +285,23 @@ def test_importing_and_opening_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         VicinalVectorStore(FAKE).as_retriever(search_kwargs={"k": 1}).invoke("x")
+
+
+@pytest.mark.parametrize("made", ["from_texts", "from_documents", "afrom_texts", "afrom_documents"])
+async def test_a_store_that_could_not_be_filled_is_closed(tmp_path, monkeypatch, made):
+    class Broken(DeterministicFakeEmbedding):
+        def embed_documents(self, texts):
+            raise OSError("no model")
+
+    closed = []
+    close = VicinalVectorStore.close
+    monkeypatch.setattr(VicinalVectorStore, "close", lambda self: [closed.append(1), close(self)])
+    given = ["a"] if made.endswith("texts") else [Document("a")]
+
+    async def make():
+        store = getattr(VicinalVectorStore, made)(given, Broken(size=4), path=tmp_path)
+        return await store if made.startswith("a") else store
+
+    with pytest.raises(OSError, match="no model"):
+        await make()
+    assert closed == [1]

@@ -100,6 +100,17 @@ def test_a_run_cleans_up_whatever_the_clock_has_done_since_the_last(records, sto
     assert index([], again, store, cleanup="full", key_encoder="sha256")["num_deleted"] == 1
 
 
+@pytest.mark.parametrize("wrong", [{"store": "films"}, {"store": 5}])
+def test_what_is_no_store_is_refused_by_name(wrong):
+    with pytest.raises(ArgumentTypeError, match="store to be a VicinalVectorStore"):
+        VicinalRecordManager("films", **wrong)
+
+
+def test_what_is_no_time_is_refused_by_name(records):
+    with pytest.raises(ArgumentTypeError, match="time_at_least to be seconds"):
+        records.update(["a"], time_at_least="now")
+
+
 def test_a_clock_that_is_behind_is_noticed_and_nothing_written(records):
     with pytest.raises(InvalidArgumentError, match="has not come yet"):
         records.update(["a"], time_at_least=records.get_time() + 60)

@@ -100,6 +100,11 @@ def test_what_is_no_pairs_is_refused_by_name(byte_store, pairs):
         byte_store.mset(pairs)
 
 
+def test_a_prefix_is_text(byte_store):
+    with pytest.raises(ArgumentTypeError, match="prefix to be a str"):
+        list(byte_store.yield_keys(prefix=b"k"))
+
+
 def test_it_lives_beside_the_vectors_and_survives_with_them(tmp_path, embedding):
     with VicinalVectorStore(embedding, path=tmp_path) as store:
         store.add_texts(["text"], ids=["1"])

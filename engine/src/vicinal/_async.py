@@ -292,8 +292,16 @@ class AsyncClient:
         with self._lock:
             if self._closing is not None:
                 raise ClosedError
-            future = self._pool.submit(context.run, work)
+            future = self._pool.submit(context.run, _outcome, work)
         return await _awaited(future)
+
+
+def _outcome(work: Callable[[], _T]) -> _T:
+    """What `work` returns or raises; not `StopIteration`, which no future of asyncio's takes."""
+    try:
+        return work()
+    except StopIteration as error:
+        raise RuntimeError("StopIteration was raised") from error
 
 
 def _awaited(work: Future[_T]) -> asyncio.Future[_T]:

@@ -44,6 +44,9 @@ _LEGACY_KEYS = {
     "hnsw:resize_factor": "resize_factor",
 }
 
+_NEIGHBORS_MAX, _EF_MAX, _THREADS_MAX = 10_000, 2**31 - 1, 1024
+"""What hnswlib takes; of the threads, more than a machine has."""
+
 _PLACES = ("hnsw", "spann", "embedding_function", "expiry", "text")
 """The keys of a configuration; those of `CollectionConfiguration.to_json`."""
 
@@ -57,14 +60,14 @@ class HnswConfiguration(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     space: Space = "l2"
-    ef_construction: int = Field(200, ge=1)
+    ef_construction: int = Field(200, ge=1, le=_EF_MAX)
     """Candidates kept while a row is linked: larger builds slower and finds more."""
-    ef_search: int | None = Field(None, ge=1)
+    ef_search: int | None = Field(None, ge=1, le=_EF_MAX)
     """Candidates kept while a query walks the graph: larger is slower and finds more. None: as many as the
     number of records asks for, and what they look like; see `ef`."""
-    max_neighbors: int = Field(24, ge=2)
+    max_neighbors: int = Field(24, ge=2, le=_NEIGHBORS_MAX)
     """Links of a row on each layer (M)."""
-    num_threads: int | None = Field(None, ge=1)
+    num_threads: int | None = Field(None, ge=1, le=_THREADS_MAX)
     """Threads that build the graph in the background; None leaves one core free."""
     batch_size: int = Field(100, ge=1)
     """Accepted for Chroma's sake; Vicinal needs no such setting."""
@@ -90,8 +93,8 @@ class HnswChanges(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    ef_search: int | None = Field(None, ge=1)
-    num_threads: int | None = Field(None, ge=1)
+    ef_search: int | None = Field(None, ge=1, le=_EF_MAX)
+    num_threads: int | None = Field(None, ge=1, le=_THREADS_MAX)
     batch_size: int | None = Field(None, ge=1)
     sync_threshold: int | None = Field(None, ge=1)
     resize_factor: float | None = Field(None, ge=1)

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Sequence
 from functools import partial
+from numbers import Real
 from typing import Any, NamedTuple
 
 from langchain_core.indexing import RecordManager
@@ -59,6 +60,8 @@ class VicinalRecordManager(Keyed, RecordManager):
     ) -> None:
         """Open or make the book."""
         if store is not None:
+            if not isinstance(store, VicinalVectorStore):
+                raise ArgumentTypeError(argument="store", expected="a VicinalVectorStore", got=store)
             if path is not None:
                 raise InvalidArgumentError("the book is kept with store=; path= is for one without")
             client = client or store.client
@@ -89,7 +92,7 @@ class VicinalRecordManager(Keyed, RecordManager):
 
     async def aget_time(self) -> float:
         """Async `get_time`."""
-        return self.get_time()
+        return await run_in_executor(None, self.get_time)
 
     def update(
         self,
@@ -111,6 +114,7 @@ class VicinalRecordManager(Keyed, RecordManager):
         for i, key in enumerate(entered):
             if not isinstance(key, str):
                 raise ArgumentTypeError(argument=f"keys[{i}]", expected="a str", got=key)
+        _check_time(time_at_least)
         now = self.get_time()
         if time_at_least is not None and time_at_least > now:
             raise InvalidArgumentError(f"time_at_least: {time_at_least} has not come yet; it is {now}")
@@ -187,6 +191,11 @@ class VicinalRecordManager(Keyed, RecordManager):
     async def adrift(self) -> Drift:
         """Async `drift`."""
         return await run_in_executor(None, self.drift)
+
+
+def _check_time(given: Any) -> None:
+    if given is not None and not isinstance(given, Real):
+        raise ArgumentTypeError(argument="time_at_least", expected="seconds", got=given)
 
 
 def _namespace(given: Any, store: VicinalVectorStore | None) -> str:

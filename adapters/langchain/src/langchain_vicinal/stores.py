@@ -81,4 +81,6 @@ class VicinalByteStore(Keyed, BaseStore[str, bytes]):
             yield key
 
     def _keys(self, prefix: str | None) -> list[str]:
+        if prefix is not None and not isinstance(prefix, str):
+            raise ArgumentTypeError(argument="prefix", expected="a str", got=prefix)
         return [key for key in self.collection.get(include=[])["ids"] if key.startswith(prefix or "")]

@@ -6,8 +6,8 @@ in `_writing.py`, how they are found in `_searching.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -150,6 +150,15 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
         """Close the client if the store made it. Everything that was written is on disk already."""
         self._connection.close()
 
+    @contextmanager
+    def _closed_if_it_fails(self) -> Iterator[None]:
+        """A store that nobody is given yet is closed when the block raises."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
     def __enter__(self) -> Self:
         return self
 
@@ -175,7 +184,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
     ) -> Self:
         """A store with these texts in it; `kwargs` go to the constructor."""
         store = cls(embedding, **kwargs)
-        store.add_texts(texts, metadatas, ids=ids, batch_size=batch_size, progress=progress)
+        with store._closed_if_it_fails():
+            store.add_texts(texts, metadatas, ids=ids, batch_size=batch_size, progress=progress)
         return store
 
     @classmethod
@@ -192,7 +202,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
     ) -> Self:
         """Async `from_texts`."""
         store = await run_in_executor(None, partial(cls, embedding, **kwargs))
-        await store.aadd_texts(texts, metadatas, ids=ids, batch_size=batch_size, progress=progress)
+        with store._closed_if_it_fails():
+            await store.aadd_texts(texts, metadatas, ids=ids, batch_size=batch_size, progress=progress)
         return store
 
     @classmethod
@@ -208,7 +219,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
     ) -> Self:
         """A store with these documents in it; `kwargs` go to the constructor."""
         store = cls(embedding, **kwargs)
-        store.add_documents(documents, ids=ids, batch_size=batch_size, progress=progress)
+        with store._closed_if_it_fails():
+            store.add_documents(documents, ids=ids, batch_size=batch_size, progress=progress)
         return store
 
     @classmethod
@@ -224,7 +236,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
     ) -> Self:
         """Async `from_documents`."""
         store = await run_in_executor(None, partial(cls, embedding, **kwargs))
-        await store.aadd_documents(documents, ids=ids, batch_size=batch_size, progress=progress)
+        with store._closed_if_it_fails():
+            await store.aadd_documents(documents, ids=ids, batch_size=batch_size, progress=progress)
         return store
 
     @classmethod
@@ -238,7 +251,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
     ) -> Self:
         """A store with these pairs of text and vector in it; `kwargs` go to the constructor."""
         store = cls(embedding, **kwargs)
-        store.add_embeddings(text_embeddings, metadatas, ids)
+        with store._closed_if_it_fails():
+            store.add_embeddings(text_embeddings, metadatas, ids)
         return store
 
     @classmethod
@@ -252,7 +266,8 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
     ) -> Self:
         """Async `from_embeddings`."""
         store = await run_in_executor(None, partial(cls, embedding, **kwargs))
-        await store.aadd_embeddings(text_embeddings, metadatas, ids)
+        with store._closed_if_it_fails():
+            await store.aadd_embeddings(text_embeddings, metadatas, ids)
         return store
 
     # --- reading, and the collection itself ------------------------------------------------------

@@ -145,6 +145,8 @@ def _configuration(
         index = {**(stored.get("vector_index") or {}), "embedding_function": stored.get("embedding_function")}
     graph = index.get("hnsw") or {}
     function = _function(index.get("embedding_function"))
+    threads = legacy.get("hnsw:num_threads")  # 1.x writes down how many cores its machine had
+    graph = {**graph, "num_threads": threads}
     known = {
         key: value
         for key, value in graph.items()

@@ -26,7 +26,7 @@ from vicinal._settings import directory_of
 from vicinal._storage.database import Transaction
 from vicinal._storage.files import status_of
 from vicinal.collection import Collection
-from vicinal.errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
+from vicinal.errors import CorruptionError, InvalidArgumentError, NotFoundError, UniqueConstraintError
 
 SCHEME = "chroma://"
 BATCH_ROWS = 2_000
@@ -51,6 +51,8 @@ class Moved:
     """There was a collection of that name already."""
     disturbed: bool = False
     """The source was written to while the collection was read; it was left out."""
+    damaged: str | None = None
+    """What of the source is damaged, so that the collection was left out."""
 
 
 def import_directory(
@@ -64,8 +66,8 @@ def import_directory(
     """Copy the collections of a Chroma directory (0.4.15 or later) to a Vicinal one, made if need be.
 
     Tenants, databases, names, metadata, configurations and all records are kept; a collection gets a new id.
-    No program may write to the source meanwhile: a collection that one does write to is left out, as are
-    records that Vicinal refuses or whose vectors are lost.
+    No program may write to the source meanwhile: a collection that one does write to is left out, as are one
+    whose index is damaged, and records that Vicinal refuses or whose vectors are lost.
 
     Args:
         source: The directory that holds `chroma.sqlite3`, or `chroma://` and that.
@@ -160,6 +162,9 @@ def _move(
             target.drop(r.Drop(collection.id))
         else:
             target.modify(r.Modify(collection.id, name=source.name))
+    except _DamagedError as error:
+        target.drop(r.Drop(collection.id))
+        return Moved(source.name, source.tenant, source.database, 0, damaged=str(error))
     except BaseException:
         _drop_unfinished(target, source)
         raise
@@ -175,10 +180,8 @@ def _fill(
     progress: Progress | None,
 ) -> Moved:
     before = dict(_files(path, source))
-    records = Records(tx, log, path, source)
-    expected = records.count()
     written, lost, refused = 0, list[str](), dict[str, str]()
-    for batch in records.batches(BATCH_ROWS):
+    for expected, batch in _batches(tx, log, path, source):
         lost += batch.lost
         if batch.ids:
             not_taken = _add(collection, batch)
@@ -189,6 +192,21 @@ def _fill(
     if before != dict(_files(path, source)):
         return Moved(source.name, source.tenant, source.database, 0, disturbed=True)
     return Moved(source.name, source.tenant, source.database, written, tuple(lost), refused)
+
+
+class _DamagedError(Exception):
+    """The source's files do not hold what they should; the target's are as ever."""
+
+
+def _batches(tx: Transaction, log: Log, path: Path, source: catalog.Source) -> Iterator[tuple[int, Batch]]:
+    """The records of a collection, and about how many there are."""
+    try:
+        records = Records(tx, log, path, source)
+        expected = records.count()
+        for batch in records.batches(BATCH_ROWS):
+            yield expected, batch
+    except CorruptionError as error:
+        raise _DamagedError(error) from error
 
 
 def _add(collection: Collection, batch: Batch) -> dict[str, str]:

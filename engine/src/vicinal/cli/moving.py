@@ -42,13 +42,17 @@ def _import(options: argparse.Namespace) -> int:
 
     if not options.source.startswith(SCHEME):
         raise InvalidArgumentError(f"source: expected chroma://PATH, got {options.source!r}")
-    moved = import_directory(
-        options.source,
-        options.into,
-        collections=options.collection,
-        skip_existing=options.skip_existing,
-        progress=_show if sys.stderr is not None and sys.stderr.isatty() else None,
-    )
+    shown = _Shown()
+    try:
+        moved = import_directory(
+            options.source,
+            options.into,
+            collections=options.collection,
+            skip_existing=options.skip_existing,
+            progress=shown if sys.stderr is not None and sys.stderr.isatty() else None,
+        )
+    finally:
+        shown.end()
     for one in moved:
         home = (one.tenant, one.database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
         name = one.name if home else f"{one.tenant}/{one.database}/{one.name}"
@@ -56,12 +60,14 @@ def _import(options: argparse.Namespace) -> int:
         for problem, ids in _left_out(one).items():
             some = ", ".join(id or '""' for id in ids[:_SHOWN_MAX]) + (", …" if len(ids) > _SHOWN_MAX else "")
             print(f"{name}: {len(ids):,} records left out, {problem}: {some}")
-    return int(any(one.disturbed or one.lost or one.refused for one in moved))
+    return int(any(one.disturbed or one.damaged or one.lost or one.refused for one in moved))
 
 
 def _outcome(one: Moved) -> str:
     if one.disturbed:
         return "left out, because the source was written to meanwhile. Stop what uses it and import again"
+    if one.damaged is not None:
+        return f"left out, because what Chroma has of it is damaged: {one.damaged}"
     return "exists, skipped" if one.skipped else f"{one.records:,} records"
 
 
@@ -73,6 +79,19 @@ def _left_out(one: Moved) -> dict[str, list[str]]:
     return found
 
 
-def _show(name: str, written: int, expected: int) -> None:
-    end = "\n" if written == expected else ""
-    print(f"\r{name}: {written:,} of {expected:,} records", end=end, file=sys.stderr, flush=True)
+class _Shown:
+    """The line of progress on a terminal, which each collection has for itself."""
+
+    _name: str | None = None
+
+    def __call__(self, name: str, written: int, expected: int) -> None:
+        if self._name not in (None, name):
+            self.end()
+        self._name = name
+        print(f"\r{name}: {written:,} of {expected:,} records", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Let what follows have a line of its own."""
+        if self._name is not None:
+            print(file=sys.stderr, flush=True)
+        self._name = None
