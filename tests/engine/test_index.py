@@ -235,6 +235,32 @@ def test_copies_that_fill_a_walk_hide_nothing_that_is_nearer(
 
 
 @pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("noise", [0.01, 0.1])
+@pytest.mark.parametrize("space", ["l2", "cosine"])
+def test_variants_that_fill_a_walk_hide_nothing_that_is_nearer(
+    client: vicinal.Client, space: str, noise: float
+) -> None:
+    """As of a text that differs by a number: no copies, and a walk does not leave them either."""
+    rng = np.random.default_rng(5)
+    texts = rng.standard_normal((30, 64)) / 8
+    vectors = np.repeat(texts, 100, axis=0) + noise / 8 * rng.standard_normal((3000, 64))
+    vectors = rng.permutation(vectors.astype(np.float32))
+    things = client.create_collection(
+        "things", embedding_function=None, configuration={"hnsw": {"space": space, "ef_search": 100}}
+    )
+    things.add(ids=[str(i) for i in range(3000)], embeddings=vectors)
+    wait_for_index(things)
+    missed = 0
+    for query in rng.standard_normal((40, 64)).astype(np.float32) / 8:
+        _, distances = nearest(query, vectors, K, space)
+        found = things.query(query_embeddings=query)["distances"][0]
+        missed += np.count_nonzero(np.array(found) > distances[-1] + 1e-5)
+    assert missed <= 0.02 * 40 * K
+    own = things.query(query_embeddings=vectors[7], explain=True)
+    assert own["explain"].strategy == "graph", "among its own it is found"
+
+
+@pytest.mark.usefixtures("walking")
 @pytest.mark.parametrize("group", [50, 400])
 @pytest.mark.parametrize("space", SPACES)
 def test_rows_that_are_nearly_equal_are_told_apart(client: vicinal.Client, space: str, group: int) -> None:
