@@ -392,8 +392,10 @@ def test_rows_that_the_graph_cannot_reach_are_noticed_at_any_scale(scale: float)
     view = View(0, 0, 6000, 6000, alive, None, vectors, np.linalg.norm(vectors, axis=1))
     found = graph.nearest(vectors[::40], 1, 100, view, alive)
     assert found is not None
-    missed = [row for row, rows in zip(range(0, 6000, 40), found[0]) if rows is None or row not in rows]
+    missed = [row for row, rows in zip(range(0, 6000, 40), found[0]) if rows is not None and row not in rows]
     assert missed == []
+    scanned = sum(rows is None for rows in found[0])  # a walk that ends in a tight group is not believed
+    assert scanned < 15
 
 
 def test_a_review_that_was_stopped_is_finished() -> None:

@@ -25,7 +25,7 @@ from vicinal.types import Space, Vector
 
 _SPARE = 8  # rows beyond the k nearest that are measured in any case
 _ROUNDING = 4e-6  # of hnswlib's distances, relative to what they are made of; generous
-_SEEN, _APART = 24, 8  # the nearest rows, and every which of them is compared with all
+_SEEN, _APART = 24, 8  # the nearest rows, and every which of the k nearest is compared with them
 _PLACE, _MATES_SHARE_MAX = 0.1, 1 / 3  # of their squared distance from the query; of those compared
 _LEAST = 1e-30  # in place of no length
 TIED = 1e-13  # so little, relative to themselves, do distances in float64 differ by rounding alone
@@ -47,7 +47,7 @@ def believed(
     limit = distance + _blur(view, space, query, rows, distance)
     if last is not None:
         blurred = last <= limit and not _tied(view, space, query, rows, k)
-        if blurred or _crowded(view, space, rows, far, k) or _huddled(view, space, rows, far):
+        if blurred or _crowded(view, space, rows, far, k) or _huddled(view, space, rows, far, k):
             return None
     return rows[: max(k + _SPARE, int(far.searchsorted(limit, side="right")))]
 
@@ -89,20 +89,20 @@ def _crowded(view: View, space: Space, rows: Rows, far: Distances32, k: int) -> 
     return bool(2 * np.count_nonzero((found[1:] == found[:-1]).all(axis=1)) > len(rows))
 
 
-def _huddled(view: View, space: Space, rows: Rows, far: Distances32) -> bool:
-    """Whether the nearest rows, seen from the query, stand in a few places: variants of few texts, which keep
-    a walk among them as copies do. To a query that is one of them they stand apart."""
+def _huddled(view: View, space: Space, rows: Rows, far: Distances32, k: int) -> bool:
+    """Whether the nearest rows, seen from the query, stand where some of the first k stand: variants of few
+    texts, which keep a walk among them as copies do. To a query that is one of them they stand apart."""
     if space == "ip":
         return False
     rows, far = rows[:_SEEN], far[:_SEEN]
     seen = view.vectors.take(rows, axis=0)
-    some = range(0, len(rows), _APART)
-    if space == "l2":
-        with np.errstate(over="ignore", invalid="ignore"):
+    some = np.arange(0, min(k, len(rows)), _APART)
+    with np.errstate(over="ignore", invalid="ignore"):  # then codes are scanned
+        if space == "l2":
             apart = np.array([products(side, side) for side in (seen - seen[row] for row in some)])
-    else:
-        lengths = np.maximum(view.norms.take(rows), _LEAST)
-        dots = np.array([products(seen, seen[row]) for row in some])
-        apart = 1.0 - dots / (lengths * lengths[::_APART, np.newaxis])
-    mates = np.count_nonzero(apart < _PLACE * np.minimum(far, far[::_APART, np.newaxis])) - len(some)
+        else:
+            lengths = np.maximum(view.norms.take(rows), _LEAST)
+            dots = np.array([products(seen, seen[row]) for row in some])
+            apart = 1.0 - dots / (lengths * lengths[some, np.newaxis])
+    mates = np.count_nonzero(apart < _PLACE * np.minimum(far, far[some, np.newaxis])) - len(some)
     return bool(mates > _MATES_SHARE_MAX * len(some) * (len(rows) - 1))
