@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -36,6 +37,13 @@ def drawn(shape: str, colour=RED, size: float = 50, at=(120, 90), turn: float = 
     picture = np.full((180, 240, 3), background, np.uint8)
     picture[SHAPES[shape](u, v)] = colour
     return picture
+
+
+def raises(error):
+    def raising(*_):
+        raise error("broken")
+
+    return raising
 
 
 @pytest.fixture
@@ -103,12 +111,30 @@ def test_sixteen_bits_are_scaled_to_eight(saved):
     assert [0, 100, 255] == found[0, :, 0].tolist()
 
 
+def test_sixteen_dark_bits_stay_dark(saved):
+    (found,) = ImageLoader()([str(saved(np.array([[0, 256]], np.uint16)))])
+    assert [0, 1] == found[0, :, 0].tolist()
+
+
 def test_a_photograph_stands_upright(saved):
     image = Image.new("RGB", (4, 2))
     exif = image.getexif()
     exif[0x0112] = 6  # turned by 90 degrees
     (found,) = ImageLoader()([str(saved(image, "a.jpg", exif=exif))])
     assert (4, 2, 3) == found.shape
+
+
+def test_floats_of_0_to_1_are_read_as_shades(saved):
+    (found,) = ImageLoader()([str(saved(np.array([[0, 0.5, 1]], np.float32), "a.tif"))])
+    assert [0, 128, 255] == found[0, :, 0].tolist()
+
+
+@pytest.mark.parametrize("raised", [RuntimeError, NotImplementedError, MemoryError, struct.error])
+def test_whatever_pillow_raises_says_which_file(saved, monkeypatch, raised):
+    path = saved(drawn("circle"))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load_prepare", raises(raised))
+    with pytest.raises(InvalidArgumentError, match=r"uris\[0\]: .*a\.png cannot be read as a picture"):
+        ImageLoader()([str(path)])
 
 
 @pytest.mark.parametrize(
@@ -196,6 +222,47 @@ def test_pictures_may_be_given_in_every_form(given, count):
     assert (count, True) == (len(found), all(isinstance(image, np.ndarray) for image in found))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV", "RGBA", "RGBX"])
+def test_pillows_images_are_given_as_they_look(mode):
+    image = Image.fromarray(drawn("circle", colour=(255, 0, 0))).convert(mode)
+    (found,) = image_column(image)
+    assert np.uint8 == found.dtype
+    assert np.array_equal(np.asarray(image.convert("RGB")), found)
+
+
+def test_a_palette_with_transparency_lies_on_white():
+    image = Image.new("P", (2, 2)).convert("PA")
+    image.putalpha(0)
+    assert {255} == set(image_column(image)[0].ravel().tolist())
+
+
+def test_shades_of_lab_become_colours():
+    image = Image.new("LAB", (1, 1), (255, 0, 0))  # paper white
+    assert image.convert("RGB").getpixel((0, 0)) == tuple(image_column(image)[0][0, 0])
+
+
+def test_a_picture_is_the_same_given_as_an_image_and_by_its_uri(saved):
+    photograph = Image.fromarray(drawn("triangle"))
+    exif = photograph.getexif()
+    exif[0x0112] = 6
+    for path in (
+        saved(photograph, "a.jpg", exif=exif),
+        saved(photograph.convert("P"), "b.png", transparency=0),
+        saved(np.array([[0, 257 * 100, 65535]], np.uint16), "c.png"),
+        saved(np.array([[0, 0.5, 1]], np.float32), "d.tif"),
+    ):
+        with Image.open(path) as opened:
+            (found,) = image_column([opened])
+        assert np.array_equal(ImageLoader()([str(path)])[0], found)
+
+
+def test_an_image_that_pillow_cannot_read_is_refused(saved):
+    path = saved(drawn("circle"))
+    path.write_bytes(path.read_bytes()[:400])
+    with Image.open(path) as opened, pytest.raises(InvalidArgumentError, match=r"images\[0\] cannot be read"):
+        image_column(opened)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -229,7 +296,7 @@ def test_what_is_no_picture_is_refused(given):
         (np.full((1, 1), np.inf), [255, 255, 255]),
         (np.full((1, 1), -np.inf), [0, 0, 0]),
         (Image.new("F", (1, 1), 0.4), [102, 102, 102]),
-        (Image.new("I", (1, 1), 300), [255, 255, 255]),
+        (Image.new("I", (1, 1), 300), [1, 1, 1]),
         (np.full((1, 1), True), [255, 255, 255]),
         (np.full((1, 1, 4), [10, 20, 30, 255], np.uint8), [10, 20, 30]),
         (np.full((1, 1, 2), [10, 0], np.uint8), [255, 255, 255]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -70,12 +71,13 @@ def image_column(images: Any, argument: str = "images") -> list[Image]:
     """What a caller passes as images, as a list of arrays of two or three dimensions.
 
     One picture stands for a list of one: an array of shape (height, width) or (height, width, channels),
-    or a Pillow image. Raises `InvalidArgumentError` for anything else.
+    or a Pillow image, which becomes RGB as from a file. Raises `InvalidArgumentError` for anything else.
     """
-    if isinstance(images, np.ndarray) and images.ndim in (0, 2, 3):
-        images = [images]
-    elif hasattr(images, "__array_interface__") and not isinstance(images, np.ndarray):
-        images = [images]  # Pillow's images
+    if isinstance(images, np.ndarray):
+        alone = images.ndim in (0, 2, 3)
+    else:
+        alone = _is_pillow(images) or hasattr(images, "__array_interface__")
+    images = [images] if alone else images
     if isinstance(images, str) or not isinstance(images, Iterable):
         raise InvalidArgumentError(
             f"Expected {argument} to be arrays of shape (height, width, 3), got {type(images).__name__}"
@@ -117,7 +119,7 @@ def data_uri(image: Image) -> str:
 
 
 def _array(image: Any, argument: str) -> Image:
-    array = np.asarray(image)
+    array = _upright(image, argument) if _is_pillow(image) else np.asarray(image)
     if array.dtype.kind not in "buif":
         raise InvalidArgumentError(f"{argument}: expected an array of numbers, got {type(image).__name__}")
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] > 4):
@@ -128,23 +130,43 @@ def _array(image: Any, argument: str) -> Image:
     return array
 
 
+def _is_pillow(image: Any) -> bool:
+    """Whether this is one of Pillow's images, which are there only once Pillow was imported."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(image, pillow.Image)
+
+
+def _upright(image: Any, argument: str) -> NDArray[np.uint8]:
+    """One of Pillow's images as RGB, whatever its mode; the palette of a P, say, is no shade."""
+    from PIL import ImageOps
+
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode == "F":
+            return rgb(np.asarray(upright), argument)
+        if upright.mode.startswith("I"):  # 16 bits, of which Pillow would keep the lower half
+            shades = np.asarray(upright).astype(np.float64)
+            return rgb(np.rint(shades / (257 if shades.max() > 255 else 1)).astype(np.int64), argument)
+        transparent = upright.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info
+        return rgb(np.asarray(upright.convert("RGBA" if transparent else "RGB")), argument)
+    except InvalidArgumentError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever they meet
+        raise InvalidArgumentError(f"{argument} cannot be read as a picture: {error}") from error
+
+
 def _load(item: int, uri: str | None) -> NDArray[np.uint8] | None:
     if uri is None:
         return None
     pillow = pillow_image()
-    from PIL import ImageOps
-
-    path = _path(uri, f"uris[{item}]")
+    argument = f"uris[{item}]"
+    path = _path(uri, argument)
     try:
-        with pillow.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith("I"):  # 16 bits, of which Pillow would keep the lower half
-                shades = np.asarray(upright).astype(np.float64)
-                return rgb(shades / (257 if shades.max() > 255 else 1))
-            transparent = upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info
-            return rgb(np.asarray(upright.convert("RGBA" if transparent else "RGB")))
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
-        raise InvalidArgumentError(f"uris[{item}]: {path} cannot be read as a picture: {error}") from error
+        opened = pillow.open(path)
+    except Exception as error:  # Pillow's decoders raise whatever they meet
+        raise InvalidArgumentError(f"{argument}: {path} cannot be read as a picture: {error}") from error
+    with opened:
+        return _upright(opened, f"{argument}: {path}")
 
 
 def _path(uri: str, argument: str) -> str:
