@@ -190,6 +190,21 @@ def test_a_sentence_transformers_token_is_not_stored(transformer):
     assert "hf_secret" not in f"{function!r} {describe(function)}"
 
 
+def test_a_token_inside_of_an_argument_is_not_stored(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        "vicinal.embedding.providers.sentence_transformers._load", lambda *given: loaded.append(given)
+    )
+    hidden = {"token": "hf_secret", "pad_token": "[PAD]", "more": [{"use_auth_token": "hf_secret"}]}
+    for made in (
+        ef.SentenceTransformerEmbeddingFunction("m", model_kwargs=hidden, tokenizer_kwargs=hidden),
+        ef.HuggingFaceSparseEmbeddingFunction("m", model_kwargs=hidden),
+    ):
+        kept = made.get_config()["kwargs"]["model_kwargs"]
+        assert ({"pad_token": "[PAD]", "more": [{}]}, False) == (kept, "hf_secret" in repr(made))
+    assert all("hf_secret" in str(given) for given in loaded)
+
+
 def test_an_argument_that_cannot_be_stored_is_refused():
     pytest.importorskip("sentence_transformers")
     with pytest.raises(EmbeddingFunctionError, match="must be JSON"):

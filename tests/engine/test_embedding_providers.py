@@ -1,6 +1,8 @@
 """A provider's function asks its service as the service wants to be asked, and never shows its key."""
 
+import copy
 import json
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -350,6 +352,77 @@ def test_the_key_is_sent_in_a_header(service, monkeypatch, case):
 def test_the_key_is_neither_stored_nor_shown(service, monkeypatch, case):
     function = case.make(service, monkeypatch)
     assert KEY not in f"{function!r} {describe(function)}"
+
+
+@with_a_key
+def test_white_space_around_a_key_is_no_part_of_it(service, monkeypatch, case):
+    function = case.make(service, monkeypatch)
+    monkeypatch.setenv(case.variables[-1], f" {KEY}\r\n")
+    name, suffix = case.address
+    case.cls(**{**case.arguments, name: service.url + suffix})(["a"])
+    function(["a"])
+    sent, value = case.header
+    assert [value] * 2 == [asked.headers[sent] for asked in service.asked]
+
+
+@with_a_key
+@pytest.mark.parametrize("key", [KEY + "…", "sk-a\nvery-secret-key", "sk-a\x7fvery-secret-key"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(service, monkeypatch, case, key):
+    case.make(service, monkeypatch)
+    monkeypatch.setenv(case.variables[-1], key)
+    with pytest.raises(EmbeddingFunctionError, match=f"^{case.variables[-1]} is no key") as refused:
+        case.cls(**case.arguments if "url" not in case.address else {**case.arguments, "url": service.url})
+    assert "very-secret" not in str(refused.value)
+
+
+def test_a_key_that_is_given_and_cannot_be_sent_is_refused(service):
+    for key in ("sk-…", b"sk-"):
+        with pytest.raises(EmbeddingFunctionError, match=r"^api_key (is no key|must be text)"):
+            ef.HuggingFaceEmbeddingServer(service.url, api_key=key)
+
+
+@with_a_key
+def test_a_function_is_pickled_without_its_key(service, monkeypatch, case):
+    function = case.make(service, monkeypatch)
+    written = pickle.dumps(function)
+    assert KEY.encode() not in written
+    again = pickle.loads(written)
+    assert ([[1.0, 0.0]], function.get_config()) == ([v.tolist() for v in again(["a"])], again.get_config())
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_in_this_process_keeps_its_key(service, copied):
+    service.answer = CASES["jina"].answer
+    copied(ef.JinaEmbeddingFunction(KEY, base_url=service.url))(["a"])
+    assert f"Bearer {KEY}" == service.asked[0].headers["authorization"]
+
+
+@pytest.mark.parametrize("provider", ["jina", "huggingface_server"])
+@pytest.mark.parametrize("answer", [None, b"<html>"])
+def test_an_address_is_shown_without_its_password(service, monkeypatch, provider, answer):
+    case = CASES[provider]
+    function = case.make(service, monkeypatch)
+    name, suffix = case.address
+    address = service.url.replace("//", "//me:pa55word@") + suffix
+    if name == "url":
+        address += "?key=pa55word"
+    function = case.cls(**{**case.arguments, name: address})
+    if answer is None:
+        service.failures = [(401, {})]
+    else:
+        service.answer = lambda body: answer
+    with pytest.raises(EmbeddingFunctionError, match=service.url + case.path + " answered") as refused:
+        function(["a"])
+    assert "pa55word" not in str(refused.value)
+
+
+@pytest.mark.parametrize("provider", ["openai", "jina", "cohere", "mistral", "voyageai", "huggingface"])
+def test_a_key_needs_a_variable_or_a_name_of_one(service, monkeypatch, provider):
+    case = CASES[provider]
+    case.make(service, monkeypatch)
+    monkeypatch.delenv(case.variables[-1])
+    with pytest.raises(EmbeddingFunctionError, match=r"is not set|must name a variable"):
+        case.cls(**case.arguments, api_key_env_var=None)
 
 
 @pytest.mark.parametrize("case", [c for n, c in CASES.items() if c.variables and n != "huggingface_server"])

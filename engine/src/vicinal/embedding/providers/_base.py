@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike
 from vicinal.embedding.protocol import EmbeddingFunction, Input
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Space, Vector
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing since Python 3.11
 
 _Item = TypeVar("_Item")
 
@@ -50,6 +53,18 @@ class Provider(EmbeddingFunction[Input]):
         shown = (f"{name}={value!r}" for name, value in self.get_config().items() if value is not None)
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickling: as from a collection, so without a key."""
+        return type(self).build_from_config, (self.get_config(),)
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:  # a copy in this process keeps its key
+        return self.__copy__()
+
     def supports_images(self) -> bool | None:
         return False
 
@@ -57,13 +72,33 @@ class Provider(EmbeddingFunction[Input]):
         return "cosine"
 
 
-def secret(api_key: str | None, *variables: str) -> str:
+def secret(api_key: str | None, *variables: str | None) -> str:
     """The key: as given, or from the first of these environment variables that is set."""
-    key = api_key or next(filter(None, map(os.environ.get, variables)), None)
-    if not key:
-        others = "".join(f" (nor is {name})" for name in variables[1:])
-        raise EmbeddingFunctionError(f"The {variables[0]} environment variable is not set{others}")
+    key = optional_secret(api_key, *variables)
+    if key is None:
+        names = [name for name in variables if name is not None]
+        if not names:
+            raise EmbeddingFunctionError("api_key_env_var must name a variable that holds the key")
+        others = "".join(f" (nor is {name})" for name in names[1:])
+        raise EmbeddingFunctionError(f"The {names[0]} environment variable is not set{others}")
     return key
+
+
+def optional_secret(api_key: str | None, *variables: str | None) -> str | None:
+    """The same, or None without one; without the white space around it, as a file of secrets ends in.
+
+    A key that no header can hold is refused here, for whoever sent it would show it in an error.
+    """
+    given = {"api_key": api_key, **{name: os.environ.get(name) for name in variables if name is not None}}
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise EmbeddingFunctionError(f"{name} must be text, got {type(value).__name__}")
+        key = (value or "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise EmbeddingFunctionError(f"{name} is no key: only printable ASCII characters can be sent")
+        if key:
+            return key
+    return None
 
 
 def batches(texts: Sequence[str], items_max: int, size_bytes_max: int | None = None) -> Iterator[list[str]]:

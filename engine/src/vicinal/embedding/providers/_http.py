@@ -35,12 +35,21 @@ class Http:
             if answer.status_code not in _AGAIN or not left:
                 break
             time.sleep(_wait_s(answer.headers.get("retry-after"), TRIES - 1 - left))
+        shown = _without_secrets(self._url)
         if not answer.is_success:
-            raise EmbeddingFunctionError(f"{self._url} answered {answer.status_code}: {answer.text[:300]}")
+            raise EmbeddingFunctionError(f"{shown} answered {answer.status_code}: {answer.text[:300]}")
         try:
             return answer.json()
         except ValueError:  # a page for people, as of a proxy
-            raise EmbeddingFunctionError(f"{self._url} answered with no JSON: {answer.text[:300]}") from None
+            raise EmbeddingFunctionError(f"{shown} answered with no JSON: {answer.text[:300]}") from None
+
+
+def _without_secrets(url: str) -> str:
+    """An address as errors show it: without a user, a password and what follows a question mark."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _wait_s(asked: str | None, tried: int) -> float:

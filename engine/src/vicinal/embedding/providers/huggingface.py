@@ -8,11 +8,10 @@ Source: https://huggingface.co/docs/inference-providers/tasks/feature-extraction
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from vicinal._optional import package
-from vicinal.embedding.providers._base import Provider, batches, embedded, secret
+from vicinal.embedding.providers._base import Provider, batches, embedded, optional_secret, secret
 from vicinal.embedding.providers._http import Http
 from vicinal.types import Documents, Vector
 
@@ -68,8 +67,7 @@ class HuggingFaceEmbeddingServer(Provider[Documents]):
 
     def __init__(self, url: str, api_key_env_var: str | None = None, api_key: str | None = None) -> None:
         self.url, self.api_key_env_var = url, api_key_env_var
-        key = api_key or (os.environ.get(api_key_env_var) if api_key_env_var else None)
-        self._http = Http(url, key, extra="huggingface")
+        self._http = Http(url, optional_secret(api_key, api_key_env_var), extra="huggingface")
 
     def __call__(self, input: Documents) -> list[Vector]:
         return embedded(batches(input, _TEXTS_MAX), self._request)

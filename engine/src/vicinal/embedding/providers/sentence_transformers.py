@@ -119,8 +119,15 @@ class HuggingFaceSparseEmbeddingFunction(SparseEmbeddingFunction):
 
 
 def without_secrets(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that may be stored: those that hold no token of the hub."""
-    return {k: v for k, v in arguments.items() if k not in ("token", "use_auth_token")}
+    """The arguments that may be stored: those that hold no token of the hub, at any depth."""
+    kept: dict[str, Any] = _without_tokens(arguments)
+    return kept
+
+
+def _without_tokens(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {k: _without_tokens(v) for k, v in given.items() if k not in ("token", "use_auth_token")}
+    return [_without_tokens(value) for value in given] if isinstance(given, (list, tuple)) else given
 
 
 def as_json(arguments: dict[str, Any]) -> str:
