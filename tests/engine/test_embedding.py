@@ -16,6 +16,7 @@ import tenacity
 
 import vicinal
 from vicinal import Schema, SparseVector, VectorIndexConfig
+from vicinal._chroma.catalog import _function
 from vicinal.embedding import (
     DefaultEmbeddingFunction,
     EmbeddingFunction,
@@ -493,6 +494,42 @@ def test_one_of_chromas_own_objects_is_found_again_as_ours(cls, found):
     chromas = pytest.importorskip("chromadb.utils.embedding_functions")
     again = build(describe(getattr(chromas, cls)()))
     assert (found, "vicinal.embedding.providers.onnx") == (again.name(), type(again).__module__)
+
+
+def test_headers_that_chroma_stores_are_not_stored_here(monkeypatch):
+    config = {"model_name": "m", "default_headers": {"X-Api-Key": "sk-secret"}}
+    stored = json.dumps({"type": "known", "name": "openai", "config": config})
+    described = {"type": "known", "name": "openai", "config": {"model_name": "m"}}
+    assert described == _function(json.loads(stored))
+
+    class Theirs(HashEmbeddingFunction):
+        name = staticmethod(lambda: "openai")
+        get_config = lambda self: config  # noqa: E731
+
+    monkeypatch.setattr(Theirs, "__module__", "chromadb.utils.embedding_functions")
+    assert described == describe(Theirs(2))
+
+
+def test_headers_that_were_stored_before_keep_nobody_out():
+    before = {"type": "known", "name": "openai", "config": {"model_name": "m", "default_headers": {"X": "s"}}}
+    given = {"type": "known", "name": "openai", "config": {"model_name": "m"}}
+    assert check_agreement(before, given) is None
+
+
+def test_a_conflict_shows_only_what_differs():
+    one, other = (
+        {"type": "known", "name": "tests-any", "config": {"model": model, "note": "sk-secret"}}
+        for model in ("m", "n")
+    )
+    with pytest.raises(EmbeddingFunctionError, match=r"\(configurations {'model': 'n'} vs {'model': 'm'}\)$"):
+        check_agreement(one, other)
+
+
+def test_a_configuration_that_nothing_can_be_built_from_is_not_shown(monkeypatch):
+    monkeypatch.setitem(known_embedding_functions, "tests-hash", HashEmbeddingFunction)
+    with pytest.raises(EmbeddingFunctionError, match="could not be built") as refused:
+        build({"type": "known", "name": "tests-hash", "config": {"dimension": {}, "note": "sk-secret"}})
+    assert "sk-secret" not in str(refused.value)
 
 
 def test_a_class_may_say_what_it_embeds():

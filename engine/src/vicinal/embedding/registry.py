@@ -100,10 +100,14 @@ def describe(function: Any, *, to_compare: bool = False) -> dict[str, Any] | Non
 
 
 def of_chroma(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """What Chroma calls `name`, as name and configuration here: its default is all-MiniLM by ONNX."""
+    """What Chroma calls `name`, as name and configuration here: its default is all-MiniLM by ONNX.
+
+    What a class here takes and does not store, such as headers that hold a key, is left out.
+    """
     if name == DEFAULT:
         name, config = "onnx_mini_lm_l6_v2", {}
-    return {"name": name, "config": config}
+    unstored = getattr(_known(name), "accepted", ())
+    return {"name": name, "config": {key: value for key, value in config.items() if key not in unstored}}
 
 
 def _says_it_is_legacy(function: Any) -> bool:
@@ -177,7 +181,7 @@ def built(cls: Any, function: str, config: dict[str, Any], instead: str) -> Any:
         raise
     except Exception as error:
         raise EmbeddingFunctionError(
-            f"{_sentence(function)} could not be built from its stored configuration {config}: {error!r}"
+            f"{_sentence(function)} could not be built from its stored configuration: {error!r}"
         ) from error
     if made is None:
         raise EmbeddingFunctionError(
@@ -245,7 +249,7 @@ def check_agreement(stored: dict[str, Any] | None, given: dict[str, Any] | None)
     if names[0] != names[1]:
         detail = f"new: {names[1]} vs persisted: {names[0]}"
     else:
-        old, new = (_deciding(names[0], d.get("config") or {}) for d in (stored, given))
+        old, new = _differing(names[0], stored.get("config") or {}, given.get("config") or {})
         if old == new:
             return
         detail = f"new: {names[1]} vs persisted: {names[0]} (configurations {new} vs {old})"
@@ -274,8 +278,8 @@ def redescribed(stored: dict[str, Any] | None, given: Any) -> dict[str, Any]:
     name, old, new = stored["name"], stored.get("config") or {}, described["config"]
     if name != described["name"]:
         problem = f"incompatible types ({name} vs {described['name']})"
-    elif _declares(given) and _deciding(name, old) != _deciding(name, new):
-        problem = f"{name} would embed otherwise ({_deciding(name, new)} vs {_deciding(name, old)})"
+    elif _declares(given) and (differing := _differing(name, new, old)) != ({}, {}):
+        problem = f"{name} would embed otherwise ({differing[0]} vs {differing[1]})"
     else:
         getattr(given, "validate_config_update", lambda *_: None)(old, new)
         return described
@@ -286,6 +290,16 @@ def redescribed(stored: dict[str, Any] | None, given: Any) -> dict[str, Any]:
 
 def _declares(function: Any) -> bool:
     return bool(getattr(function, "config_may_differ", None) or getattr(function, "config_paths", None))
+
+
+def _differing(
+    name: str, one: dict[str, Any], other: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The part of two configurations that decides about the vectors and is not the same in both."""
+    one, other = _deciding(name, one), _deciding(name, other)
+    both = {key for key in one.keys() & other.keys() if one[key] == other[key]}
+    first, second = ({k: v for k, v in config.items() if k not in both} for config in (one, other))
+    return first, second
 
 
 def _deciding(name: str, config: dict[str, Any]) -> dict[str, Any]:

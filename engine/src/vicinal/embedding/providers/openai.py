@@ -45,7 +45,9 @@ class OpenAIEmbeddingFunction(Provider[Documents]):
         "dimensions",
     )
     accepted = ("default_headers",)  # Chroma stores them
-    config_may_differ = frozenset({"api_key_env_var", "organization_id", "api_base", "api_version"})
+    config_may_differ = frozenset(
+        {"api_key_env_var", "organization_id", "api_base", "api_version", "default_headers"}
+    )
 
     def __init__(
         self,
