@@ -338,6 +338,75 @@ def test_an_answer_that_is_no_json_is_refused_with_its_words(service, monkeypatc
         function(["a"])
 
 
+@pytest.mark.parametrize(
+    ("provider", "answer"),
+    [
+        *(("jina", answer) for answer in ({"detail": "quota"}, [1], None, {"data": None}, {"data": [1]})),
+        *(("jina", {"data": [{"index": 0, "embedding": wrong}]}) for wrong in ("x", None, {"float": [1]})),
+        *(("huggingface_server", answer) for answer in ({"error": "x"}, None, 5, [["a"]], [None])),
+    ],
+)
+def test_an_answer_without_vectors_is_refused_with_its_words(service, monkeypatch, provider, answer):
+    function = CASES[provider].make(service, monkeypatch)
+    service.answer = lambda body: answer
+    with pytest.raises(EmbeddingFunctionError, match="answered with no vectors: ") as refused:
+        function(["a"])
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("provider", ["openai", "jina", "mistral"])
+@pytest.mark.parametrize("index", [{}, {"index": None}])
+def test_vectors_without_an_index_stay_in_their_order(service, monkeypatch, provider, index):
+    function = CASES[provider].make(service, monkeypatch)
+
+    def unnumbered(body: Any) -> Any:
+        full = in_order(body)
+        return {**full, "data": [{"object": "e", "embedding": d["embedding"], **index} for d in full["data"]]}
+
+    service.answer = unnumbered
+    assert [[1.0, 0.0], [3.0, 1.0]] == [v.tolist() for v in function(["a", "bbb"])]
+
+
+@pytest.mark.parametrize("provider", ["jina", "huggingface_server"])
+def test_the_proxy_of_the_environment_is_asked(service, monkeypatch, provider):
+    case = CASES[provider]
+    for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", service.url)
+    case.make(service, monkeypatch)
+    function = case.cls(**{**case.arguments, case.address[0]: "http://elsewhere.invalid"})
+    assert [[1.0, 0.0]] == [vector.tolist() for vector in function(["a"])]
+
+
+def test_a_server_that_is_not_there_yet_is_asked_again(service, monkeypatch):
+    httpx = pytest.importorskip("httpx")
+    function = CASES["jina"].make(service, monkeypatch)
+    post, failures = httpx.Client.post, [httpx.ConnectError("refused"), httpx.ConnectTimeout("late")]
+
+    def unreachable(*given: Any, **named: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return post(*given, **named)
+
+    monkeypatch.setattr(httpx.Client, "post", unreachable)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert [[1.0, 0.0]] == [vector.tolist() for vector in function(["a"])]
+    failures += [httpx.ConnectError("refused")] * 3
+    with pytest.raises(httpx.ConnectError):
+        function(["a"])
+
+
+@pytest.mark.parametrize("provider", ["huggingface", "google", "mistral"])
+def test_a_service_that_never_answers_is_not_waited_for_without_end(service, monkeypatch, provider):
+    client = CASES[provider].make(service, monkeypatch)._client
+    found = {
+        "huggingface": lambda: client.timeout * 1_000,
+        "google": lambda: client._api_client._http_options.timeout,
+        "mistral": lambda: client.sdk_configuration.timeout_ms,
+    }
+    assert 60_000 == found[provider]()
+
+
 # --- keys -------------------------------------------------------------------------------------
 
 

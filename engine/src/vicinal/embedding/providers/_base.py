@@ -21,6 +21,9 @@ from vicinal.types import Space, Vector
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing since Python 3.11
 
+TIMEOUT_S = 60
+"""How long a function waits for an answer, where its provider's package would wait without end."""
+
 _Item = TypeVar("_Item")
 
 
@@ -127,7 +130,13 @@ def embedded(
     """Send each request and join the answers; each must have as many vectors as its request has items."""
     vectors: list[Vector] = []
     for request in requests:
-        answer = [np.asarray(vector, dtype=np.float32) for vector in send(request)]
+        given = send(request)
+        try:
+            answer = [np.asarray(vector, dtype=np.float32) for vector in given]
+        except (TypeError, ValueError):
+            raise no_vectors(given) from None
+        if any(vector.ndim == 0 for vector in answer):
+            raise no_vectors(given)
         wanted = len(request)  # type: ignore[arg-type]
         if len(answer) != wanted:
             raise EmbeddingFunctionError(
@@ -135,3 +144,15 @@ def embedded(
             )
         vectors += answer
     return vectors
+
+
+def in_order(items: Sequence[_Item], indices: Sequence[Any]) -> list[_Item]:
+    """Items by their index in the request; as they came, if any has none."""
+    if any(not isinstance(index, int) for index in indices):
+        return list(items)
+    return [items[place] for place in sorted(range(len(items)), key=indices.__getitem__)]
+
+
+def no_vectors(answer: Any) -> EmbeddingFunctionError:
+    """The error for an answer of another form, which may say why."""
+    return EmbeddingFunctionError(f"The provider answered with no vectors: {str(answer)[:300]}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vicinal._optional import package
+from vicinal.embedding.providers._base import TIMEOUT_S
 from vicinal.errors import EmbeddingFunctionError
 
 TRIES = 3
@@ -21,17 +22,24 @@ _WAIT_MAX_S = 20.0
 class Http:
     """A connection to one address; `key`, if any, goes into its Authorization header and nowhere else."""
 
-    def __init__(self, url: str, key: str | None, *, extra: str, timeout_s: float = 60) -> None:
+    def __init__(self, url: str, key: str | None, *, extra: str, timeout_s: float = TIMEOUT_S) -> None:
         httpx = package("httpx", name="httpx", extra=extra, feature="Embedding over HTTP")
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._url = url
-        transport = httpx.HTTPTransport(retries=TRIES - 1)  # of connecting
-        self._client = httpx.Client(headers=headers, timeout=timeout_s, transport=transport)
+        self._unreachable = (httpx.ConnectError, httpx.ConnectTimeout)
+        # No transport of one's own: httpx then ignores the environment's proxies.
+        self._client = httpx.Client(headers=headers, timeout=timeout_s)
 
     def post(self, body: Mapping[str, Any]) -> Any:
         """The JSON of the answer. Raises `EmbeddingFunctionError` with the provider's words for an error."""
         for left in reversed(range(TRIES)):
-            answer = self._client.post(self._url, json=body)
+            try:
+                answer = self._client.post(self._url, json=body)
+            except self._unreachable:
+                if not left:
+                    raise
+                time.sleep(_wait_s(None, TRIES - 1 - left))
+                continue
             if answer.status_code not in _AGAIN or not left:
                 break
             time.sleep(_wait_s(answer.headers.get("retry-after"), TRIES - 1 - left))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from vicinal._optional import package
-from vicinal.embedding.providers._base import Provider, batches, embedded, secret
+from vicinal.embedding.providers._base import TIMEOUT_S, Provider, batches, embedded, secret
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, Vector
 
@@ -70,7 +70,9 @@ class GoogleGeminiEmbeddingFunction(Provider[Documents]):
             project=project,
             location=location,
             http_options=self._types.HttpOptions(
-                base_url=base_url, retry_options=self._types.HttpRetryOptions(attempts=_TRIES)
+                base_url=base_url,
+                timeout=TIMEOUT_S * 1_000,
+                retry_options=self._types.HttpRetryOptions(attempts=_TRIES),
             ),
         )
 

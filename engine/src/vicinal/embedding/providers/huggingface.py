@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from vicinal._optional import package
-from vicinal.embedding.providers._base import Provider, batches, embedded, optional_secret, secret
+from vicinal.embedding.providers._base import TIMEOUT_S, Provider, batches, embedded, optional_secret, secret
 from vicinal.embedding.providers._http import Http
 from vicinal.types import Documents, Vector
 
@@ -43,7 +43,9 @@ class HuggingFaceEmbeddingFunction(Provider[Documents]):
         hub = package("huggingface_hub", name="huggingface-hub", extra="huggingface", feature=feature)
         self.model_name, self.api_key_env_var, self.base_url = model_name, api_key_env_var, base_url
         key = secret(api_key, api_key_env_var, "HUGGINGFACE_API_KEY", "HF_TOKEN")
-        self._client = hub.InferenceClient(model=base_url or model_name, provider="hf-inference", token=key)
+        self._client = hub.InferenceClient(
+            model=base_url or model_name, provider="hf-inference", token=key, timeout=TIMEOUT_S
+        )
 
     def __call__(self, input: Documents) -> list[Vector]:
         return embedded(batches(input, _TEXTS_MAX), self._client.feature_extraction)

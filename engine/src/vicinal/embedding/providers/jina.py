@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from vicinal.embedding.images import png_base64
-from vicinal.embedding.providers._base import Provider, embedded, secret
+from vicinal.embedding.providers._base import Provider, embedded, in_order, no_vectors, secret
 from vicinal.embedding.providers._http import Http
 from vicinal.types import Embeddable, Vector
 
@@ -86,7 +86,11 @@ class JinaEmbeddingFunction(Provider[Embeddable]):
 
         def request(batch: list[Any]) -> list[Any]:
             answer = self._http.post({"model": self.model_name, "input": batch, **settings})
-            return [_vector(item) for item in sorted(answer["data"], key=lambda item: item["index"])]
+            try:
+                items = in_order(answer["data"], [item.get("index") for item in answer["data"]])
+                return [_vector(item) for item in items]
+            except (AttributeError, KeyError, TypeError, ValueError):
+                raise no_vectors(answer) from None
 
         content = [_content(item) for item in items]
         if any(not isinstance(item, str) for item in content):

@@ -7,7 +7,7 @@ Source: https://docs.mistral.ai/capabilities/embeddings
 from __future__ import annotations
 
 from vicinal._optional import package
-from vicinal.embedding.providers._base import Provider, batches, embedded, secret
+from vicinal.embedding.providers._base import TIMEOUT_S, Provider, batches, embedded, in_order, secret
 from vicinal.types import Documents, Vector
 
 _TEXTS_MAX = 512
@@ -36,6 +36,7 @@ class MistralEmbeddingFunction(Provider[Documents]):
         self._client = client.Mistral(
             api_key=secret(None, api_key_env_var),
             server_url=base_url,
+            timeout_ms=TIMEOUT_S * 1_000,
             retry_config=retries.RetryConfig(
                 "backoff",
                 retries.BackoffStrategy(500, 10_000, 2.0, 30_000),  # milliseconds
@@ -48,7 +49,8 @@ class MistralEmbeddingFunction(Provider[Documents]):
 
     def _request(self, texts: list[str]) -> list[list[float]]:
         answer = self._client.embeddings.create(model=self.model, inputs=texts)
-        return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+        indices = [getattr(item, "index", None) for item in answer.data]
+        return [item.embedding for item in in_order(answer.data, indices)]
 
     @staticmethod
     def name() -> str:

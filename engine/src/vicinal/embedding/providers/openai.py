@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from vicinal._optional import package
-from vicinal.embedding.providers._base import Provider, batches, embedded, secret
+from vicinal.embedding.providers._base import Provider, batches, embedded, in_order, secret
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import Documents, Vector
 
@@ -90,7 +90,8 @@ class OpenAIEmbeddingFunction(Provider[Documents]):
         if self.api_base is not None:
             options["encoding_format"] = "float"  # the package asks for base64, which not every server knows
         answer = self._client.embeddings.create(model=self.model_name, input=texts, **options)
-        return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+        indices = [getattr(item, "index", None) for item in answer.data]
+        return [item.embedding for item in in_order(answer.data, indices)]
 
     @staticmethod
     def name() -> str:
