@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import tenacity
 import vicinal
 from vicinal import Schema, SparseVector, VectorIndexConfig
 from vicinal._chroma.catalog import _function
+from vicinal._inputs import checked_sparse
 from vicinal.embedding import (
     DefaultEmbeddingFunction,
     EmbeddingFunction,
@@ -494,6 +496,26 @@ def test_one_of_chromas_own_objects_is_found_again_as_ours(cls, found):
     chromas = pytest.importorskip("chromadb.utils.embedding_functions")
     again = build(describe(getattr(chromas, cls)()))
     assert (found, "vicinal.embedding.providers.onnx") == (again.name(), type(again).__module__)
+
+
+def test_the_default_function_leaves_the_filters_of_warnings_alone(monkeypatch):
+    monkeypatch.setattr(warnings, "catch_warnings", None)
+    (empty, blank) = embedding_functions.DefaultEmbeddingFunction()(["", "\x00"])
+    assert ((256,), (256,), False) == (empty.shape, blank.shape, bool(np.isnan(empty).any()))
+
+
+@pytest.mark.parametrize("answer", [None, 5])
+def test_a_data_loader_that_returns_no_items_is_refused(client, answer):
+    made = client.create_collection("things", embedding_function=Lengths(), data_loader=lambda uris: answer)
+    kind = type(answer).__name__
+    with pytest.raises(InvalidArgumentError, match=f"data loader returned {kind} for 1 URIs"):
+        made.add(ids="a", uris=["a.png"])
+
+
+@pytest.mark.parametrize("answer", [None, 5, [None]])
+def test_a_sparse_function_that_returns_no_vectors_is_refused(answer):
+    with pytest.raises(EmbeddingFunctionError, match="must return one SparseVector per text"):
+        checked_sparse(lambda input: answer, answer, 1)
 
 
 def test_headers_that_chroma_stores_are_not_stored_here(monkeypatch):

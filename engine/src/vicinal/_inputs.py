@@ -7,7 +7,7 @@ something to embed comes with them, as in Chroma.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,13 @@ class Inputs:
                 "name: pass data_loader=... to create_collection() or get_collection()"
             )
         present = [uri for uri in uris if uri is not None]
-        loaded = list(called(self.loader, uris=present)) if present else []
+        answer = called(self.loader, uris=present) if present else []
+        if not isinstance(answer, Iterable):
+            raise InvalidArgumentError(
+                f"The data loader returned {type(answer).__name__} for {len(present)} URIs; it must return "
+                "an item for each"
+            )
+        loaded = list(answer)
         if len(loaded) != len(present):
             raise InvalidArgumentError(
                 f"The data loader returned {len(loaded)} items for {len(present)} URIs; it must return "
@@ -162,7 +168,7 @@ def _text(metadata: Mapping[str, Any] | None, key: str) -> str | None:
 
 def checked_sparse(function: Any, vectors: Any, count: int) -> list[SparseVector]:
     """What a sparse function returned, when it is one vector per text."""
-    listed = list(vectors)
+    listed = list(vectors) if isinstance(vectors, Iterable) else [vectors]
     if len(listed) != count or not all(isinstance(vector, SparseVector) for vector in listed):
         raise EmbeddingFunctionError(
             f"Sparse embedding function {type(function).__name__} must return one SparseVector per text; "

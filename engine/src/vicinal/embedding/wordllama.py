@@ -8,7 +8,6 @@ transformer finds more.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -34,8 +33,7 @@ class WordLlamaEmbeddingFunction(EmbeddingFunction):
         if not texts:
             return []
         # An empty text averages no token: NaN from the model, and the zero vector from us.
-        with np.errstate(invalid="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
+        with np.errstate(invalid="ignore"):
             means = np.nan_to_num(np.asarray(_model().embed(texts, norm=False), dtype=np.float32))
         lengths = np.linalg.norm(means, axis=1, keepdims=True)
         return list(np.divide(means, lengths, out=np.zeros_like(means), where=lengths > 0))
