@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Union
 
 Operator = Literal["==", "!=", "<=", ">=", "in"]
+# Each character has one place in it, so that a long heading takes no longer than its length.
+_FEW_WORDS = re.compile(r"\w[\w',-]*(?:\s+\w[\w',-]*){0,7}")
 _OPERATORS: dict[str, Operator] = {"=": "==", "==": "==", "!=": "!=", "<=": "<=", ">=": ">="}
 Framework = Literal["LangChain", "LlamaIndex"]
 LANGCHAIN: Framework = "LangChain"
@@ -64,7 +66,7 @@ def questions_about(metadatas: Iterable[Mapping[str, Any]], questions_max: int =
     """Something to ask of a folder that nobody described: some of its own headings, spread over it."""
     given = [str(m["name"]) for m in metadatas]
     names = dict.fromkeys(re.sub(r"^[\d.]+\s*|_", " ", name).strip() or name for name in given)
-    telling = [name for name in names if re.fullmatch(r"(\w[\w',-]*\s*){2,8}", name)] or list(names)
+    telling = [name for name in names if len(name) > 1 and _FEW_WORDS.fullmatch(name)] or list(names)
     step = max(1, len(telling) // questions_max)
     manners = [(LANGCHAIN, None), (LLAMA_INDEX, DIVERSE), (LANGCHAIN, DIVERSE)]
     return [

@@ -102,6 +102,13 @@ def test_headings_are_spread_over_a_folder() -> None:
     assert [q.text[-1] for q in questions_about(names)] == ["b", "e", "h"]
     assert [q.text for q in questions_about([{"name": "f(x)"}])] == ["f(x)"]
     assert [q.text for q in questions_about([{"name": "1.2"}])] == ["1.2"]
+    assert [q.text for q in questions_about([{"name": "f(x)"}, {"name": "Install"}])] == ["Install"]
+    assert [q.text for q in questions_about([{"name": "a b c d e f g h i"}, {"name": "A-B"}])] == ["A-B"]
+
+
+@pytest.mark.parametrize("name", ["ab" * 5_000 + ".tar", "トマトの水やり" * 500 + "？", "a b " * 5_000 + "!"])
+def test_a_long_heading_is_no_obstacle(name: str) -> None:
+    assert [q.text for q in questions_about([{"name": name}])] == [name.strip()]
 
 
 @pytest.mark.parametrize(
