@@ -20,14 +20,13 @@ import inspect
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from . import source
-from .entries import RECIPE, Entry, Passage, entries_of, sections_of, slug
+from .entries import RECIPE, Entry, Passage, entries_of, sections_of, slug, with_ids_of_their_own
 
 TOPICS = "pydoc_data.topics"
 # Tests, vendored packages and whole applications: their docstrings answer no user's question.
@@ -86,7 +85,7 @@ def passages(on_file: OnFile = unwatched) -> Iterator[Passage]:
             f"No Python source files under {root}. This Python carries its standard library in another form "
             f"(a zip file, or byte code only); run the demo with a Python that has its .py files."
         )
-    yield from topic_passages(root)
+    yield from with_ids_of_their_own(topic_passages(root))
     deprecated: set[str] = set()
     for done, file in enumerate(files, start=1):
         yield from _passages_of_file(file, root, deprecated)
@@ -173,13 +172,11 @@ def topic_passages(root: Path) -> Iterator[Passage]:
     if not path.is_file():
         return
     for topic, chapter in sorted(topics_in(path.read_text(encoding="utf-8")).items()):
-        used: Counter[str] = Counter()
         for headings, _, body in sections_of(chapter):
             name = f"help/{topic}/{slug(headings[-1])}" if headings else f"help/{topic}"
-            used[name] += 1
             title = " › ".join(headings)
             yield Passage(
-                id=name if used[name] == 1 else f"{name}-{used[name]}",
+                id=name,
                 heading=title,
                 body=body,
                 metadata={

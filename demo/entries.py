@@ -9,7 +9,7 @@ without its name is found by nobody.
 * The first piece carries the plain id, later ones `id#2`, `id#3` …
   (test_the_pieces_of_a_passage_share_its_name).
 * Ids are unique over one call of `entries_of` (test_ids_are_unique): of two passages with one id
-  the first stays.
+  the first stays, unless `with_ids_of_their_own` told them apart.
 
 Sizes are in characters and were chosen by hit@5 on `pairs.PAIRS`.
 """
@@ -17,8 +17,9 @@ Sizes are in characters and were chosen by hit@5 on `pairs.PAIRS`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Union
 
 MetadataValue = Union[str, int]
@@ -55,6 +56,19 @@ class Entry:
     id: str
     text: str
     metadata: dict[str, MetadataValue]
+
+
+def with_ids_of_their_own(passages: Iterable[Passage]) -> Iterator[Passage]:
+    """The passages, none lost to another's id: the second `a` is `a-2`, or the next that nobody has."""
+    given: set[str] = set()
+    repeats: Counter[str] = Counter()
+    for passage in passages:
+        id = passage.id
+        while id in given:
+            repeats[passage.id] += 1
+            id = f"{passage.id}-{repeats[passage.id] + 1}"
+        given.add(id)
+        yield replace(passage, id=id)
 
 
 def entries_of(passages: Iterable[Passage]) -> Iterator[Entry]:

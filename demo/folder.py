@@ -1,14 +1,13 @@
 """Which texts lie in a folder of the user's own?
 
 `.md`, `.rst` and `.txt` files give a passage for each section (by their headings), `.py` files one
-for each module, class and function, with its source. What cannot be read is reported and skipped;
-nothing is ever executed.
+for each module, class and function, with its source. What cannot be read, be it a file or a folder,
+is reported and skipped, and a collection keeps nothing of it; nothing is ever executed.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,16 @@ from markdown_it import MarkdownIt
 
 from . import source
 from .corpus import CorpusError, OnFile, unwatched
-from .entries import Entry, Passage, Section, entries_of, sections_of, slug, valid_text
+from .entries import (
+    Entry,
+    Passage,
+    Section,
+    entries_of,
+    sections_of,
+    slug,
+    valid_text,
+    with_ids_of_their_own,
+)
 
 SUFFIXES = (".md", ".rst", ".txt", ".py")
 # A larger file is data, not prose.
@@ -28,43 +36,54 @@ _SKIPPED = {"node_modules", "__pycache__", "site-packages", "venv", "build", "di
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was passed over, and why."""
+    """A file, or with a `/` at its end a folder, that was passed over, and why."""
 
     file: str
     reason: str
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The readable kinds of files under `folder`, in order.
+def files_in(folder: Path, skipped: list[Skipped] | None = None) -> list[Path]:
+    """The readable kinds of files under `folder`, in order; `skipped` gets the folders it could not enter.
 
     Raises:
-        CorpusError: There is no such folder, or no such file in it.
+        CorpusError: There is no such folder, it cannot be entered, or there is no such file in it.
     """
+    skipped = [] if skipped is None else skipped
+
+    def skip(error: OSError) -> None:
+        file = _name_of(Path(error.filename), folder)
+        if file == ".":
+            raise CorpusError(f"--path {folder}: it cannot be read ({_reason(error)}).") from error
+        skipped.append(Skipped(f"{file}/", _reason(error)))
+
     if not os.path.isdir(folder):  # which, unlike Path's, is false of a name that no file can have
         what = "is a file" if os.path.exists(folder) else "does not exist"
         raise CorpusError(f"--path {folder}: it {what}. Give a folder with {', '.join(SUFFIXES)} files.")
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=skip):
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED)
         found += [
             Path(parent, name) for name in sorted(names) if name.lower().endswith(SUFFIXES) and name[0] != "."
         ]
     if not found:
-        raise CorpusError(f"--path {folder}: there is no {', '.join(SUFFIXES)} file in it or below it.")
+        of_what = f", of what can be read ({_first_of(skipped)})" if skipped else ""
+        raise CorpusError(
+            f"--path {folder}: there is no {', '.join(SUFFIXES)} file in it or below it{of_what}."
+        )
     return found
 
 
 def folder_entries(folder: Path, on_file: OnFile = unwatched) -> tuple[list[Entry], list[Skipped]]:
-    """The entries of every file under `folder`, and the files that could not be read.
+    """The entries of every file under `folder`, and the files and folders that could not be read.
 
     Raises:
         CorpusError: There is nothing in the folder that could be read.
     """
-    files = files_in(folder)
     found: list[Passage] = []
     skipped: list[Skipped] = []
+    files = files_in(folder, skipped)
     for done, path in enumerate(files, start=1):
-        file = valid_text(path.relative_to(folder).as_posix())
+        file = _name_of(path, folder)
         try:
             found += passages_of_file(path, file)
         except SyntaxError as error:
@@ -72,9 +91,10 @@ def folder_entries(folder: Path, on_file: OnFile = unwatched) -> tuple[list[Entr
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             skipped.append(Skipped(file, _reason(error)))
         on_file(done, len(files))
-    entries = list(entries_of(found))
+    # Sections of one heading share an id, as do a property and its setter; here all are shown.
+    entries = list(entries_of(with_ids_of_their_own(found)))
     if not entries:
-        reasons = "; ".join(f"{skip.file}: {skip.reason}" for skip in skipped[:3]) or "they are empty"
+        reasons = _first_of(skipped) or "they are empty"
         raise CorpusError(f"--path {folder}: none of its {len(files)} files gave any text ({reasons}).")
     return entries, skipped
 
@@ -92,7 +112,7 @@ def passages_of_file(path: Path, file: str) -> list[Passage]:
     content = path.read_bytes()
     if path.suffix.lower() == ".py":
         return list(_passages_of_code(content, file))
-    text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     sections = markdown_sections(text) if path.suffix.lower() == ".md" else sections_of(text)
     return list(_passages_of_sections(sections, file))
 
@@ -117,20 +137,17 @@ def markdown_sections(text: str) -> list[Section]:
 
 
 def _passages_of_sections(sections: list[Section], file: str) -> Iterator[Passage]:
-    used: Counter[str] = Counter()
     for headings, line, body in sections:
         title = " › ".join(headings) or file
-        id = f"{file}/{slug(headings[-1])}" if headings else file
-        used[id] += 1
         yield Passage(
-            id=id if used[id] == 1 else f"{id}-{used[id]}",
+            id=f"{file}/{slug(headings[-1])}" if headings else file,
             heading=title,
             body=body,
             metadata={
                 "module": file,
                 "package": file.partition("/")[0],
                 "qualname": title,
-                "name": headings[-1] if headings else file,
+                "name": (headings[-1] if headings else "") or file,
                 "kind": "section",
                 "title": title,
                 "signature": "",
@@ -144,12 +161,18 @@ def _passages_of_sections(sections: list[Section], file: str) -> Iterator[Passag
 
 def _passages_of_code(content: bytes, file: str) -> Iterator[Passage]:
     name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    used: Counter[str] = Counter()
     module = source.parse(content, name, file)
     for passage in source.passages_of_module(module, source.Reading.EVERYTHING):
         id = file if passage.id == name else f"{file}::{passage.id.removeprefix(name + '.')}"
-        used[id] += 1  # a property and its setter share a name; here both are shown
-        yield replace(passage, id=id if used[id] == 1 else f"{id}-{used[id]}")
+        yield replace(passage, id=id)
+
+
+def _name_of(path: Path, folder: Path) -> str:
+    return valid_text(path.relative_to(folder).as_posix())
+
+
+def _first_of(skipped: list[Skipped]) -> str:
+    return "; ".join(f"{skip.file}: {skip.reason}" for skip in skipped[:3])
 
 
 def _reason(error: Exception) -> str:

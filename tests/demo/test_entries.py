@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.entries import PIECE_CHARS, Passage, entries_of, pieces_of, sections_of, slug
+from demo.entries import PIECE_CHARS, Passage, entries_of, pieces_of, sections_of, slug, with_ids_of_their_own
 
 LONG = "\n\n".join(f"Paragraph {n} " + "word " * 40 for n in range(20))
 
@@ -45,6 +45,11 @@ def test_an_empty_passage_gives_no_entry() -> None:
 def test_of_two_passages_with_one_id_the_first_stays() -> None:
     found = list(entries_of([Passage("a", "", "first"), Passage("a", "", "second")]))
     assert [(entry.id, entry.text) for entry in found] == [("a", "first")]
+
+
+def test_passages_of_one_id_are_told_apart() -> None:
+    passages = [Passage(id, "", id) for id in ("a", "a", "a-2", "a-3", "a")]
+    assert [p.id for p in with_ids_of_their_own(passages)] == ["a", "a-2", "a-2-2", "a-3", "a-4"]
 
 
 def test_sections_know_the_headings_above_them() -> None:

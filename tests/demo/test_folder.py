@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 from pathlib import Path
 
@@ -59,6 +60,54 @@ def test_code_is_read_with_its_source_documented_or_not(notes: Path) -> None:
 def test_headings_of_one_name_have_different_ids(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# Example\n\none\n\n# Example\n\ntwo\n")
     assert sorted(by_id(folder_entries(tmp_path)[0])) == ["a.md/example", "a.md/example-2"]
+
+
+def test_no_section_is_lost_to_a_heading_that_ends_in_a_number(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Step\n\none\n\n# Step\n\ntwo\n\n# Step 2\n\nthree\n")
+    texts = {entry.id: entry.text for entry in folder_entries(tmp_path)[0]}
+    assert texts == {
+        "a.md/step": "Step\n\none",
+        "a.md/step-2": "Step\n\ntwo",
+        "a.md/step-2-2": "Step 2\n\nthree",
+    }
+
+
+def test_a_section_under_an_empty_heading_is_named_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("#\n\nsome words\n")
+    [entry] = folder_entries(tmp_path)[0]
+    assert (entry.metadata["name"], entry.metadata["title"]) == ("a.md", "a.md")
+
+
+def unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder as everyone but root finds it after `chmod 000`."""
+    scandir = os.scandir
+
+    def refuse(path: Path | str) -> object:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+def test_a_folder_that_cannot_be_read_is_reported_and_skipped(
+    notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable(notes / "docs", monkeypatch)
+    entries, skipped = folder_entries(notes)
+    assert skipped == [Skipped("docs/", "Permission denied")]
+    assert "todo.txt" in by_id(entries)
+
+
+def test_what_holds_no_text_but_unreadable_folders_says_so(
+    notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (notes / "empty" / "inner").mkdir(parents=True)
+    unreadable(notes / "empty" / "inner", monkeypatch)
+    with pytest.raises(CorpusError, match=r"below it, of what can be read \(inner/: Permission denied\)\.$"):
+        folder_entries(notes / "empty")
+    with pytest.raises(CorpusError, match=r"inner: it cannot be read \(Permission denied\)\.$"):
+        folder_entries(notes / "empty" / "inner")
 
 
 def test_what_cannot_be_read_is_reported_and_skipped(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +172,16 @@ def test_tools_and_hidden_folders_are_passed_over(notes: Path) -> None:
 def test_a_byte_order_mark_and_windows_line_ends_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo")
     assert folder_entries(tmp_path)[0][0].text == "a.txt\n\none\ntwo"
+
+
+def test_every_kind_of_line_end_ends_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"one\rmore\r\n# Two\n\ntext\rtext\n\n# Three\n\nend\n")
+    texts = {entry.id: entry.text for entry in folder_entries(tmp_path)[0]}
+    assert texts == {
+        "a.md": "a.md\n\none\nmore",
+        "a.md/two": "Two\n\ntext\ntext",
+        "a.md/three": "Three\n\nend",
+    }
 
 
 @pytest.mark.parametrize(
