@@ -28,8 +28,12 @@ from . import reader
 from .reader import ExtractiveReader
 
 DEFAULT_MODEL = "gpt-4o-mini"
-# The context that every endpoint of the last years offers; the demo's prompts need a fifth of it.
+# The context that every endpoint of the last years offers; with `asking.K` entries, each an
+# `entries.PIECE_CHARS` at most, the demo's prompts need a fifth of it. With more, LlamaIndex sends the model
+# several prompts, a context full each.
 CONTEXT_TOKENS = 8192
+# The reader takes a prompt of any length, and has to: it knows no entry without the line that numbers it.
+READER_CONTEXT_TOKENS = 1_000_000_000
 
 
 class ModelError(RuntimeError):
@@ -109,7 +113,7 @@ class ReaderLLM(CustomLLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name="extractive-reader", context_window=CONTEXT_TOKENS)
+        return LLMMetadata(model_name="extractive-reader", context_window=READER_CONTEXT_TOKENS)
 
     def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:  # noqa: ARG002
         return CompletionResponse(text=self.reader.answer(prompt))

@@ -40,6 +40,15 @@ if TYPE_CHECKING:
 K = 5
 # How many of the nearest MMR picks from.
 FETCHED = 25
+# What LlamaIndex asks a model with each further part of entries that do not fit into one prompt.
+REFINE_PROMPT = (
+    "Improve the answer so far from the further entries below and nothing else. Keep its numbers in brackets, "
+    "and cite the entries you use by number in the same way. If they add nothing, repeat the answer so far.\n\n"
+    "{context_msg}\n\n"
+    "Question: {query_str}\n"
+    "Answer so far: {existing_answer}\n"
+    "Answer:"
+)
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,7 @@ class Asker:
             similarity_top_k=k,
             filters=as_metadata_filters(question.filter),
             text_qa_template=PromptTemplate(PROMPT.format(context="{context_str}", question="{query_str}")),
+            refine_template=PromptTemplate(REFINE_PROMPT),
             node_postprocessors=[NumberedEntries()],
             **diversity,
         )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+from demo import library
 from demo.asking import Answer, Asker, as_metadata_filters, as_where
 from demo.display import different
 from demo.evaluate import rank_in
 from demo.questions import LANGCHAIN, LANGUAGE, LLAMA_INDEX, SHOWN, Condition, Question, parse_condition
 from demo.reader import NOTHING
+
+import vicinal
 
 FRAMEWORKS = (LANGCHAIN, LLAMA_INDEX)
 MERGE = "How do I merge several sorted inputs into one?"
@@ -57,6 +63,25 @@ def test_both_frameworks_find_the_same(
     one, other = (asker.ask(Question(MERGE, framework, filter, mmr)) for framework in FRAMEWORKS)
     assert [entry.id for entry in one.found] == [entry.id for entry in other.found]
     assert [e.score for e in one.found] == pytest.approx([e.score for e in other.found], abs=1e-4)
+    assert one.text == other.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "k"),
+    [(["Water the tomatoes every morning."] + ["word " * 120] * 80, 81), (["word " * 12_000], 5)],
+)
+def test_both_frameworks_answer_from_more_than_a_model_could_read(
+    tmp_path: Path, asker: Asker, lines: list[str], k: int
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number, line in enumerate(["The tomatoes are watered at night.", *lines]):
+        (notes / f"{number}.txt").write_text(line)
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        notes_asker = replace(asker, collection=library.open_folder(client, notes).collection)
+        questions = [Question("When are the tomatoes watered?", framework) for framework in FRAMEWORKS]
+        one, other = (notes_asker.ask(question, k) for question in questions)
+    assert "tomatoes are watered at night" in one.text
     assert one.text == other.text
 
 

@@ -102,6 +102,15 @@ def test_the_model_is_sent_the_numbered_entries_and_the_question(stub, demo, fra
     assert f"Question: {ASK[1]}" in prompt
 
 
+def test_what_one_prompt_cannot_hold_is_sent_in_several(stub, demo) -> None:
+    demo(*ASK, "--with", "llama-index", "-k", "200", environment=stub.environment)
+    first, *further = [asked["messages"][-1]["content"] for _, asked in stub.requests]
+    assert "=== [1] heapq.merge(" in first
+    assert further
+    assert all(f"Question: {ASK[1]}\nAnswer so far: {ANSWER}" in prompt for prompt in further)
+    assert "\n=== [200] " in further[-1]
+
+
 @pytest.mark.parametrize("framework", ["langchain", "llama-index"])
 def test_a_model_that_refuses_is_a_clear_error(stub, demo, framework: str) -> None:
     stub.status = 401
