@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ from .questions import (
 
 DEFAULT_DATA = Path(__file__).resolve().parents[1] / ".vicinal-demo"
 _FRAMEWORKS = {"langchain": LANGCHAIN, "llama-index": LLAMA_INDEX}
+_DEFAULT = "langchain"
 
 
 def main(
@@ -53,7 +55,7 @@ def main(
     """Run the demo. Returns 0, 1 if a part of it failed, 2 for a wrong argument, 130 if interrupted."""
     # wordllama sets up logging, chattily, when it is first used; whoever comes first decides.
     logging.basicConfig(level=logging.WARNING)
-    arguments = parser().parse_args(argv)
+    arguments = parsed(argv)
     console = console or display.make_console()
     try:
         with vicinal.PersistentClient(arguments.data) as client:
@@ -92,9 +94,20 @@ def run(
         comparison = _comparison(asker, answer) if question in SHOWN else ""
         display.show_answer(console, answer, answerer.name, comparison)
     if not arguments.ask:
-        again = f"--path {arguments.path} " if arguments.path else ""
         console.print()
-        console.print(Text(f"Ask your own: make demo ARGS='{again}--ask \"…\"'", style="bold"))
+        console.print(Text(f"Ask your own: {_again(arguments)}", style="bold"), soft_wrap=True)
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments. What would be ignored is refused: only questions of the user's own are asked his way."""
+    arguments = parser().parse_args(argv)
+    if arguments.ask and arguments.evaluate:
+        parser().error("argument --ask: not allowed with argument --evaluate")
+    manner = {"--with": arguments.framework, "--filter": arguments.filter, "--mmr": arguments.mmr}
+    for name, given in manner.items():
+        if given is not None and not arguments.ask:
+            parser().error(f"argument {name}: only with --ask, whose questions it is for")
+    return arguments
 
 
 def parser() -> argparse.ArgumentParser:
@@ -112,20 +125,19 @@ def parser() -> argparse.ArgumentParser:
         "--path", type=Path, metavar="DIR", help="ask over a folder of your own .md, .rst, .txt, .py files"
     )
     add("--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="where the collections are kept")
-    add("--with", dest="framework", choices=_FRAMEWORKS, default="langchain", help="who answers --ask")
+    add("--with", dest="framework", choices=_FRAMEWORKS, help=f"who answers --ask (default {_DEFAULT})")
     add(
         "--filter",
         action="append",
         type=_condition,
         metavar="KEY=VALUE",
-        help="only entries with this metadata, e.g. kind=topic or package=json,csv; may be repeated",
+        help="of --ask: only entries with this metadata, e.g. kind=topic or package=json,csv; may be repeated",
     )
     add(
         "--mmr",
         type=_lambda,
-        default=DIVERSE,
         metavar="LAMBDA",
-        help="from 1, nearness alone, to 0, difference alone (default %(default)s)",
+        help=f"of --ask: from 1, nearness alone, to 0, difference alone (default {DIVERSE})",
     )
     add("-k", type=_positive, default=K, metavar="N", help="how many entries to retrieve")
     add("--reader", action="store_true", help="use the extractive reader even if a model is configured")
@@ -149,12 +161,22 @@ def _filled(client: vicinal.Client, arguments: argparse.Namespace, console: Cons
 
 
 def _questions(arguments: argparse.Namespace, filled: library.Filled) -> Sequence[Question]:
-    manner = (_FRAMEWORKS[arguments.framework], tuple(arguments.filter or ()), arguments.mmr)
     if arguments.ask:
+        framework = _FRAMEWORKS[arguments.framework or _DEFAULT]
+        mmr = DIVERSE if arguments.mmr is None else arguments.mmr
+        manner = (framework, tuple(arguments.filter or ()), mmr)
         return [Question(text, *manner) for text in arguments.ask]
     if arguments.path:
         return questions_about(filled.collection.get(where={"chunk": 1})["metadatas"] or [])
     return SHOWN
+
+
+def _again(arguments: argparse.Namespace) -> str:
+    """The command that asks the same texts, as a shell and make read it."""
+    path = f"--path {shlex.quote(str(arguments.path))} " if arguments.path else ""
+    data = f" --data {shlex.quote(str(arguments.data))}" if arguments.data != DEFAULT_DATA else ""
+    arguments_of_make = f'{path}--ask "…"{data}'.replace("$", "$$")
+    return f"make demo ARGS={shlex.quote(arguments_of_make)}"
 
 
 def _comparison(asker: Asker, answer: Answer) -> str:

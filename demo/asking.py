@@ -42,8 +42,9 @@ K = 5
 FETCHED = 25
 # What LlamaIndex asks a model with each further part of entries that do not fit into one prompt.
 REFINE_PROMPT = (
-    "Improve the answer so far from the further entries below and nothing else. Keep its numbers in brackets, "
-    "and cite the entries you use by number in the same way. If they add nothing, repeat the answer so far.\n\n"
+    "Improve the answer so far from the further entries below and nothing else. Keep its numbers in "
+    "brackets, and cite the entries you use by number in the same way. If they add nothing, repeat the "
+    "answer so far.\n\n"
     "{context_msg}\n\n"
     "Question: {query_str}\n"
     "Answer so far: {existing_answer}\n"

@@ -16,7 +16,6 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
@@ -85,7 +84,7 @@ def show_answer(console: Console, answer: Answer, writer: str, comparison: str) 
         console.print(_table(answer.found, int(_ID_WIDTH_SHARE * console.width)))
     else:
         console.print("  [yellow]No entry passes the filter.[/]")
-    console.print(f"[bold green]Answer[/] [dim]({escape(writer)})[/]")
+    console.print(Text.assemble(("Answer", "bold green"), " ", (f"({writer})", "dim")))
     console.print(Padding(Text(answer.text), (0, 0, 0, 2), expand=False))
     sources = ", ".join(f"[{number}] {place_of(entry)}" for number, entry in answer.sources) or "none"
     console.print(Text.assemble(("Sources ", "bold green"), sources))
@@ -147,7 +146,7 @@ def _table(found: Sequence[Found], id_width_max: int) -> Table:
     for number, entry in enumerate(found, start=1):
         first_line = next((line.strip() for line in entry.body.splitlines() if re.search(r"\w", line)), "")
         cells = (entry.id, str(entry.metadata["kind"]), first_line)
-        table.add_row(str(number), f"{entry.score:.2f}", *map(escape, cells))
+        table.add_row(str(number), f"{entry.score:.2f}", *map(Text, cells))
     return table
 
 

@@ -67,7 +67,7 @@ def open_python_docs(client: Client, on_progress: OnProgress = no_progress) -> F
 
 def open_folder(client: Client, path: Path, on_progress: OnProgress = no_progress) -> Filled:
     """A folder of the user's own texts, as a collection of `client` that is named after it."""
-    path = Path(os.path.expanduser(path)).resolve()
+    path = Path(os.path.realpath(os.path.expanduser(path)))  # Path.resolve fails on links in a circle
     entries, skipped = folder.folder_entries(path, lambda done, total: on_progress("reading", done, total))
     metadata = {"holds": "a folder", "path": valid_text(str(path))}
     collection = _open(client, folder_collection_name(path), metadata)

@@ -14,6 +14,8 @@ Operator = Literal["==", "!=", "<=", ">=", "in"]
 # Each character has one place in it, so that a long heading takes no longer than its length.
 _FEW_WORDS = re.compile(r"\w[\w',-]*(?:\s+\w[\w',-]*){0,7}")
 _OPERATORS: dict[str, Operator] = {"=": "==", "==": "==", "!=": "!=", "<=": "<=", ">=": ">="}
+# What an entry's metadata holds as a number; all else is text, a folder's name of digits too.
+_NUMBERS = ("chunk", "chunks", "line", "lines")
 Framework = Literal["LangChain", "LlamaIndex"]
 LANGCHAIN: Framework = "LangChain"
 LLAMA_INDEX: Framework = "LlamaIndex"
@@ -24,10 +26,10 @@ class Condition(NamedTuple):
 
     key: str
     operator: Operator
-    value: Union[str, int, tuple[str, ...]]
+    value: Union[str, int, tuple[Union[str, int], ...]]
 
     def __str__(self) -> str:
-        value = ", ".join(self.value) if isinstance(self.value, tuple) else self.value
+        value = ", ".join(map(str, self.value)) if isinstance(self.value, tuple) else self.value
         return f"{self.key} {self.operator} {value}"
 
 
@@ -51,6 +53,8 @@ DIVERSE = 0.75
 def parse_condition(text: str) -> Condition:
     """A condition as the command line gives it: `kind=topic`, `package=json,csv`, `lines<=20`.
 
+    `chunk`, `chunks`, `line` and `lines` are compared as numbers, every other key as text.
+
     Raises ValueError for anything else.
     """
     found = re.fullmatch(r"\s*([\w.]+)\s*(!=|<=|>=|==?)\s*(.+?)\s*", text)
@@ -58,8 +62,16 @@ def parse_condition(text: str) -> Condition:
         raise ValueError(f"{text!r}: expected KEY=VALUE, KEY!=VALUE, KEY<=NUMBER or KEY>=NUMBER")
     key, operator, value = found.groups()
     if operator.startswith("=") and "," in value:
-        return Condition(key, "in", tuple(part.strip() for part in value.split(",")))
-    return Condition(key, _OPERATORS[operator], int(value) if value.isdecimal() else value)
+        return Condition(key, "in", tuple(_value(key, part.strip()) for part in value.split(",")))
+    return Condition(key, _OPERATORS[operator], _value(key, value))
+
+
+def _value(key: str, text: str) -> Union[str, int]:
+    if key not in _NUMBERS:
+        return text
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):  # more digits than a record's number can have
+        raise ValueError(f"{key} is compared with whole numbers, and {text!r} is none")
+    return int(text)
 
 
 def questions_about(metadatas: Iterable[Mapping[str, Any]], questions_max: int = 3) -> list[Question]:

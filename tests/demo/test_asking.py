@@ -135,6 +135,10 @@ def test_sources_are_the_cited_entries(asker: Asker) -> None:
         ("kind!=module", Condition("kind", "!=", "module")),
         ("lines<=20", Condition("lines", "<=", 20)),
         ("lines>=3", Condition("lines", ">=", 3)),
+        ("lines<=-5", Condition("lines", "<=", -5)),
+        ("lines=5, 6", Condition("lines", "in", (5, 6))),
+        ("package=2024", Condition("package", "==", "2024")),
+        ("package=2024,2025", Condition("package", "in", ("2024", "2025"))),
     ],
 )
 def test_conditions_are_read_from_the_command_line(text: str, condition: Condition) -> None:

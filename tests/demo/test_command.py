@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -74,6 +75,23 @@ def test_a_folder_without_a_question_is_asked_for_its_headings(demo, tmp_path: P
     assert f"make demo ARGS='--path {tmp_path} --ask" in printed
 
 
+def test_the_hint_is_a_command_that_asks_the_same_texts(demo, tmp_path: Path) -> None:
+    notes = tmp_path / "my $5 'notes'"
+    notes.mkdir()
+    (notes / "garden.md").write_text("# Watering the tomatoes\n\nEvery morning.\n")
+    _, printed = demo("--path", str(notes), data=tmp_path / "data")
+    [_, given] = shlex.split(printed.rpartition("Ask your own: make ")[2])
+    asked = shlex.split(given.removeprefix("ARGS=").replace("$$", "$"))
+    assert asked == ["--path", str(notes), "--ask", "…", "--data", str(tmp_path / "data")]
+
+
+def test_ids_are_shown_as_they_are(demo, tmp_path: Path) -> None:
+    (tmp_path / ":id: [b].md").write_text("# Watering :cat: [b] \n\nEvery :morning: [b]\n")
+    _, printed = demo("--path", str(tmp_path), data=tmp_path / "data")
+    assert " :id: [b].md/watering-cat-b " in printed
+    assert " Every :morning: [b]" in printed
+
+
 def test_names_that_are_not_utf_8_are_shown_as_escapes(demo, tmp_path: Path) -> None:
     try:
         notes = tmp_path / os.fsdecode(b"notes \xfe")
@@ -117,7 +135,14 @@ def test_a_long_heading_is_no_obstacle(name: str) -> None:
         (("--mmr", "2"), "2 is not between 0 and 1"),
         (("-k", "0"), "0 is not 1 or more"),
         (("--filter", "x"), "expected KEY=VALUE"),
+        (("--filter", "lines<=1.5"), "lines is compared with whole numbers, and '1.5' is none"),
+        (("--filter", "chunk=1,"), "chunk is compared with whole numbers, and '' is none"),
+        (("--filter", "line=" + "9" * 20), "line is compared with whole numbers"),
         (("--with", "x"), "invalid choice"),
+        (("--with", "langchain"), "argument --with: only with --ask"),
+        (("--path", ".", "--mmr", "0"), "argument --mmr: only with --ask"),
+        (("--evaluate", "--filter", "kind=topic"), "argument --filter: only with --ask"),
+        (("--evaluate", "--ask", "x"), "argument --ask: not allowed with argument --evaluate"),
         (("--evaluate", "--path", "."), "argument --path: not allowed with argument --evaluate"),
         (("--ask", ""), "argument --ask: the question is empty"),
         (("--ask", " \n"), "argument --ask: the question is empty"),
@@ -136,6 +161,25 @@ def test_a_missing_folder_is_an_error(demo, tmp_path: Path, monkeypatch, name: s
     status, printed = demo("--path", name, data=tmp_path / "data")
     assert status == 2
     assert "it does not exist" in printed
+
+
+def test_a_folder_that_is_a_circle_of_links_is_an_error(demo, tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    status, printed = demo("--path", str(tmp_path / "a"), data=tmp_path / "data")
+    assert (status, "it does not exist" in printed) == (2, True)
+
+
+@pytest.mark.parametrize("framework", ["langchain", "llama-index"])
+def test_a_folder_of_digits_and_numbers_can_be_filtered_by(demo, tmp_path: Path, framework: str) -> None:
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "2024" / "garden.md").write_text("# Watering\n\nEvery morning.\n")
+    (tmp_path / "other.md").write_text("# Watering\n\nEvery\nevening.\n")
+    asked = ("--path", str(tmp_path), "--ask", "When?", "--with", framework, "--filter")
+    _, by_name = demo(*asked, "package=2024", data=tmp_path / "data")
+    _, by_lines = demo(*asked, "lines=2, 3", data=tmp_path / "data")
+    assert ("2024/garden.md/" in by_name, "other.md/" in by_name) == (True, False)
+    assert ("2024/garden.md/" in by_lines, "other.md/" in by_lines) == (False, True)
 
 
 def test_a_data_directory_that_is_a_file_is_an_error(demo, tmp_path: Path) -> None:
