@@ -131,7 +131,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         type=_condition,
         metavar="KEY=VALUE",
-        help="of --ask: only entries with this metadata, e.g. kind=topic or package=json,csv; may be repeated",
+        help="of --ask: only entries with this metadata, e.g. kind=topic or package=json,csv; repeatable",
     )
     add(
         "--mmr",

@@ -29,8 +29,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[\"'“‘*`(\[]*[A-Z])")
 # The lines of a list or table are as many statements.
 _ITEM = re.compile(r"\n(?=[ \t]*(?:[-*•+|]|\d+[.)])[ \t])")
 _CODE = re.compile(
-    r"^\s*(?:>>>|\.\.\. |@\w|def \w|class \w+.*:$|import \w|from \S+ import |return\b.*[^.]$|[\w.\[\]]+ = \S)"
-    r"|^ .*(?:\b(?:if|else|for|while|with|try|except)\b.*:$|\)$)",
+    r"^[^\S\n]*(?:>>>|\.\.\. |@\w|def \w|class \w+.*:$|import \w"
+    r"|from \S+ import |return\b.*[^.]$|[\w.\[\]]+ = \S)"
+    # Whether the line ends in ":" is looked up once, not anew for every word in it.
+    r"|^ (?:(?=.*:$).*\b(?:if|else|for|while|with|try|except)\b|.*\)$)",
     re.MULTILINE,
 )
 _STOP_WORDS = frozenset(

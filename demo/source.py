@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import ast
 import enum
+import io
 import re
 import textwrap
+import tokenize
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -86,7 +88,10 @@ def parse(source: bytes, name: str, file: str, *, deprecated: bool = False) -> M
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in someone's file is not the reader's concern
         tree = ast.parse(source)
-    lines = tuple(source.decode("utf-8", errors="replace").splitlines())
+    # As the parser reads it: by the encoding that the file names, and no line ends at a form feed.
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    text = io.TextIOWrapper(io.BytesIO(source), encoding, errors="replace").read()
+    lines = tuple(text.removesuffix("\n").split("\n"))
     return Module(name, file, tree, lines, deprecated or _warns_at_once(tree))
 
 
@@ -166,15 +171,17 @@ def _source_of(node: Definition, module: Module) -> str:
     return textwrap.indent(textwrap.dedent("\n".join(lines)), "    ")
 
 
-def statements_in(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of this body, also under `if` and `try`: a platform's own version counts too."""
+def statements_in(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
+    """The statements of this body, also under `if`, `try` and the like: a platform's own version counts too.
+
+    What is inside a definition is its own.
+    """
     for node in body:
-        yield node
-        if isinstance(node, (ast.If, ast.Try)):
-            yield from statements_in(node.body)
-            for handler in getattr(node, "handlers", []):
-                yield from statements_in(handler.body)
-            yield from statements_in(node.orelse)
+        if isinstance(node, ast.stmt):
+            yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            for block in ("body", "handlers", "cases", "orelse", "finalbody"):
+                yield from statements_in(getattr(node, block, ()))
 
 
 def _definitions_in(body: Iterable[ast.stmt]) -> Iterator[Definition]:
@@ -194,11 +201,21 @@ def _kind(node: Definition, in_class: bool) -> str:
 
 def _arguments(node: Function) -> str:
     """The arguments without `self` or `cls`, which no caller writes."""
-    text = ast.unparse(node.args)
-    positional = [*node.args.posonlyargs, *node.args.args]
+    given = node.args
+    positional = [*given.posonlyargs, *given.args]
     if not positional or positional[0].arg not in ("self", "cls"):
-        return text
-    return re.sub(r"^, (/(, |$))?", "", text[len(ast.unparse(positional[0])) :])
+        return ast.unparse(given)
+    every_one_has_a_default = len(given.defaults) == len(positional)
+    without = ast.arguments(
+        posonlyargs=given.posonlyargs[1:],
+        args=given.args if given.posonlyargs else given.args[1:],
+        vararg=given.vararg,
+        kwonlyargs=given.kwonlyargs,
+        kw_defaults=given.kw_defaults,
+        kwarg=given.kwarg,
+        defaults=given.defaults[1:] if every_one_has_a_default else given.defaults,
+    )
+    return ast.unparse(without)
 
 
 def _warns_at_once(node: ast.AST) -> bool:

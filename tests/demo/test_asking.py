@@ -68,7 +68,7 @@ def test_both_frameworks_find_the_same(
 
 @pytest.mark.parametrize(
     ("lines", "k"),
-    [(["Water the tomatoes every morning."] + ["word " * 120] * 80, 81), (["word " * 12_000], 5)],
+    [(["word " * 120] * 80, 81), (["word " * 12_000], 5)],
 )
 def test_both_frameworks_answer_from_more_than_a_model_could_read(
     tmp_path: Path, asker: Asker, lines: list[str], k: int

@@ -95,6 +95,9 @@ def test_the_signature_is_the_call_that_a_user_writes(entries: list[Entry]) -> N
         ("self, /, a=1", "a=1"),
         ("cls, *a, **k", "*a, **k"),
         ("a, self", "a, self"),
+        ("self=None, x=1", "x=1"),
+        ("self: C=None, /, x: int=1, *, y", "x: int=1, *, y"),
+        ("self, a, /, b=1", "a, /, b=1"),
     ],
 )
 def test_self_is_not_in_a_signature(arguments: str, shown: str) -> None:
@@ -109,6 +112,44 @@ def test_a_class_is_called_with_the_arguments_of_its_init() -> None:
 
 def test_definitions_under_a_condition_are_read() -> None:
     assert passage_of("try:\n import x\nexcept ImportError:\n def f():\n  'doc'", "m.f").body == "doc"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "try:\n pass\nfinally:\n {}",
+        "with x:\n {}",
+        "for x in y:\n {}",
+        "while x:\n pass\nelse:\n {}",
+        "match x:\n case 1:\n  {}",
+        pytest.param(
+            "try:\n pass\nexcept* OSError:\n {}",
+            marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="except* is Python 3.11's"),
+        ),
+    ],
+)
+def test_definitions_in_every_block_are_read(code: str) -> None:
+    assert passage_of(code.format("def f(): 'doc'"), "m.f").body == "doc"
+
+
+def source_of_f(code: bytes) -> str:
+    module = source.parse(code, "m", "m.py")
+    [passage] = source.passages_of_module(module, source.Reading.EVERYTHING)
+    return passage.body
+
+
+@pytest.mark.parametrize("mark", ["\f", "\x1c", "\u2028", "\x85"])
+def test_a_line_ends_where_the_parser_ends_it(mark: str) -> None:
+    assert (
+        source_of_f(f"x = 1  #{mark}\r\ndef f():\r    return 2\n".encode())
+        == "    def f():\n        return 2"
+    )
+
+
+def test_code_is_read_by_the_encoding_that_it_names() -> None:
+    code = "# coding: latin-1\ndef f(): return 'café'\n"
+    assert source_of_f(code.encode("latin-1")) == "    def f(): return 'café'"
+    assert source_of_f("\ufeffdef f(): return 'café'".encode()) == "    def f(): return 'café'"
 
 
 def test_lines_are_counted_and_placed() -> None:

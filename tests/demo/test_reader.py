@@ -69,6 +69,22 @@ def test_code_is_an_example_and_no_sentence() -> None:
     assert sentences_of(1, "See this code example:\n\n   x = 1\n\nMore words.")[0].example == "   x = 1"
 
 
+@pytest.mark.parametrize("code", [" for x in y:", "x\n  if x: # why:", " f(x)", "   x = 1", "\n\n>>> x"])
+def test_code_is_told_from_prose(code: str) -> None:
+    assert sentences_of(1, code) == []
+
+
+@pytest.mark.parametrize(
+    "prose", [" green words for gardens", " more: green words for gardens", " (more) green words for gardens"]
+)
+def test_prose_is_told_from_code(prose: str) -> None:
+    assert [s.text for s in sentences_of(1, prose)] == [prose.strip()]
+
+
+def test_a_long_line_is_no_obstacle() -> None:
+    assert len(sentences_of(1, " " + "water gardens if " * 30_000)) == 1
+
+
 def test_an_announcement_without_its_example_is_no_sentence() -> None:
     assert sentences_of(1, "It takes these arguments:") == []
 
