@@ -26,6 +26,7 @@ from vicinal.types import Space, Vector
 _SPARE = 8  # rows beyond the k nearest that are measured in any case
 _ROUNDING = 4e-6  # of hnswlib's distances, relative to what they are made of; generous
 _SEEN, _APART = 24, 8  # the nearest rows, and every which of the k nearest is compared with them
+_BAND = 0.1  # of the nearest one's distance, within which those lie that stand in one place
 _PLACE, _MATES_SHARE_MAX = 0.1, 1 / 3  # of their squared distance from the query; of those compared
 _LEAST = 1e-30  # in place of no length
 TIED = 1e-13  # so little, relative to themselves, do distances in float64 differ by rounding alone
@@ -92,9 +93,9 @@ def _crowded(view: View, space: Space, rows: Rows, far: Distances32, k: int) -> 
 def _huddled(view: View, space: Space, rows: Rows, far: Distances32, k: int) -> bool:
     """Whether the nearest rows, seen from the query, stand where some of the first k stand: variants of few
     texts, which keep a walk among them as copies do. To a query that is one of them they stand apart."""
-    if space == "ip":
-        return False
     rows, far = rows[:_SEEN], far[:_SEEN]
+    if space == "ip" or far[-1] - far[0] > _BAND * far[0]:
+        return False
     seen = view.vectors.take(rows, axis=0)
     some = np.arange(0, min(k, len(rows)), _APART)
     with np.errstate(over="ignore", invalid="ignore"):  # then codes are scanned
