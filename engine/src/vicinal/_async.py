@@ -175,6 +175,7 @@ class AsyncClient:
     def __init__(self, opener: Callable[[], Client]) -> None:
         self._closing: Future[None] | None = None
         self._opener = opener
+        self._pid = os.getpid()
         self._start()
         self._opened = self._pool.submit(opener)
 
@@ -263,19 +264,21 @@ class AsyncClient:
     def _start(self) -> None:
         self._lock = RLock()  # of `_closing`, for event loops in several threads
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="vicinal-async")
-        self._pid = os.getpid()
 
     def _survive_fork(self) -> None:
         """In a forked child, where no thread of the pool is: make one that opens what was not open yet."""
+        if self._pid == os.getpid():
+            return
         with forks.restarting():
             if self._pid == os.getpid():
-                return
+                return  # another thread was faster
             self._start()
             if not self._opened.done():
                 self._opened = self._pool.submit(self._opener)
             if self._closing is not None and not self._closing.done():
                 self._closing = Future()
                 self._closing.set_result(None)
+            self._pid = os.getpid()  # last: another thread goes on as soon as it reads this
 
     def _client(self) -> Client:
         self._survive_fork()

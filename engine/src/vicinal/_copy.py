@@ -121,11 +121,7 @@ def copy_collection(source: Database, directory: Path, place: Path, files: Files
         try:
             if state.dimension is not None and state.rows:
                 size = state.rows * state.dimension * 4
-                try:
-                    _copy_bytes(vectors, target, size, files)
-                except _OtherError:  # what is there belongs to the earlier copy for as long as that is one
-                    target = _renumbered(copied, place)
-                    _copy_bytes(vectors, target, size, files)
+                target = _copied_vectors(vectors, target, size, copied, files)
         except FileNotFoundError:
             if missing == vectors:
                 raise CorruptionError(path=str(vectors), problem="is missing") from None
@@ -135,7 +131,7 @@ def copy_collection(source: Database, directory: Path, place: Path, files: Files
         files.step(f"{purpose}: vectors copied")
         install_database(copied, place / "records.sqlite3", files)
         files.step(f"{purpose}: collection replaced")
-        for old in files.find(place, "vectors-*.f32"):
+        for old in files.find(place, generations.FILES):
             if old != target:
                 files.remove(old)
         return
@@ -146,12 +142,19 @@ class _OtherError(Exception):
     the numbers of their rows to others."""
 
 
-def _renumbered(copied: Path, place: Path) -> Path:
-    """Let a copied database mean a vector file that is not there yet: that of a later generation."""
-    generation = 1 + max(generations.numbers(place))
-    with closing(Database(copied, RECORDS, must_exist=True)) as database, database.write() as tx:
-        changes.renumber(tx, generation)
-    return generations.path_of(place, generation)
+def _copied_vectors(vectors: Path, target: Path, size: int, copied: Path, files: Files) -> Path:
+    """The file that the first `size` bytes of the vectors are in: the target, unless that holds others. These
+    belong to the earlier copy for as long as it is one; then it is the file of a later generation, which the
+    copied database is told."""
+    try:
+        _copy_bytes(vectors, target, size, files)
+    except _OtherError:
+        generation = 1 + max(generations.numbers(target.parent))
+        target = generations.path_of(target.parent, generation)
+        with closing(Database(copied, RECORDS, must_exist=True)) as database, database.write() as tx:
+            changes.renumber(tx, generation)
+        _copy_bytes(vectors, target, size, files)
+    return target
 
 
 def copied_database(source: Database, target: Path) -> Path:

@@ -86,24 +86,14 @@ def modify(opened: OpenCollections, files: Files, request: r.Modify) -> r.Collec
 def drop(opened: OpenCollections, files: Files, request: r.Drop) -> None:
     """Delete a collection; what is left of its files after a crash goes when the directory is opened."""
     with opened.catalog.write() as tx:
-        gone = _taken_out(tx, request)
+        space = request.namespace
+        gone = catalog.delete_named(tx, _database(tx, space.tenant, space.database), request.name)
+        if gone is None:
+            raise NotFoundError(kind="Collection", key=request.name)
         files.step("drop: before commit")
     # COMMIT has returned: the collection is gone.
     files.step("drop: committed")
     _remove(opened, gone)
-
-
-def _taken_out(tx: Transaction, request: r.Drop) -> list[UUID]:
-    """The ids of the collections whose files go."""
-    if request.collection is not None:
-        gone = [request.collection] if catalog.delete(tx, str(request.collection)) else None
-    else:
-        assert request.namespace is not None and request.name is not None
-        space = request.namespace
-        gone = catalog.delete_named(tx, _database(tx, space.tenant, space.database), request.name)
-    if gone is None:
-        raise NotFoundError(kind="Collection", key=request.name or str(request.collection))
-    return gone
 
 
 def fork(opened: OpenCollections, files: Files, request: r.Fork) -> r.CollectionInfo:

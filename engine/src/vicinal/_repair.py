@@ -97,7 +97,7 @@ def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
 
 def _install(fresh: Path, directory: Path, files: Files) -> None:
     """Replace the files of a collection; it is repaired when its table is, the rest is tidying."""
-    vectors = files.find(fresh, "vectors-*.f32")
+    vectors = files.find(fresh, generations.FILES)
     for path in vectors:
         files.replace(path, directory / path.name)
     for suffix in ("-wal", "-shm"):  # they would be taken for those of the new table
@@ -106,7 +106,7 @@ def _install(fresh: Path, directory: Path, files: Files) -> None:
     files.replace(fresh / "records.sqlite3", directory / "records.sqlite3")
     files.step("repair: table replaced")
     installed = {path.name for path in vectors}
-    for path in files.find(directory, "vectors-*.f32"):
+    for path in files.find(directory, generations.FILES):
         if path.name not in installed:
             files.remove(path)
     files.remove_tree(directory / "checkpoints")

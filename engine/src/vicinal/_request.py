@@ -105,11 +105,8 @@ class Fork:
 
 @dataclass(frozen=True)
 class Drop:
-    """Delete a collection, which either its id or its name says."""
-
-    collection: UUID | None = None
-    namespace: Namespace | None = None
-    name: str | None = None
+    namespace: Namespace
+    name: str
 
 
 @dataclass(frozen=True)

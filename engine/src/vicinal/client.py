@@ -244,7 +244,7 @@ class Client(Tenancy):
         """
         name = text_of(name, "name")
         try:
-            self._backend.drop(r.Drop(namespace=self._namespace, name=name))
+            self._backend.drop(r.Drop(self._namespace, name))
         except NotFoundError as error:
             raise (self._missing(name) if error.kind == "Collection" else error) from None
 

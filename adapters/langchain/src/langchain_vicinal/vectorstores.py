@@ -337,15 +337,15 @@ class VicinalVectorStore(ImageMethods, WriteMethods):
 
     def reset_collection(self) -> None:
         """Drop the collection and make it anew, empty, with the same name and settings."""
-        client = self.client
-        found = (held for held in client.list_collections() if held.id == self._collection.id)
-        old = next(found, self._collection)  # another handle may have changed it
+        client, old = self.client, self._collection
+        with suppress(NotFoundError):  # another handle may have changed it
+            old = client.get_collection_by_id(old.id, old.embedding_function)
         beside = {name: old.configuration[name] for name in ("expiry", "text") if name in old.configuration}
         settings: dict[str, Any] = {
             "schema": old.schema,
             "configuration": beside or None,
             "metadata": old.metadata,
-            "embedding_function": self._collection.embedding_function,
+            "embedding_function": old.embedding_function,
         }
         with suppress(NotFoundError):
             client.delete_collection(old.name)

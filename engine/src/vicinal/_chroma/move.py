@@ -145,8 +145,8 @@ def _unfinished(source: catalog.Source) -> str:
 
 
 def _drop_unfinished(target: Backend, source: catalog.Source) -> None:
-    if (left := _find(target, source, _unfinished(source))) is not None:
-        target.drop(r.Drop(left.id))
+    if _find(target, source, _unfinished(source)) is not None:
+        target.drop(r.Drop(r.Namespace(source.tenant, source.database), _unfinished(source)))
 
 
 def _move(
@@ -159,11 +159,11 @@ def _move(
     try:
         moved = _fill(tx, log, path, source, collection, progress)
         if moved.disturbed:
-            target.drop(r.Drop(collection.id))
+            _drop_unfinished(target, source)
         else:
             target.modify(r.Modify(collection.id, name=source.name))
     except _DamagedError as error:
-        target.drop(r.Drop(collection.id))
+        _drop_unfinished(target, source)
         return Moved(source.name, source.tenant, source.database, 0, damaged=str(error))
     except BaseException:
         _drop_unfinished(target, source)

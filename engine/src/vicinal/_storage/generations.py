@@ -17,7 +17,8 @@ from vicinal._storage.vectors import VectorFile, VectorMemory, VectorStore
 from vicinal._turns import Lock
 from vicinal.types import Vectors
 
-_FILES = "vectors-*.f32"
+FILES = "vectors-*.f32"
+"""The vector files of a collection's directory."""
 
 
 def path_of(directory: Path, generation: int) -> Path:
@@ -50,7 +51,7 @@ class Generations:
 
     def found(self) -> list[Path]:
         """The files that there are, those that a killed compaction has left among them."""
-        return [] if self._directory is None else self._files.find(self._directory, _FILES)
+        return [] if self._directory is None else self._files.find(self._directory, FILES)
 
     def of(self, state: State) -> Vectors:
         """The vectors of all committed rows, shape (rows, dimension)."""
