@@ -295,6 +295,27 @@ misuse(
     set_database_to_a_number=lambda client, _: client.set_database(5),
 )
 
+DEEP: list[Any] = []
+for _ in range(5_000):
+    DEEP = [DEEP]
+misuse(
+    "InvalidFilterError",
+    where_equal_to_lists_without_end=lambda _, c: c.get(where={"key": DEEP}),
+    where_in_lists_without_end=lambda _, c: c.get(where={"key": {"$in": [DEEP]}}),
+    where_above_an_endless_number=lambda _, c: c.get(where={"key": {"$gt": 10**4400}}),
+    where_that_is_an_endless_number=lambda _, c: c.get(where=10**4400),
+    where_document_with_lists_without_end=lambda _, c: c.get(where_document={"$contains": DEEP}),
+)
+misuse(
+    "InvalidArgumentError",
+    endless_negative_limit=lambda _, c: c.get(limit=-(10**4400)),
+    endless_negative_limit_of_a_search=lambda *_: Search(limit=-(10**4400)),
+    include_lists_without_end=lambda _, c: c.get(include=[DEEP]),
+    vector_of_an_endless_number=lambda _, c: c.add(ids=["1"], embeddings=[[1, 10**4400]]),
+    images_that_are_lists_without_end=lambda _, c: c.add(ids=["1"], images=[DEEP]),
+    rank_that_is_lists_without_end=lambda *_: Search.from_dict({"rank": {"$sum": DEEP}}),
+)
+
 # --- writing ---------------------------------------------------------------------------------
 
 each(

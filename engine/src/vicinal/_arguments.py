@@ -14,6 +14,7 @@ import numpy as np
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._filter import Node
+from vicinal._given import whole
 from vicinal._inputs import Inputs
 from vicinal._questions import HowToRank, sparse_queries
 from vicinal._questions import ranking as ranking_of
@@ -148,7 +149,7 @@ def search(
             raise InvalidArgumentError("rerank: give query_texts, for a reranker reads the question")
         if mmr is not None:
             raise InvalidArgumentError("rerank and lambda_mult both decide the order: give one of them")
-        k = max(k, max(20, 4 * k) if fetch_k is None else check.count(fetch_k, "fetch_k", 1))
+        k = max(k, max(20, 4 * k) if fetch_k is None else whole(fetch_k, "fetch_k", 1))
         fields = fields | {"documents"}
     if ranking is not None and ranking.mode != "hybrid":
         if most is not None:
@@ -181,7 +182,7 @@ def _check_lengths(
 
 def _shown(snippets: Any, ranking: r.Ranking | None) -> int:
     """How many fragments of each document are wanted."""
-    shown = 3 if snippets is True else 0 if snippets is False else check.count(snippets, "snippets", 0)
+    shown = 3 if snippets is True else 0 if snippets is False else whole(snippets, "snippets", 0)
     if shown and (ranking is None or ranking.sparse is not None):
         raise InvalidArgumentError(
             'snippets show words that were searched: use mode="text" or "hybrid", without sparse vectors'

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 
 def whole(value: Any, argument: str, minimum: int) -> int:
@@ -17,7 +17,7 @@ def whole(value: Any, argument: str, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentTypeError(argument=argument, expected="an int", got=value)
     if value < minimum:
-        raise InvalidArgumentError(f"{argument}: expected at least {minimum}, got {value}")
+        raise InvalidArgumentError(f"{argument}: expected at least {minimum}, got {shown(int(value))}")
     return int(value)
 
 
@@ -52,4 +52,4 @@ def check_one_of(given: Any, argument: str, names: Sequence[str]) -> None:
     answers `==` with another, included)."""
     if not (isinstance(given, str) and given in names):
         *first, last = (f'"{name}"' for name in names)
-        raise InvalidArgumentError(f"{argument}: expected {', '.join(first)} or {last}, got {given!r}")
+        raise InvalidArgumentError(f"{argument}: expected {', '.join(first)} or {last}, got {shown(given)}")

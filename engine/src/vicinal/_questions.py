@@ -14,11 +14,11 @@ from typing import Any
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._filter import DOCUMENT
-from vicinal._given import check_one_of
+from vicinal._given import check_one_of, whole
 from vicinal._inputs import Inputs, checked_sparse
 from vicinal._schema import sparse_keys
 from vicinal.embedding.protocol import called
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 from vicinal.types import SparseVector
 
 
@@ -53,7 +53,7 @@ def ranking(
     is_sparse = _is_sparse(how)
     if how.mode == "dense":
         return None
-    deep = 100 if fetch_k is None else check.count(fetch_k, "fetch_k", 1)
+    deep = 100 if fetch_k is None else whole(fetch_k, "fetch_k", 1)
     if is_sparse:
         field = _sparse_key(info, how)
         vectors = _sparse_vectors(info, inputs, field, how, texts)
@@ -103,7 +103,7 @@ def _key(value: Any, argument: str, besides: str = "") -> str:
     if not isinstance(value, str) or not value:
         raise ArgumentTypeError(argument=argument, expected="a metadata key (str)", got=value)
     if value.startswith("#"):
-        raise InvalidArgumentError(f"{argument}: expected a metadata key{besides}, got {value!r}")
+        raise InvalidArgumentError(f"{argument}: expected a metadata key{besides}, got {shown(value)}")
     return check.unicode(value, argument)
 
 

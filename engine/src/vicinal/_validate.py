@@ -22,6 +22,7 @@ import numpy as np
 from vicinal._filter import Node, parse_where, parse_where_document
 from vicinal._filter.ast import And
 from vicinal._filter.values import canonical, lookup, scalar, unpacked
+from vicinal._given import whole
 from vicinal._request import Mmr, OrderBy
 from vicinal._turns import in_turns
 from vicinal.config import ExpiryConfiguration
@@ -29,6 +30,7 @@ from vicinal.errors import (
     ArgumentTypeError,
     DuplicateIDError,
     InvalidArgumentError,
+    shown,
 )
 from vicinal.types import ReadLevel, SparseVector, Vectors
 
@@ -186,10 +188,9 @@ def _bad_embeddings(value: Any, argument: str) -> str:
         lengths, numbers = set(), False
     if len(lengths) > 1 and numbers:
         return f"{argument}: Inconsistent dimensions in provided embeddings: {sorted(lengths)}"
-    shown = repr(value)
     return (
         f"Expected {argument} to be a list of floats or ints, a list of lists, a numpy array, or a list "
-        f"of numpy arrays, got {shown if len(shown) < 80 else shown[:77] + '...'}"
+        f"of numpy arrays, got {shown(value, 80)}"
     )
 
 
@@ -375,7 +376,7 @@ def read_level(value: Any) -> None:
         ReadLevel(value)
     except ValueError:
         raise InvalidArgumentError(
-            f"read_level: expected one of {', '.join(level.value for level in ReadLevel)}, got {value!r}"
+            f"read_level: expected one of {', '.join(level.value for level in ReadLevel)}, got {shown(value)}"
         ) from None
 
 
@@ -384,7 +385,7 @@ def key(value: Any, argument: str) -> str:
     if not isinstance(value, str):
         raise ArgumentTypeError(argument=argument, expected="a str", got=value)
     if not value or (value[0] in "#$" and value != "#id"):
-        raise InvalidArgumentError(f"{argument}: expected a metadata key or '#id', got {value!r}")
+        raise InvalidArgumentError(f"{argument}: expected a metadata key or '#id', got {shown(value)}")
     return unicode(value, argument)
 
 
@@ -408,25 +409,16 @@ def include(value: Any, *, distances: bool) -> tuple[str, ...]:
     for field in fields:
         if field not in allowed:
             raise InvalidArgumentError(
-                f"Expected include item to be one of {', '.join(allowed)}, got {field!r}"
+                f"Expected include item to be one of {', '.join(allowed)}, got {shown(field)}"
             )
     return tuple(fields)
-
-
-def count(value: Any, argument: str, minimum: int) -> int:
-    """A whole number, numpy's included, not below the minimum."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ArgumentTypeError(argument=argument, expected="an int", got=value)
-    if value < minimum:
-        raise InvalidArgumentError(f"{argument}: expected at least {minimum}, got {value}")
-    return int(value)
 
 
 def bounds(limit: Any, offset: Any) -> dict[str, Any]:
     """`limit` and `offset` of a request: at most so many, None for all, after skipping so many."""
     return {
-        "limit": None if limit is None else count(limit, "limit", 0),
-        "offset": 0 if offset is None else count(offset, "offset", 0),
+        "limit": None if limit is None else whole(limit, "limit", 0),
+        "offset": 0 if offset is None else whole(offset, "offset", 0),
     }
 
 
@@ -434,7 +426,7 @@ def n_results(value: Any) -> int:
     """How many results are wanted, at least one; for less Chroma, too, raises a `TypeError`."""
     if not isinstance(value, bool) and isinstance(value, (int, np.integer)) and value < 1:
         raise ArgumentTypeError(argument="n_results", expected="an int of at least 1", got=value)
-    return count(value, "n_results", 1)
+    return whole(value, "n_results", 1)
 
 
 def fraction(value: Any, argument: str) -> float:
@@ -455,7 +447,7 @@ def mmr(lambda_mult: Any, fetch_k: Any, k: int) -> Mmr | None:
                 'mode="hybrid" or rerank with it'
             )
         return None
-    fetched = max(20, 4 * k) if fetch_k is None else count(fetch_k, "fetch_k", 1)
+    fetched = max(20, 4 * k) if fetch_k is None else whole(fetch_k, "fetch_k", 1)
     return Mmr(fraction(lambda_mult, "lambda_mult"), max(fetched, k))
 
 

@@ -15,7 +15,7 @@ from vicinal import _arguments as arguments
 from vicinal import _request as r
 from vicinal import _validate as check
 from vicinal._described import Described
-from vicinal._given import check_one_of
+from vicinal._given import check_one_of, whole
 from vicinal._html import facts_table
 from vicinal._progress import Progress, shown
 from vicinal._questions import HowToRank
@@ -172,7 +172,7 @@ class Collection(Described):
             raise InvalidArgumentError(
                 "delete needs ids, where or where_document; to delete every record, delete the collection"
             )
-        most = None if limit is None else check.count(limit, "limit", 0)
+        most = None if limit is None else whole(limit, "limit", 0)
         return {"deleted": self._backend.remove(r.Remove(self.id, *selected, limit=most))}
 
     def expire(self) -> dict[str, int]:
@@ -396,7 +396,7 @@ class Collection(Described):
             >>> [(facet.value, facet.records) for facet in papers.facets("topics")]
             [('db', 2), ('ann', 1)]
         """
-        most = None if limit is None else check.count(limit, "limit", 0)
+        most = None if limit is None else whole(limit, "limit", 0)
         selected = self._selection(ids, where, where_document)
         request = r.Summarize(self.id, *selected, check.key(key, "key"), most)
         return list(self._backend.summarize(request).facets)

@@ -39,7 +39,7 @@ from vicinal._filter.ast import (
     Regex,
 )
 from vicinal._filter.values import INT_BITS_MAX, classify, scalar, unpacked
-from vicinal.errors import InvalidFilterError
+from vicinal.errors import InvalidFilterError, shown
 from vicinal.types import SparseVector
 
 DEPTH_MAX = 100
@@ -110,7 +110,7 @@ def _in(key: str, values: Any, path: str) -> Node:
         raise InvalidFilterError(
             path=path,
             problem="Expected where operand value to be a non-empty list, and all values to be of the "
-            f"same type got {values!r}",
+            f"same type got {shown(values)}",
         )
     return Among(key, operands)
 
@@ -138,7 +138,7 @@ def _empty(key: str, flag: Any, path: str) -> Node:
 def _between(key: str, bounds: Any, path: str) -> Node:
     low_high = list(_operands(bounds, path))
     if len(low_high) != 2:
-        raise InvalidFilterError(path=path, problem=f"expected [low, high], got {bounds!r}")
+        raise InvalidFilterError(path=path, problem=f"expected [low, high], got {shown(bounds)}")
     low, high = (_ordered(each, given, "$between", path) for each, given in zip(low_high, bounds))
     return And((Compare(key, "gte", low), Compare(key, "lte", high)))
 
@@ -226,11 +226,11 @@ def _document(where: Any, path: str, depth: int) -> Node:
 
 def _only_item(where: Any, path: str, what: str) -> tuple[str, Any]:
     if not isinstance(where, Mapping):
-        raise InvalidFilterError(path=path, problem=f"Expected a dict, got {where!r}")
+        raise InvalidFilterError(path=path, problem=f"Expected a dict, got {shown(where)}")
     if len(where) != 1:
         raise InvalidFilterError(
             path=path,
-            problem=f"Expected exactly one operator or key (combine several with $and), got {where!r}",
+            problem=f"Expected exactly one operator or key (combine several with $and), got {shown(where)}",
         )
     key, value = next(iter(where.items()))
     if not isinstance(key, str):
@@ -244,7 +244,7 @@ def _children(value: Any, path: str, depth: int, parse: Callable[[Any, str, int]
         raise InvalidFilterError(
             path=path,
             problem="Expected where value for $and or $or to be a list with at least two where "
-            f"expressions, got {value!r}",
+            f"expressions, got {shown(value)}",
         )
     return tuple(parse(child, f"{path}[{i}]", depth) for i, child in enumerate(value))
 
@@ -261,7 +261,9 @@ def _operands(values: Any, path: str) -> Operands:
     if isinstance(values, (set, frozenset)):
         values = list(values)
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes, bytearray, memoryview)):
-        raise InvalidFilterError(path=path, problem=f"Expected operand value to be a list, got {values!r}")
+        raise InvalidFilterError(
+            path=path, problem=f"Expected operand value to be a list, got {shown(values)}"
+        )
     return _plain(values) or Operands.of(_operand(value, f"{path}[{i}]") for i, value in enumerate(values))
 
 
@@ -287,10 +289,10 @@ def _operand(value: Any, path: str, composite: bool = False) -> Operand:
         raise InvalidFilterError(
             path=path,
             problem="Expected where value to be a str, int, float, bool, date, datetime, Decimal, UUID or "
-            f"bytes, got {value!r}{_way_out(value)}",
+            f"bytes, got {shown(value)}{_way_out(value)}",
         )
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidFilterError(path=path, problem=f"Expected a finite number, got {value!r}")
+        raise InvalidFilterError(path=path, problem=f"Expected a finite number, got {shown(value)}")
     return Operand(*classify(value))
 
 
@@ -309,7 +311,7 @@ def _composite(value: Any, path: str) -> Operand:
         return Operand(*classify(_json(value, path, 0)))
     except TypeError:
         raise InvalidFilterError(
-            path=path, problem=f"Expected lists and dicts of JSON values, got {value!r}"
+            path=path, problem=f"Expected lists and dicts of JSON values, got {shown(value)}"
         ) from None
 
 
@@ -342,7 +344,7 @@ def _ordered(operand: Operand, given: Any, operator: str, path: str) -> Operand:
         raise InvalidFilterError(
             path=path,
             problem="Expected operand value to be a number, a string, a date or a datetime for operator "
-            f"{operator}, got {given!r}{equal}",
+            f"{operator}, got {shown(given)}{equal}",
         )
     return operand
 
@@ -350,7 +352,7 @@ def _ordered(operand: Operand, given: Any, operator: str, path: str) -> Operand:
 def _text(value: Any, path: str, operator: str, what: str = "operand") -> str:
     if not isinstance(value, str):
         raise InvalidFilterError(
-            path=path, problem=f"Expected {what} value for {operator} to be a str, got {value!r}"
+            path=path, problem=f"Expected {what} value for {operator} to be a str, got {shown(value)}"
         )
     return str(_operand(value, path).value)
 
@@ -366,5 +368,5 @@ def _regular(pattern: str, path: str) -> str:
 
 def _flag(value: Any, path: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
-        raise InvalidFilterError(path=path, problem=f"Expected True or False, got {value!r}")
+        raise InvalidFilterError(path=path, problem=f"Expected True or False, got {shown(value)}")
     return bool(value)

@@ -34,7 +34,7 @@ def key_name(key: Any) -> str:
 def mapping(json: Any, place: str) -> Mapping[str, Any]:
     """A part of a schema's JSON, empty where it is None; `InvalidArgumentError` where it is no object."""
     if json is not None and not isinstance(json, Mapping):
-        raise InvalidArgumentError(f"{place}: expected a JSON object, got {json!r}")
+        raise InvalidArgumentError(f"{place}: expected a JSON object, got {shown(json)}")
     return json or {}
 
 

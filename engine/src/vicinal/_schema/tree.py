@@ -20,7 +20,7 @@ from vicinal._schema.configs import (
     VectorIndexConfig,
     mapping,
 )
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import InvalidArgumentError, shown
 
 
 @dataclass
@@ -112,7 +112,9 @@ class ValueTypes:
             if indexes.get(name) is not None:
                 enabled = index.get("enabled", True)
                 if not isinstance(enabled, bool):
-                    raise InvalidArgumentError(f"{index_place}.enabled: expected a bool, got {enabled!r}")
+                    raise InvalidArgumentError(
+                        f"{index_place}.enabled: expected a bool, got {shown(enabled)}"
+                    )
                 given = mapping(index.get("config"), f"{index_place}.config")
                 made.put(config.from_json(dict(given)), enabled)
         return made

@@ -119,7 +119,7 @@ def data_uri(image: Image) -> str:
 
 
 def _array(image: Any, argument: str) -> Image:
-    array = _upright(image, argument) if _is_pillow(image) else np.asarray(image)
+    array = _upright(image, argument) if _is_pillow(image) else _numbers(image)
     if array.dtype.kind not in "buif":
         raise InvalidArgumentError(f"{argument}: expected an array of numbers, got {type(image).__name__}")
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] > 4):
@@ -134,6 +134,13 @@ def _is_pillow(image: Any) -> bool:
     """Whether this is one of Pillow's images, which are there only once Pillow was imported."""
     pillow = sys.modules.get("PIL.Image")
     return pillow is not None and isinstance(image, pillow.Image)
+
+
+def _numbers(image: Any) -> Image:
+    try:
+        return np.asarray(image)
+    except ValueError:  # lists of different lengths, or deeper than an array can be
+        return np.asarray(None)
 
 
 def _upright(image: Any, argument: str) -> NDArray[np.uint8]:

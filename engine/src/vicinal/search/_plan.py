@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vicinal._given import whole
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 from vicinal.search._keys import SPECIAL, K, Where, names_of
 from vicinal.search._ranks import Rank
 
@@ -87,11 +87,11 @@ class Aggregate:
         """What `to_dict` wrote."""
         given = _fields(data, "aggregate", {"$min_k", "$max_k"})
         if len(given) != 1:
-            raise InvalidArgumentError(f"aggregate: expected one of $min_k and $max_k, got {data!r}")
+            raise InvalidArgumentError(f"aggregate: expected one of $min_k and $max_k, got {shown(data)}")
         name, inside = next(iter(given.items()))
         fields = _fields(inside, name, {"keys", "k"})
         if fields.keys() != {"keys", "k"}:
-            raise InvalidArgumentError(f"{name}: expected keys and k, got {inside!r}")
+            raise InvalidArgumentError(f"{name}: expected keys and k, got {shown(inside)}")
         return (MinK if name == "$min_k" else MaxK)(**fields)
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from vicinal._given import is_number, listed, number, whole
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 from vicinal.search._keys import K, name_of
 from vicinal.types import SparseVector
 
@@ -372,7 +372,7 @@ def _read(data: Any, path: str, depth: int) -> Rank:
     if not isinstance(data, Mapping):
         raise ArgumentTypeError(argument=path, expected="a rank expression or a dict", got=data)
     if len(data) != 1:
-        raise InvalidArgumentError(f"{path}: expected exactly one operator, got {dict(data)!r}")
+        raise InvalidArgumentError(f"{path}: expected exactly one operator, got {shown(dict(data))}")
     name, operand = next(iter(data.items()))
     here = f'{path}["{name}"]'
     if name == "$val":
@@ -387,18 +387,18 @@ def _read(data: Any, path: str, depth: int) -> Rank:
         return cls(_read(operand, here, depth + 1))
     if issubclass(cls, _Two):
         if not isinstance(operand, Mapping) or operand.keys() != {"left", "right"}:
-            raise InvalidArgumentError(f"{here}: expected a dict with left and right, got {operand!r}")
+            raise InvalidArgumentError(f"{here}: expected a dict with left and right, got {shown(operand)}")
         sides = (_read(operand[side], f'{here}["{side}"]', depth + 1) for side in ("left", "right"))
         return cls(*sides)
     if not isinstance(operand, (list, tuple)) or len(operand) < 2:
-        raise InvalidArgumentError(f"{here}: expected a list of at least 2 ranks, got {operand!r}")
+        raise InvalidArgumentError(f"{here}: expected a list of at least 2 ranks, got {shown(operand)}")
     ranks = [_read(child, f"{here}[{i}]", depth + 1) for i, child in enumerate(operand)]
     return reduce(lambda one, other: _joined(cls, one, other), ranks)
 
 
 def _read_knn(operand: Any, path: str) -> Knn:
     if not isinstance(operand, Mapping) or "query" not in operand:
-        raise InvalidArgumentError(f"{path}: expected a dict with a query, got {operand!r}")
+        raise InvalidArgumentError(f"{path}: expected a dict with a query, got {shown(operand)}")
     unknown = operand.keys() - {"query", "key", "limit", "default", "return_rank"}
     if unknown:
         raise InvalidArgumentError(f"{path}: unexpected {', '.join(sorted(map(str, unknown)))}")
