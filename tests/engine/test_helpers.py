@@ -10,8 +10,10 @@ import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,21 @@ def test_codes_are_searched_the_same_with_helpers(
 # --- the interpreter ---------------------------------------------------------------------------
 
 
+def compute() -> None:
+    """Take a tenth of a second of a processor."""
+    end = time.thread_time() + 0.1
+    while time.thread_time() < end:
+        pass
+
+
+def wait_for(work: Callable[[], None]) -> None:
+    """As one who waits for the interpreter, this thread computes nothing meanwhile."""
+    other = threading.Thread(target=work)
+    with _turns.computing():
+        other.start()
+        other.join()
+
+
 def test_who_waits_for_the_interpreter_notices_and_forgets_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_turns._all, "crowded_until", 0.0)
     monkeypatch.setattr(_turns, "_LATE_S", 0.05)
@@ -147,11 +164,20 @@ def test_who_waits_for_the_interpreter_notices_and_forgets_it_again(monkeypatch:
         pass
     assert not _turns.crowded()
     with _turns.computing():
-        time.sleep(0.1)  # as one who waits for the interpreter, this thread computes nothing meanwhile
+        compute()  # itself
+    assert not _turns.crowded()
+    wait_for(compute)
     assert _turns.crowded()
     monkeypatch.setattr(_turns, "_CROWDED_S", 0)
-    with _turns.computing():
-        time.sleep(0.1)
+    wait_for(compute)
+    assert not _turns.crowded()
+
+
+def test_who_waits_for_another_process_or_the_disk_is_not_crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_turns._all, "crowded_until", 0.0)
+    monkeypatch.setattr(_turns, "_LATE_S", 0.05)
+    monkeypatch.setattr(_turns, "_OTHERS_S", 0.05)
+    wait_for(partial(time.sleep, 0.1))
     assert not _turns.crowded()
 
 

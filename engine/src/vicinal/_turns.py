@@ -22,6 +22,7 @@ from vicinal._locks import PythonLock, RLock
 
 _WAITED_S = 0.002  # for a query to end: several times as long as most take
 _LATE_S = 0.0048  # more than this, and the interpreter came back when its turn was over: after 5 ms
+_OTHERS_S = 0.0024  # less than this, and it was another process that had the core, or the disk
 _CROWDED_S = 1.0  # so long it is taken to be wanted by others after that
 _TURN = 128  # records between two moments at which queries may go first: less than a millisecond
 
@@ -117,19 +118,20 @@ class computing:  # noqa: N801 - used as a function
     """A context: work that lets go of the interpreter for moments, and waits for nothing else.
 
     If that takes long, other threads compute in Python: each time that this one lets go of the interpreter,
-    it has it back five milliseconds later.
+    it has it back five milliseconds later, in which the process has computed and this thread has not.
     """
 
-    __slots__ = ("_idle_s",)
+    __slots__ = ("_idle_s", "_others_s")
 
     def __enter__(self) -> None:
-        self._idle_s = time.perf_counter() - time.thread_time()
+        own = time.thread_time()
+        self._idle_s, self._others_s = time.perf_counter() - own, time.process_time() - own
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        now = time.perf_counter()
-        if now - time.thread_time() - self._idle_s > _LATE_S:
+        now, own = time.perf_counter(), time.thread_time()
+        if now - own - self._idle_s > _LATE_S and time.process_time() - own - self._others_s > _OTHERS_S:
             _all.crowded_until = now + _CROWDED_S
 
 
