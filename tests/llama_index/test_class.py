@@ -1,5 +1,6 @@
 """The store is a LlamaIndex vector store that opens where it is told to and says what is wrong."""
 
+import copy
 import logging
 import os
 import pickle
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQuery
 
 import vicinal
@@ -178,6 +180,48 @@ def test_a_store_in_memory_does_not_pickle_into_an_empty_one():
         pickle.dumps(VicinalVectorStore())
 
 
+DEEP = [copy.deepcopy, lambda store: store.model_copy(deep=True)]
+SHALLOW = [copy.copy, lambda store: store.model_copy()]
+
+
+@pytest.mark.parametrize("copied", DEEP)
+def test_a_deep_copy_opens_the_directory_again(tmp_path, node, copied):
+    store = VicinalVectorStore("films", path=tmp_path, rerank=lambda question, texts: [0.0] * len(texts))
+    store.add([node("a")])
+    other = copied(store)
+    store.close()
+    assert (other.collection_name, other.rerank) == ("films", store.rerank)
+    assert [n.node_id for n in other.get_nodes()] == ["a"]
+    other.close()
+
+
+def test_a_pipeline_is_copied_deep_with_its_store(tmp_path, node):
+    store = VicinalVectorStore(path=tmp_path)
+    store.add([node("a")])
+    pipeline = copy.deepcopy(IngestionPipeline(transformations=[], vector_store=store))
+    assert len(pipeline.vector_store.get_nodes()) == 1
+    pipeline.vector_store.close()
+    store.close()
+
+
+@pytest.mark.parametrize("copied", DEEP)
+def test_a_store_without_a_path_is_not_copied_deep(copied):
+    client = vicinal.EphemeralClient()
+    over = client.create_collection("mine", embedding_function=None)
+    for place in ({}, {"client": client}, {"collection": over}):
+        with pytest.raises(TypeError, match="Only a VicinalVectorStore with a path can be copied deep"):
+            copied(VicinalVectorStore(**place))
+
+
+@pytest.mark.parametrize("copied", SHALLOW)
+def test_a_shallow_copy_shares_the_client_and_does_not_close_it(store, node, copied):
+    other = copied(store)
+    other.add([node("a")])
+    other.close()
+    assert [n.node_id for n in store.get_nodes()] == ["a"]
+    assert other.collection is store.collection
+
+
 def test_a_store_comes_back_from_its_dictionary(tmp_path):
     store = VicinalVectorStore("films", path=tmp_path)
     copy = VicinalVectorStore.from_dict(store.to_dict())
@@ -263,6 +307,22 @@ BAD_PLACES: list[tuple[dict[str, Any], type[Exception], str]] = [
 def test_a_bad_place_is_refused(arguments, error, text):
     with pytest.raises(error, match=text):
         VicinalVectorStore(**arguments)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks which files are open")
+def test_a_store_that_cannot_be_made_keeps_no_file_open(tmp_path):
+    with pytest.raises(InvalidArgumentError) as caught:
+        VicinalVectorStore("bad name!", path=tmp_path)
+    opened = map(os.path.realpath, Path("/proc/self/fd").iterdir())
+    assert [file for file in opened if file.startswith(str(tmp_path.resolve()))] == []
+    assert "bad name!" in str(caught.value)
+
+
+def test_a_client_that_was_given_stays_open_when_the_store_cannot_be_made():
+    client = vicinal.EphemeralClient()
+    with pytest.raises(InvalidArgumentError):
+        VicinalVectorStore("bad name!", client=client)
+    assert client.count_collections() == 0
 
 
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path):

@@ -86,6 +86,12 @@ def check_reranker(given: object) -> None:
     raise ArgumentTypeError(argument="rerank", expected=expected, got=given)
 
 
+def check_reopenable(path: str | None, how: str) -> None:
+    """What comes back is opened at a path; without one it would come back empty."""
+    if path is None:
+        raise TypeError(f"Only a VicinalVectorStore with a path can be {how}; this has none")
+
+
 def check_portable(reranker: object) -> None:
     """A pickled store keeps its reranker, or is none: it would come back without."""
     try:
@@ -111,13 +117,3 @@ def written_down(data: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[s
             "client or collection. Say where it is: from_dict(data, path=…), client=… or collection=…"
         )
     return given
-
-
-def configuration_of(given: dict[str, Any] | None) -> dict[str, Any]:
-    """The caller's configuration, with cosine where it names no space for its index."""
-    given = given or {}
-    index = "spann" if given.get("spann") else "hnsw"
-    own = given.get(index) or {}
-    if not isinstance(own, Mapping):
-        return given  # for the engine to refuse
-    return {**given, index: {"space": "cosine", **own}}

@@ -4,8 +4,9 @@
 What a node looks like as a record stands in `_nodes.py`, of which class it is in `_classes.py`, what a
 filter means in `_filters.py`, what a query asks in `_query.py`, and what its values can be in
 `_values.py`, what comes from a source document in `_documents.py`, how many nodes become one write in
-`_batch.py`, what a store can be made of in `_arguments.py`. The asynchronous methods run the same work in
-threads: neither engine calls nor conversions hold up the event loop (`tests/llama_index/test_loop.py`).
+`_batch.py`, what a store can be made of in `_arguments.py`, which collection it opens in `_connect.py`. The
+asynchronous methods run the same work in threads: neither engine calls nor conversions hold up the event
+loop (`tests/llama_index/test_loop.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -35,13 +37,14 @@ from llama_index.vector_stores.vicinal._arguments import (
     check_path,
     check_portable,
     check_query,
+    check_reopenable,
     check_reranker,
     check_sources,
-    configuration_of,
     holds_database,
     written_down,
 )
 from llama_index.vector_stores.vicinal._batch import Batch
+from llama_index.vector_stores.vicinal._connect import connect
 from llama_index.vector_stores.vicinal._documents import delete_document
 from llama_index.vector_stores.vicinal._filters import EVERYTHING, to_where
 from llama_index.vector_stores.vicinal._index import WholeStoreIndex
@@ -125,13 +128,8 @@ class VicinalVectorStore(BasePydanticVectorStore):
             self._collection = collection
             return
         self._owns_client = client is None
-        self._client = client or (
-            vicinal.EphemeralClient() if self.path is None else vicinal.PersistentClient(self.path)
-        )
-        self._collection = self._client.get_or_create_collection(
-            self.collection_name,
-            configuration=configuration_of(collection_configuration),
-            embedding_function=None,
+        self._client, self._collection = connect(
+            self.collection_name, self.path, client, collection_configuration
         )
 
     @classmethod
@@ -368,17 +366,24 @@ class VicinalVectorStore(BasePydanticVectorStore):
         return super().from_dict(written_down(data, kwargs))
 
     def __getstate__(self) -> dict[Any, Any]:
-        """A store pickles as its place, a directory; without one it would come back empty.
-
-        The framework's own takes what cannot be pickled out of the living object, too.
-        """
-        if self.path is None:
-            raise TypeError("Only a VicinalVectorStore with a path can be pickled; this has none")
+        """A store pickles as its place; the framework's own would change the living object."""
+        check_reopenable(self.path, "pickled")
         check_portable(self.rerank)
         return {"__dict__": dict(self.__dict__)}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         self.__init__(**state["__dict__"])  # type: ignore[misc]  # its client is opened anew
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Another store with the directory, opened anew as from a pickle."""
+        check_reopenable(self.path, "copied deep")
+        return type(self)(**deepcopy(self.__dict__, memo))
+
+    def __copy__(self) -> Self:
+        """The same client and collection; the client is the original's to close."""
+        copied = super().__copy__()
+        copied._owns_client = False
+        return copied
 
     def as_index(self, embed_model: EmbedType | None = None, **kwargs: Any) -> VectorStoreIndex:
         """An index over this store whose retrievers search all of its nodes.
