@@ -165,7 +165,18 @@ if os.name != "nt":  # which takes the home of nobody to be beside that of whoev
 each(
     "ArgumentTypeError",
     "configuration",
-    {"number": 5, "text": "l2", "list": [1], "hnsw is a number": {"hnsw": 5}, "hnsw is text": {"hnsw": "l2"}},
+    {
+        "number": 5,
+        "text": "l2",
+        "list": [1],
+        "hnsw is a number": {"hnsw": 5},
+        "hnsw is text": {"hnsw": "l2"},
+        "hnsw is an empty list": {"hnsw": []},
+        "hnsw is no text": {"hnsw": ""},
+        "hnsw is nought": {"hnsw": 0},
+        "spann is text": {"spann": "l2"},
+        "spann is an empty list": {"spann": []},
+    },
     lambda configuration: lambda client, _: client.create_collection("other", configuration=configuration),
 )
 each(
@@ -370,6 +381,8 @@ each(
         "NaN": [1.0, NAN],
         "infinity": [-INF, 1.0],
         "beyond float32": [1e39, 1.0],
+        "integer beyond float32": [2**128, 1],
+        "integer beyond float64": [10**400, 1],
         "function": print,
     },
     lambda embeddings: lambda _, c: c.add(ids="x", embeddings=embeddings),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -388,6 +389,22 @@ def test_vectors_may_be_in_anything_that_is_an_array(client: vicinal.Client) -> 
         things.upsert(ids=["a", "b"], embeddings=held)  # type: ignore[arg-type]
         assert things.get(include=["embeddings"])["embeddings"].tolist() == [one, two]
     assert things.query(query_embeddings=Tensor([two]), n_results=1)["ids"] == [["b"]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("large", [2**64, -(2**63) - 1, 2**127, np.uint64(2**64 - 1)])
+def test_an_integer_is_a_component_when_it_is_finite_as_float32(client: vicinal.Client, large: Any) -> None:
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids=["a", "b"], embeddings=[[large, 1], [0, -1]])
+    expected = [[float(large), 1.0], [0.0, -1.0]]
+    assert things.get(include=["embeddings"])["embeddings"].tolist() == expected
+    assert things.query(query_embeddings=[large, 1], n_results=1)["ids"] == [["a"]]
+
+
+@pytest.mark.parametrize("bad", [None, "1", True, Decimal(1)], ids=repr)
+def test_what_stands_beside_a_large_integer_is_a_number_too(client: vicinal.Client, bad: Any) -> None:
+    things = client.create_collection("things", embedding_function=None)
+    with pytest.raises(InvalidArgumentError, match="Expected embeddings to be a list of floats or ints"):
+        things.add(ids="a", embeddings=[[2**64, bad]])
 
 
 def test_lists_become_vectors_a_few_at_a_time(peak_of: Any) -> None:

@@ -173,10 +173,28 @@ def _float32(value: Any) -> Vectors:
     array = np.asarray(value)
     if array.dtype == np.float32:
         return array
+    if array.dtype == np.object_:  # which is what numpy makes of integers that no type of its own holds
+        array = _float64(array)
     if array.size and array.dtype.kind not in "fiu":
         raise TypeError(array.dtype)
     with np.errstate(over="ignore"):
         return cast(Vectors, array.astype(np.float32, copy=False))
+
+
+_REAL = (int, float, np.integer, np.floating)
+
+
+def _float64(array: Any) -> Any:
+    """Numbers of Python's, of which one too large for a float is infinite."""
+    if not all(isinstance(x, _REAL) and not isinstance(x, bool) for x in array.flat):
+        raise TypeError(array.dtype)
+    converted = np.empty(array.shape)
+    for place, number in enumerate(array.flat):
+        try:
+            converted.flat[place] = float(number)
+        except OverflowError:
+            converted.flat[place] = np.inf
+    return converted
 
 
 def _bad_embeddings(value: Any, argument: str) -> str:

@@ -310,16 +310,23 @@ def parse_changes(configuration: Mapping[str, Any] | None) -> ConfigurationChang
 
 
 def _hnsw_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    given = configuration.get("hnsw") or {}
-    spann = configuration.get("spann")
+    given, spann = _dict_in(configuration, "hnsw"), _dict_in(configuration, "spann")
     if spann and given:
         raise InvalidArgumentError("hnsw and spann cannot both be provided")
-    if isinstance(spann, Mapping) and "space" in spann:  # as in Chroma's local clients: hnsw of that space
+    if "space" in spann:  # as in Chroma's local clients: hnsw of that space
         given = {"space": spann["space"]}
-    if not isinstance(given, Mapping):
-        raise ArgumentTypeError(argument="configuration['hnsw']", expected="a dict", got=given)
     given = {key: value for key, value in given.items() if value is not None or key == "space"}
     return {key: v.item() if isinstance(v, np.generic) else v for key, v in given.items()}
+
+
+def _dict_in(configuration: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """What stands in a place of a configuration; nothing where that is None."""
+    given = configuration.get(place)
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ArgumentTypeError(argument=f"configuration['{place}']", expected="a dict", got=given)
+    return given
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
