@@ -1022,6 +1022,16 @@ def test_any_number_of_results_can_be_asked_for(graphed: vicinal.Collection, k: 
     assert (len(set(ids)), plan) == (min(k, 800), "graph")
 
 
+def test_a_number_that_no_float_holds_asks_for_all(graphed: vicinal.Collection) -> None:
+    huge = 10**400
+    some = {"ids": list(map(str, range(0, 800, 2)))}
+    for asked, count in (({}, 800), (some, 400)):
+        assert len(set(plan_of(graphed, n_results=huge, **asked)[0])) == count
+        assert len(plan_of(graphed, n_results=1, lambda_mult=0.5, fetch_k=huge, **asked)[0]) == 1
+    rank = vicinal.Knn(query=[0.0] * DIMENSION, limit=huge)
+    assert len(graphed.search(vicinal.Search(rank=rank, limit=800))["ids"][0]) == 800
+
+
 @pytest.mark.parametrize("matching", [0, 1, 3, 50])
 def test_a_filter_that_few_satisfy_gives_all_of_those(graphed: vicinal.Collection, matching: int) -> None:
     wanted = [str(i * 16) for i in range(matching)]

@@ -136,6 +136,7 @@ def search(
     allowed: Mask | None,
 ) -> tuple[list[tuple[Rows, Distances]], Plan]:
     """For each query the k nearest rows among those allowed (and alive), with their distances."""
+    k = min(k, max(1, view.rows))  # no float holds what may be asked for
     mask = view.alive if allowed is None else view.alive & allowed
     matches = view.records if allowed is None else int(np.count_nonzero(mask))
     codes = None if codes is None else codes.first(view.rows)
