@@ -1,6 +1,8 @@
 """A record whose time has come is not there any more, whoever asks; without an `expiry`, nothing expires."""
 
+import sqlite3
 import time
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -278,6 +280,7 @@ def test_no_expiry_can_be_said_too(client, expiry):
         ({"ttl_s": True}, "ttl_s"),
         ({"key": ""}, "key"),
         ({"key": "#id"}, "key"),
+        ({"key": "chroma:document"}, "metadata may not have this key"),
         ({"key": 3}, "key"),
         ({"ttl": 3}, "there are only `key`, `ttl_s`"),
         (3600, "expiry"),
@@ -288,6 +291,19 @@ def test_a_bad_configuration_is_refused(client, expiry, text):
     with pytest.raises(InvalidArgumentError, match=text):
         client.create_collection("mortal", configuration={"expiry": expiry}, embedding_function=None)
     assert client.count_collections() == 0
+
+
+def test_a_key_that_an_earlier_build_took_is_still_read(tmp_path):
+    with vicinal.PersistentClient(tmp_path) as client:
+        made(client, key="expires").add(ids="a", embeddings=[1, 2])
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite3")) as catalog, catalog:
+        catalog.execute(
+            "UPDATE collections SET configuration = replace(configuration, '\"expires\"', '\"chroma:document\"')"
+        )
+    with vicinal.PersistentClient(tmp_path) as client:
+        mortal = client.get_collection("mortal")
+        assert mortal.configuration_json["expiry"]["key"] == "chroma:document"
+        assert mortal.get()["ids"] == ["a"]
 
 
 @pytest.mark.parametrize("ttl_s", [1, 1.5, np.int64(3), np.float32(2)])

@@ -244,7 +244,12 @@ def parse_text(given: Any) -> Analysis | None:
 
 def parse_expiry(given: Any) -> ExpiryConfiguration | None:
     """Read `configuration["expiry"]`: None or False for none, True for the defaults, or a dict."""
-    return _parsed(ExpiryConfiguration, "expiry", given)
+    expiry = _parsed(ExpiryConfiguration, "expiry", given)
+    if expiry is not None and expiry.key == "chroma:document":  # the model reads what earlier builds took
+        raise InvalidArgumentError(
+            f"configuration['expiry']['key']: {expiry.key!r} cannot be used; metadata may not have this key"
+        )
+    return expiry
 
 
 def _parsed(model: type[_Part], place: str, given: Any) -> _Part | None:
