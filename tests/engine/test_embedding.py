@@ -26,10 +26,11 @@ from vicinal.embedding import (
     config_to_embedding_function,
     known_embedding_functions,
     register_embedding_function,
+    register_sparse_embedding_function,
 )
 from vicinal.embedding.registry import build, check_agreement, describe
 from vicinal.embedding.sparse import SparseEmbeddingFunction, sparse_known_embedding_functions
-from vicinal.errors import EmbeddingFunctionError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError, InvalidArgumentError
 from vicinal.testing import HashEmbeddingFunction, nearest
 from vicinal.types import Documents
 from vicinal.utils import embedding_functions
@@ -476,6 +477,19 @@ def test_a_function_is_rebuilt_from_its_configuration(function):
 def test_registering_works_with_parentheses_too(monkeypatch):
     monkeypatch.setattr("vicinal.embedding.registry.known_embedding_functions", {})
     assert HashEmbeddingFunction is register_embedding_function()(HashEmbeddingFunction)
+
+
+class Numbered:
+    name = staticmethod(lambda: 5)
+
+
+@pytest.mark.parametrize("cls", [5, "hash", HashEmbeddingFunction(), str, Numbered])
+@pytest.mark.parametrize("register", [register_embedding_function, register_sparse_embedding_function])
+def test_only_a_class_with_a_name_is_registered(register, cls):
+    with pytest.raises(ArgumentTypeError):
+        register(cls)
+    with pytest.raises(ArgumentTypeError):
+        register()(cls)
 
 
 @pytest.mark.parametrize("missing", ["name", "get_config"])

@@ -161,6 +161,12 @@ def test_what_cannot_rerank_is_refused(things, how, kind, text):
         ask(things, **how)
 
 
+@pytest.mark.parametrize(("name", "reranker"), [(5, by_length), (None, by_length), ("five", 5)])
+def test_only_a_reranker_is_registered_and_only_by_a_name(name, reranker):
+    with pytest.raises(ArgumentTypeError):
+        register_reranker(name, reranker)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_cross_encoder_reranks(things, tmp_path):

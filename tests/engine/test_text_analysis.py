@@ -97,6 +97,20 @@ def test_a_registered_function_replaces_the_analysis():
         Analyser(Analysis(function="nobody"))
 
 
+@pytest.mark.parametrize(("name", "function"), [(5, str.split), (5, None), (None, None), ("test-five", 5)])
+def test_only_a_function_is_registered_and_only_by_a_name(name, function):
+    with pytest.raises(ArgumentTypeError):
+        register_analysis(name, function)
+
+
+def test_a_decorator_needs_the_name():
+    with pytest.raises(ArgumentTypeError, match='as in @register_analysis\\("name"\\)'):
+
+        @register_analysis
+        def words(text):
+            return text.split()
+
+
 @pytest.mark.parametrize(
     ("text", "places"),
     [

@@ -24,7 +24,12 @@ _REGISTERED: dict[str, Reranker] = {}
 
 
 def register_reranker(name: str, reranker: Any) -> None:
-    """Make a reranker known to this process by a name, for `query(rerank=name)`; the last one counts."""
+    """Make a reranker known to this process by a name, for `query(rerank=name)`; the last one counts.
+
+    Raises `ArgumentTypeError` for a name that is no str, and for what cannot rerank.
+    """
+    if not isinstance(name, str):
+        raise ArgumentTypeError(argument="name", expected="a str", got=name)
     _REGISTERED[name] = reranker_of(reranker)
 
 

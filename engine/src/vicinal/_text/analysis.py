@@ -250,10 +250,19 @@ def register_analysis(name: str, function: Words | None = None) -> Any:
     """Let collections name a function that takes a text and gives its terms; also a decorator.
 
     The same function must be registered whenever such a collection is opened. A later registration of a
-    name replaces an earlier one.
+    name replaces an earlier one. Raises `ArgumentTypeError` for a name that is no str, as where the decorator
+    is written without one, and for what is no function.
     """
+    if not isinstance(name, str):
+        raise ArgumentTypeError(
+            argument="name", expected='a str, as in @register_analysis("name")', got=name
+        )
     if function is None:
         return lambda decorated: register_analysis(name, decorated)
+    if not callable(function):
+        raise ArgumentTypeError(
+            argument="function", expected="a function that gives a text's terms", got=function
+        )
     _FUNCTIONS[name] = function
     return function
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar, overload
 
 from vicinal.embedding.frameworks import adapted
 from vicinal.embedding.protocol import EmbeddingFunction
-from vicinal.errors import EmbeddingFunctionError, VicinalError, shown
+from vicinal.errors import ArgumentTypeError, EmbeddingFunctionError, VicinalError, shown
 from vicinal.types import Space
 
 __all__ = [
@@ -48,12 +48,23 @@ def register_embedding_function(cls: None = None) -> Callable[[_Class], _Class]:
 def register_embedding_function(cls: _Class | None = None) -> _Class | Callable[[_Class], _Class]:
     """Class decorator, with or without parentheses: let collections that name this function find it again.
 
-    Raises `EmbeddingFunctionError` when another class holds the name.
+    Raises `EmbeddingFunctionError` when another class holds the name, and `ArgumentTypeError` for what is no
+    class with a `name()` that gives a str.
     """
     if cls is None:
         return register_embedding_function
-    _enter(cls.name(), cls)
+    _enter(name_of(cls), cls)
     return cls
+
+
+def name_of(cls: Any) -> str:
+    """The name of a class that is to be registered; `ArgumentTypeError` where there is none."""
+    if not isinstance(cls, type) or not callable(getattr(cls, "name", None)):
+        raise ArgumentTypeError(argument="cls", expected="a class with a static method name()", got=cls)
+    name = cls.name()  # type: ignore[attr-defined]
+    if not isinstance(name, str):
+        raise ArgumentTypeError(argument=f"{cls.__name__}.name()", expected="a str", got=name)
+    return name
 
 
 def _enter(name: str, cls: type[EmbeddingFunction[Any]]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 
 from vicinal.embedding.protocol import Input, called, with_retries
-from vicinal.embedding.registry import built
+from vicinal.embedding.registry import built, name_of
 from vicinal.errors import EmbeddingFunctionError
 from vicinal.types import SparseVector, Vector
 
@@ -67,10 +67,13 @@ def register_sparse_embedding_function(cls: _Class) -> _Class: ...
 @overload
 def register_sparse_embedding_function(cls: None = None) -> Callable[[_Class], _Class]: ...
 def register_sparse_embedding_function(cls: _Class | None = None) -> _Class | Callable[[_Class], _Class]:
-    """Class decorator, with or without parentheses: let collections that name this function find it."""
+    """Class decorator, with or without parentheses: let collections that name this function find it.
+
+    Raises `ArgumentTypeError` for what is no class with a `name()` that gives a str.
+    """
     if cls is None:
         return register_sparse_embedding_function
-    sparse_known_embedding_functions[cls.name()] = cls
+    sparse_known_embedding_functions[name_of(cls)] = cls
     return cls
 
 
