@@ -684,7 +684,8 @@ INVALID = [
         for mode, key in (("text", "#id"), ("hybrid", "#embedding"), ("text", "#nonsense"))
     ),
     ({"mode": "text", "snippets": -1}, ValueError, "snippets: expected at least 0"),
-    ({"mode": "text", "fetch_k": 0}, ValueError, "fetch_k"),
+    ({"mode": "text", "fetch_k": 0}, ValueError, "fetch_k: expected at least 1"),
+    ({"mode": "text", "fetch_k": 2}, InvalidArgumentError, "fetch_k belongs to MMR, a mixture or a reranker"),
     ({"mode": "hybrid", "query_embeddings": [[1, 2]] * 2}, InvalidArgumentError, "Unequal lengths"),
     ({"text_key": "t", "query_embeddings": [[1, 2]]}, ValueError, "text_key belongs to"),
     ({"snippets": 2, "query_embeddings": [[1, 2]]}, ValueError, "snippets show words"),

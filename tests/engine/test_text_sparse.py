@@ -358,6 +358,7 @@ INVALID = [
     ({"mode": "sparse", "query_sparse": V, "alpha": 0.5}, InvalidArgumentError, "alpha mixes"),
     ({"mode": "sparse", "query_sparse": V, "max_distance": 1}, InvalidArgumentError, "no distance"),
     ({"mode": "sparse", "query_sparse": V, "snippets": 1}, InvalidArgumentError, "without sparse vectors"),
+    ({"mode": "sparse", "query_sparse": V, "fetch_k": 2}, InvalidArgumentError, "fetch_k belongs to MMR"),
     ({"mode": "sparse", "query_sparse": V, "rerank": len}, InvalidArgumentError, "give query_texts"),
     ({"query_embeddings": [[1, 2]], "query_sparse": V}, InvalidArgumentError, "query_sparse belongs to"),
     ({"mode": "text", "query_texts": "a", "sparse_key": "s"}, InvalidArgumentError, "sparse_key belongs to"),

@@ -143,7 +143,8 @@ def search(
     most = None if max_distance is None else check.distance(max_distance, "max_distance")
     texts = None if query_texts is None else check.texts(query_texts, "query_texts")
     ranking = ranking_of(info, inputs, how, texts, fetch_k)
-    mmr = check.mmr(lambda_mult, None if ranking is not None or reranks else fetch_k, k)
+    mixes = ranking is not None and ranking.mode == "hybrid"
+    mmr = check.mmr(lambda_mult, None if mixes or reranks else fetch_k, k)
     if reranks:
         if texts is None:
             raise InvalidArgumentError("rerank: give query_texts, for a reranker reads the question")

@@ -228,9 +228,9 @@ class Collection(Described):
                 what the collection's data loader reads from the URIs, and fills these too. `ids` always are.
             order_by: A metadata key or "#id", or several, the first deciding; "-key" is descending.
                 By kind of value: null, bools, numbers (NaN last), dates and datetimes, strings by
-                code point, lists, Decimals, other objects. Records without the key come last, either way;
-                equal ones in the order of adding. A key that begins with + or - is written with a sign in
-                front.
+                code point, lists and then objects, both by their JSON text, but Decimals, by value, before
+                other objects. Records without the key come last, either way; equal ones in the order of
+                adding. A key that begins with + or - is written with a sign in front.
 
         Returns:
             A dictionary of parallel lists: `ids`, and `documents`, `metadatas`, `embeddings` (float32,
@@ -299,7 +299,7 @@ class Collection(Described):
             lambda_mult: Turns on maximal marginal relevance: from 1 (nearness alone) to 0 (difference
                 from what was already picked alone). Results then come in the order of selection.
             fetch_k: How many of the nearest MMR, a mixture or a reranker chooses from; by default the
-                larger of 20 and 4 × n_results, and for a mixture 100.
+                larger of 20 and 4 × n_results, and for a mixture 100. Refused where there is none of these.
             mode: `dense` ranks by distance, `text` by the words of `query_texts` (BM25), `sparse` by the dot
                 product with the sparse vectors under a metadata key, `hybrid` by distance and words, or,
                 with `query_sparse` or `sparse_key`, by distance and sparse vectors. The answer then has
