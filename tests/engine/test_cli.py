@@ -88,6 +88,19 @@ def test_the_collections_are_listed(run: Run, path: Path) -> None:
     assert run("info", path) == (0, "empty: 0 records\nhashed: 2 records\nthings: 1,234 records\n", "")
 
 
+def test_a_name_cannot_break_the_line_that_it_is_in(run: Run, path: Path) -> None:
+    tenant = "acme\n\x1b[31mhome: 7 records\x85\u2028\x7f"
+    with vicinal.PersistentClient(path) as client:
+        client.create_tenant(tenant)
+        client.create_database("a\tb\r", tenant)
+        client.set_tenant(tenant, "a\tb\r")
+        client.create_collection("mine", embedding_function=None)
+    code, output, errors = run("info", path)
+    assert (code, errors, len(output.splitlines())) == (0, "", 4)
+    shown = r"acme\n\x1b[31mhome: 7 records\x85\u2028\x7f/a\tb\r/mine: 0 records"
+    assert shown in output.splitlines()
+
+
 def test_what_the_outputs_encoding_lacks_is_escaped(run: Run, path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
     with vicinal.PersistentClient(path) as client:
@@ -114,6 +127,24 @@ def test_an_output_that_cannot_be_written_is_no_finding(path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "vicinal: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_what_cannot_be_said_of_an_error_is_no_finding(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vicinal", "check", str(tmp_path)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+        both = subprocess.run(command, stdout=full, stderr=full, check=False)
+    assert (done.returncode, done.stdout, both.returncode) == (2, "", 2)
+
+
+def test_an_error_that_nobody_reads_is_no_finding(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vicinal", "check", str(tmp_path)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as output:
+        done = subprocess.run(command, stdout=output, stderr=output, check=False)
+    assert done.returncode == 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs sh")
@@ -184,6 +215,22 @@ def test_a_collection_that_does_not_exist_cannot_be_compacted(run: Run, path: Pa
     assert (code, output) == (2, "")
     hint = f"vicinal info {path} lists them; --tenant and --database say where one is"
     assert errors == f"vicinal: Collection [{name}] does not exist. {hint}\n"
+
+
+@pytest.mark.parametrize("only", [[], ["--collection", "things"]])
+def test_what_cannot_be_written_is_not_compacted(run: Run, path: Path, only: list[str], sealed: Any) -> None:
+    """And no advice is given that the command line cannot follow."""
+    with sealed(path):
+        refused = run("compact", path, *only)
+    assert refused == (2, "", f"vicinal: {path}: the directory is not writable\n")
+
+
+def test_what_cannot_be_written_is_not_repaired(run: Run, path: Path, sealed: Any) -> None:
+    damage(path)
+    with sealed(path):
+        code, output, errors = run("check", "--repair", path)
+    assert (code, "record 'id 1' (row 1)" in output) == (2, True)
+    assert errors == f"vicinal: {path}: the directory is not writable\n"
 
 
 @pytest.mark.parametrize("place", ["--tenant", "--database"])

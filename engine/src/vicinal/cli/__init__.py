@@ -13,10 +13,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
+from typing import TextIO
 
 from vicinal._admin import AdminClient
 from vicinal._version import __version__
 from vicinal.cli import moving
+from vicinal.cli.lines import one_line
 from vicinal.client import PersistentClient
 from vicinal.collection import Collection
 from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # of the output; a database's are StorageErrors
         if not _has_seen_enough(error):
             _complain(error)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
+        _silence(sys.stdout)
         return 2
     return code
 
@@ -48,8 +50,18 @@ def _has_seen_enough(error: OSError) -> bool:
 
 
 def _complain(error: Exception) -> None:
-    if sys.stderr is not None:  # else it would go to the output
-        print(f"vicinal: {error}", file=sys.stderr)
+    if sys.stderr is None:  # then it would go to the output
+        return
+    try:
+        print(f"vicinal: {error}", file=sys.stderr, flush=True)
+    except OSError:  # the exit code says it all
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO | None) -> None:
+    """Nothing more is written: the interpreter's last flush would fail, and change the exit code."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,6 +98,12 @@ def _is_sealed(path: str) -> bool:
     return os.path.isdir(place) and not os.access(place, os.W_OK)
 
 
+def _check_writable(path: str) -> None:
+    """The client's own words would advise read_only, which is not said here."""
+    if _is_sealed(path):
+        raise StorageError(path=path, problem="the directory is not writable")
+
+
 def _collections(path: str) -> Iterator[tuple[str, Collection]]:
     """(name, collection) of all databases; outside of the default one, a name tells where it is."""
     with _open(path) as admin:
@@ -107,13 +125,14 @@ def _check(options: argparse.Namespace) -> int:
     with _open(options.path) as client:
         findings = client.check()
         for finding in findings:
-            print(finding)
+            print(one_line(finding))
         if not findings:
             print("all is well")
             return 0
         if options.repair:
+            _check_writable(options.path)
             for line in client.repair():
-                print(line)
+                print(one_line(line))
             return int(bool(client.check()))
     return 1
 
@@ -122,9 +141,9 @@ def _info(options: argparse.Namespace) -> int:
     damaged = 0
     for name, collection in _collections(options.path):
         try:
-            print(f"{name}: {collection.count():,} records")
+            print(one_line(f"{name}: {collection.count():,} records"))
         except StorageError as error:
-            print(f"{name}: {error}")
+            print(one_line(f"{name}: {error}"))
             damaged = 1
     return damaged
 
@@ -136,6 +155,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _compact(options: argparse.Namespace) -> int:
+    _check_writable(options.path)
     if options.collection is not None:
         space = (options.tenant or DEFAULT_TENANT, options.database or DEFAULT_DATABASE)
         with PersistentClient(options.path, None, *space, must_exist=True) as client:

@@ -10,6 +10,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vicinal.cli.lines import one_line
 from vicinal.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from vicinal.errors import InvalidArgumentError
 
@@ -56,10 +57,10 @@ def _import(options: argparse.Namespace) -> int:
     for one in moved:
         home = (one.tenant, one.database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
         name = one.name if home else f"{one.tenant}/{one.database}/{one.name}"
-        print(f"{name}: {_outcome(one)}")
+        print(one_line(f"{name}: {_outcome(one)}"))
         for problem, ids in _left_out(one).items():
             some = ", ".join(id or '""' for id in ids[:_SHOWN_MAX]) + (", …" if len(ids) > _SHOWN_MAX else "")
-            print(f"{name}: {len(ids):,} records left out, {problem}: {some}")
+            print(one_line(f"{name}: {len(ids):,} records left out, {problem}: {some}"))
     return int(any(one.disturbed or one.damaged or one.lost or one.refused for one in moved))
 
 
@@ -88,7 +89,8 @@ class _Shown:
         if self._name not in (None, name):
             self.end()
         self._name = name
-        print(f"\r{name}: {written:,} of {expected:,} records", end="", file=sys.stderr, flush=True)
+        line = one_line(f"{name}: {written:,} of {expected:,} records")
+        print(f"\r{line}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Let what follows have a line of its own."""
