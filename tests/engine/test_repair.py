@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -407,6 +408,37 @@ def test_what_cannot_be_read_is_a_storage_error_and_stays(damaged: Damaged, monk
     ):
         client.repair()
     assert damaged.vectors.read_bytes() == before
+
+
+def test_what_cannot_be_copied_is_named_and_no_part_of_a_copy_is_kept(
+    damaged: Damaged, monkeypatch: Any
+) -> None:
+    def refused(name: Any, *more: Any, **how: Any) -> Any:
+        if Path(name) == damaged.vectors:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(name))
+        return copied(name, *more, **how)
+
+    damaged.sql("UPDATE records SET document = 'another' WHERE row = 3")
+    copied = shutil.copyfile
+    with vicinal.PersistentClient(damaged.path) as client, monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", refused)
+        with pytest.raises(StorageError) as raised:
+            client.repair()
+    assert str(raised.value) == f"{damaged.vectors}: Permission denied"
+    assert raised.value.errno == errno.EACCES
+    assert list((damaged.path / "damaged").iterdir()) == []
+    assert len(damaged.repaired()[0]) == len(damaged.before) - 1
+
+
+def test_the_damaged_files_are_kept_with_those_in_directories(damaged: Damaged) -> None:
+    damaged.write(damaged.vectors, 42 * DIMENSION * 4 + 5, b"\x99")
+    (damaged.directory / "checkpoints").mkdir(exist_ok=True)
+    (damaged.directory / "checkpoints" / "one").write_bytes(b"derived")
+    before = damaged.vectors.read_bytes()
+    damaged.repaired()
+    [kept] = (damaged.path / "damaged").iterdir()
+    assert (kept / damaged.vectors.name).read_bytes() == before
+    assert (kept / "checkpoints" / "one").read_bytes() == b"derived"
 
 
 @pytest.mark.parametrize("time", range(1, 13))

@@ -22,7 +22,7 @@ from vicinal._opened import OpenCollections
 from vicinal._storage import catalog, changes, checksums, generations, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction, beside
-from vicinal._storage.files import Files, check_descriptors, exists, translated
+from vicinal._storage.files import Files, check_descriptors, exists, is_directory, translated
 from vicinal._storage.schema import RECORDS
 from vicinal._storage.vectors import VectorFile
 from vicinal.errors import ClosedError, CorruptionError, FormatVersionError, NotFoundError, VicinalError
@@ -84,8 +84,7 @@ def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
     check_descriptors(directory, _DESCRIPTORS)  # it must not be for want of them that records were lost
     kept_at = root / "damaged" / f"{directory.name}-{uuid4().hex[:8]}"
     files.make_directory(kept_at.parent)
-    with translated(kept_at):
-        shutil.copytree(directory, kept_at)
+    _keep(directory, kept_at, files)
     # A generation of its own: neither this directory nor a backup of it has a file of that name.
     generation = 1 + max(generations.numbers(directory), default=-1)
     _write(fresh, whole, generation, files)
@@ -93,6 +92,24 @@ def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
     files.remove_tree(fresh.parent)
     yield f"{len(whole)} records saved; the damaged files are in {kept_at}"
     yield from lost
+
+
+def _keep(directory: Path, kept_at: Path, files: Files) -> None:
+    """Copy a directory, whole or not at all; what fails is named, which `shutil.copytree` has as a list."""
+    try:
+        with translated(kept_at):
+            kept_at.mkdir()
+        for path in files.find(directory, "*"):
+            if is_directory(path):
+                _keep(path, kept_at / path.name, files)
+            else:
+                with translated(path):
+                    shutil.copy2(path, kept_at / path.name)
+        with translated(directory):
+            shutil.copystat(directory, kept_at)
+    except BaseException:
+        files.remove_tree(kept_at)
+        raise
 
 
 def _install(fresh: Path, directory: Path, files: Files) -> None:
