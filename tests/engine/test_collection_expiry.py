@@ -298,7 +298,8 @@ def test_a_key_that_an_earlier_build_took_is_still_read(tmp_path):
         made(client, key="expires").add(ids="a", embeddings=[1, 2])
     with closing(sqlite3.connect(tmp_path / "catalog.sqlite3")) as catalog, catalog:
         catalog.execute(
-            "UPDATE collections SET configuration = replace(configuration, '\"expires\"', '\"chroma:document\"')"
+            "UPDATE collections"
+            " SET configuration = replace(configuration, '\"expires\"', '\"chroma:document\"')"
         )
     with vicinal.PersistentClient(tmp_path) as client:
         mortal = client.get_collection("mortal")

@@ -254,9 +254,7 @@ def register_analysis(name: str, function: Words | None = None) -> Any:
     is written without one, and for what is no function.
     """
     if not isinstance(name, str):
-        raise ArgumentTypeError(
-            argument="name", expected='a str, as in @register_analysis("name")', got=name
-        )
+        raise ArgumentTypeError(argument="name", expected='a str, as in @register_analysis("name")', got=name)
     if function is None:
         return lambda decorated: register_analysis(name, decorated)
     if not callable(function):
