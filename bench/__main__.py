@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -39,6 +40,10 @@ _SCALING = {
     "rounds": 2,
     "output": Path(".benchmarks/scaling.json"),
 }
+_ROWS_MIN = 10
+"""A tenth of the rows is replaced and deleted, and one is some."""
+_ONE_RUN = {"about", "skipped", "hnsw", "run", "turns", "corpus", "overlap"}
+_RUNS = {"about", "hnsw", "runs"}
 
 
 def main(argv: Sequence[str]) -> None:
@@ -56,21 +61,24 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
-    parser.add_argument("--rows", type=int, default=20_000, help="records that the engines hold")
-    parser.add_argument("--dimension", type=int, default=384, help=f"of the vectors, at most {DIMENSION_MAX}")
-    parser.add_argument("--queries", type=int, default=200, help="different questions")
-    parser.add_argument("--k", type=int, default=10, help="results of a query")
-    parser.add_argument("--rounds", type=int, default=6, help="turns of every engine in every workload")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of asking in one turn, about")
-    parser.add_argument("--engines", default=",".join(ENGINES), help="some of: %(default)s")
-    parser.add_argument("--workloads", default=",".join(turns.WORKLOADS), help="some of: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="a first look, in under three minutes")
-    parser.add_argument("--scaling", action="store_true", help="how the costs grow with --sizes")
-    parser.add_argument("--sizes", default="10000,30000,100000,300000", help="rows, for --scaling")
-    parser.add_argument("--output", type=Path, default=Path(".benchmarks/results.json"))
-    parser.add_argument("--cache", type=Path, default=Path(".benchmarks"), help="where embedded text is kept")
-    parser.add_argument("--render", type=Path, metavar="FILE", help="measure nothing, show these results")
+    # A flag in short would be missed where the defaults are set.
+    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("--rows", type=_whole(_ROWS_MIN), default=20_000, help="records that the engines hold")
+    dimension = _whole(2, DIMENSION_MAX)
+    add("--dimension", type=dimension, default=384, help=f"of the vectors, at most {DIMENSION_MAX}")
+    add("--queries", type=_whole(2), default=200, help="different questions")
+    add("--k", type=_whole(1), default=10, help="results of a query")
+    add("--rounds", type=_whole(1), default=6, help="turns of every engine in every workload")
+    add("--seconds", type=_seconds, default=1.0, help="of asking in one turn, about")
+    add("--engines", default=",".join(ENGINES), help="some of: %(default)s")
+    add("--workloads", default=",".join(turns.WORKLOADS), help="some of: %(default)s")
+    add("--quick", action="store_true", help="a first look, in under three minutes")
+    add("--scaling", action="store_true", help="how the costs grow with --sizes")
+    add("--sizes", type=_sizes, default="10000,30000,100000,300000", help="rows, for --scaling")
+    add("--output", type=Path, default=Path(".benchmarks/results.json"))
+    add("--cache", type=Path, default=Path(".benchmarks"), help="where embedded text is kept")
+    add("--render", type=_results, metavar="FILE", help="measure nothing, show these results")
     for flag, defaults in (("--quick", _QUICK), ("--scaling", _SCALING)):
         if flag in argv:
             parser.set_defaults(**defaults)
@@ -80,10 +88,57 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         setattr(arguments, name, wanted)
         if unknown := set(wanted) - set(known):
             parser.error(f"no {name[:-1]} is called {', '.join(unknown)}; there are {', '.join(known)}")
-    if not 1 <= arguments.dimension <= DIMENSION_MAX:
-        parser.error(f"--dimension is from 1 to {DIMENSION_MAX}, not {arguments.dimension}")
-    arguments.sizes = [int(size) for size in arguments.sizes.split(",")]
+        if len(set(wanted)) < len(wanted):
+            parser.error(f"argument --{name}: one is named twice")
+    fewest = min(arguments.sizes) if arguments.scaling else arguments.rows
+    if fewest < arguments.k:
+        parser.error(f"argument --k: {arguments.k} results of {fewest} rows")
     return arguments
+
+
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    wanted = f"{least} or more" if most is None else f"from {least} to {most}"
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {wanted}")
+        return value
+
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more")
+    return value
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = list(map(_whole(_ROWS_MIN), text.split(",")))
+    if sizes != sorted(set(sizes)):
+        raise argparse.ArgumentTypeError(f"{text!r}: each is to be more than the one before")
+    return sizes
+
+
+def _results(text: str) -> Path:
+    """A file that this program wrote."""
+    try:
+        found = json.loads(Path(text).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from error
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not any(found.keys() >= kind for kind in (_ONE_RUN, _RUNS)):
+        raise argparse.ArgumentTypeError(f"{text}: holds no results")
+    return Path(text)
 
 
 def _measure(arguments: argparse.Namespace, console: Console) -> Path:

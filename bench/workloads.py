@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from bench.engines.base import Batch, Engine, NotOfferedError, Sparse
 from bench.filters import Condition
 from bench.memory import resident
 
+Call = TypeVar("Call")
 Found = dict[str, Any]
 Asked = Sequence[tuple[int, Condition]]
 """Questions by number, each with its condition."""
@@ -75,12 +76,12 @@ def query(engine: Engine, corpus: Corpus, k: int, asked: Asked, seconds: float) 
 
     The first question is reported apart: it pays for whatever a new filter prepares, and what that began
     in the background is waited for. It and the few that follow, which warm up and are not reported, are
-    the last of `asked`.
+    the last of `asked`: the answers are those of the first, in their order.
     """
-    calls = [lambda n=n, c=c: engine.query(corpus.questions[n], k, c) for n, c in asked]
-    first_ms, _ = _timed(calls[-_WARM_UP:][0])
+    calls, warming = _apart([lambda n=n, c=c: engine.query(corpus.questions[n], k, c) for n, c in asked])
+    first_ms, _ = _timed(warming[0])
     engine.settle()
-    for call in calls[-_WARM_UP:][1:]:
+    for call in warming[1:]:
         call()
     times, answers = _ask(calls, seconds)
     return {"first_ms": first_ms, "times_ms": times, "answers": [ids for ids, _, _ in answers]}
@@ -197,9 +198,10 @@ def busy(engine: Engine, corpus: Corpus, k: int, seconds: float) -> Found:
     """Queries alone, and while another thread adds batches as fast as they are taken."""
     calls = [lambda v=v: engine.query(v, k) for v in corpus.questions]
     engine.settle()
-    for call in calls[:_WARM_UP]:
+    others, warming = _apart(calls)
+    for call in warming:
         call()
-    idle, _ = _ask(calls, seconds)
+    idle, _ = _ask(others, seconds)
     stop, took, failed = threading.Event(), [], []
 
     def ingest() -> None:
@@ -283,18 +285,25 @@ def _ask(calls: Any, seconds: float, least: int = _ANSWERS_MIN) -> tuple[list[fl
     return times, answers
 
 
-def _warm(calls: list[Callable[[], Any]], seconds: float) -> Found:
-    first_ms, _ = _timed(calls[0])
-    for call in calls[-_WARM_UP:]:
+def _apart(calls: list[Call]) -> tuple[list[Call], list[Call]]:
+    """What is timed, and the last few, which warm up; all is both where there are no more."""
+    return calls[:-_WARM_UP] or calls, calls[-_WARM_UP:]
+
+
+def _warm(asked: list[Callable[[], Any]], seconds: float) -> Found:
+    calls, warming = _apart(asked)
+    first_ms, _ = _timed(warming[0])
+    for call in warming[1:]:
         call()
     return {"first_ms": first_ms, "times_ms": _ask(calls, seconds)[0]}
 
 
 def _beside(pairs: list[tuple[Callable[[], Any], Callable[[], Any]]], seconds: float) -> Found:
     """Two calls in turns: the median and p95 of the second, and what it takes beyond the first."""
-    for first, second in pairs[:_WARM_UP]:
+    timed, warming = _apart(pairs)
+    for first, second in warming:
         first(), second()
-    times, _ = _ask([call for pair in pairs for call in pair], seconds, least=2 * _ANSWERS_MIN)
+    times, _ = _ask([call for pair in timed for call in pair], seconds, least=2 * _ANSWERS_MIN)
     whole = len(times) // 2 * 2
     direct, through = np.median(times[:whole:2]), times[1:whole:2]
     return {"times_ms": through, "direct_ms": float(direct), "above_ms": float(np.median(through) - direct)}

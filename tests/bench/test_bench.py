@@ -7,11 +7,12 @@ import json
 import socket
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from bench import bars, tables, turns
+from bench import bars, tables, turns, workloads
 from bench.__main__ import main
 from bench.corpus import Corpus, load
 from bench.engines import ENGINES, missing
@@ -235,3 +236,95 @@ def test_every_workload_is_known_by_a_name_that_can_be_chosen(capsys: pytest.Cap
     with pytest.raises(SystemExit):
         main(["--workloads=query,tea"])
     assert "no workload is called tea" in capsys.readouterr().err and "busy" in turns.WORKLOADS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--rows=9",), "argument --rows: '9' is not a whole number, 10 or more"),
+        (("--rows=many",), "argument --rows: 'many' is not a whole number, 10 or more"),
+        (("--queries=1",), "argument --queries: '1' is not a whole number, 2 or more"),
+        (("--k=0",), "argument --k: '0' is not a whole number, 1 or more"),
+        (("--rows=20", "--k=21"), "argument --k: 21 results of 20 rows"),
+        (("--scaling", "--sizes=20,300", "--k=21"), "argument --k: 21 results of 20 rows"),
+        (("--rounds=-1",), "argument --rounds: '-1' is not a whole number, 1 or more"),
+        (("--seconds=-1",), "argument --seconds: '-1' is not a number, 0 or more"),
+        (("--seconds=nan",), "argument --seconds: 'nan' is not a number, 0 or more"),
+        (("--seconds=soon",), "argument --seconds: 'soon' is not a number, 0 or more"),
+        (("--dimension=1",), "argument --dimension: '1' is not a whole number, from 2 to 512"),
+        (("--dimension=513",), "argument --dimension: '513' is not a whole number, from 2 to 512"),
+        (("--engines=vicinal,vicinal",), "argument --engines: one is named twice"),
+        (("--sizes=200,few",), "argument --sizes: 'few' is not a whole number, 10 or more"),
+        (("--sizes=300,200",), "argument --sizes: '300,200': each is to be more than the one before"),
+        (("--sizes=300,300",), "argument --sizes: '300,300': each is to be more than the one before"),
+        (("--qui",), "unrecognized arguments: --qui"),  # its defaults would be missed
+        (("--render=nowhere.json",), "argument --render: nowhere.json: No such file or directory"),
+        (("--render=.",), "argument --render: .: "),
+        (("--render=notes.txt",), "argument --render: notes.txt: holds no results"),
+        (("--render=list.json",), "argument --render: list.json: holds no results"),
+        (("--render=other.json",), "argument --render: other.json: holds no results"),
+    ],
+)
+def test_a_wrong_argument_is_refused_in_a_line(
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"notes.txt": "x", "list.json": "[]", "other.json": '{"runs": []}'}.items():
+        Path(name).write_text(text)
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_least_that_is_taken_can_be_measured(cache: Path, tmp_path: Path) -> None:
+    least = ["--rows=10", "--queries=2", "--k=10", "--dimension=2", "--engines=vicinal"]
+    results = run(cache, tmp_path / "results.json", *least, "--seconds=0.1")
+    assert [turn for turn in results["turns"] if "failed" in turn] == []
+
+
+# --- what is timed -----------------------------------------------------------------------------------
+
+
+class Asked:
+    """An engine that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def query(self, vector: int, k: int, condition: Any = None) -> tuple[list[str], list[str], list[Any]]:
+        assert (k, condition) == (10, None)
+        self.heard.append(vector)
+        return [str(vector)], [], []
+
+    def text(self, question: int, k: int) -> None:
+        self.query(question, k)
+
+    def mmr(self, vector: int, k: int, fetch_k: int) -> None:
+        assert k < fetch_k
+
+    def settle(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("workload", ["query", "text", "mmr"])
+def test_what_warms_up_is_not_timed(workload: str) -> None:
+    engine, numbers = Asked(), range(100, 140)
+    corpus: Any = SimpleNamespace(questions=range(1000), asked=range(1000))
+    asked = [(number, None) for number in numbers]
+    found = getattr(workloads, workload)(engine, corpus, 10, asked, 60)
+    warming, timed = engine.heard[:5], engine.heard[5:]
+    assert (sorted(warming), timed) == (list(numbers[-5:]), list(numbers[:-5]))
+    assert len(found["times_ms"]) == len(timed)
+    assert found.get("answers", []) == [[str(n)] for n in timed if workload == "query"]
+
+
+def test_a_few_questions_warm_up_and_are_timed() -> None:
+    engine = Asked()
+    corpus: Any = SimpleNamespace(questions=range(1000))
+    found = workloads.query(engine, corpus, 10, [(7, None), (3, None)], 60)  # type: ignore[arg-type, list-item]
+    assert (engine.heard, found["answers"]) == ([7, 3, 7, 3], [["7"], ["3"]])
