@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,7 +18,14 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal.errors import ClosedError, NotFoundError, ReadOnlyError, StorageError
+from vicinal.errors import (
+    ArgumentTypeError,
+    ClosedError,
+    InvalidArgumentError,
+    NotFoundError,
+    ReadOnlyError,
+    StorageError,
+)
 from vicinal.testing import HashEmbeddingFunction
 
 TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody")
@@ -211,6 +222,170 @@ def test_what_goes_wrong_when_opening_is_told_when_it_is_used(tmp_path):
                 pass
 
     run(story())
+
+
+def slow_to_open(going_on: threading.Event) -> vicinal.AsyncClient:
+    """A client that opens when it is let."""
+
+    def opener() -> vicinal.Client:
+        assert going_on.wait(30)
+        return vicinal.EphemeralClient()
+
+    return vicinal.AsyncClient(opener)
+
+
+def test_who_gives_up_waiting_for_it_closes_it_for_nobody_else():
+    async def story() -> int:
+        going_on = threading.Event()
+        client = slow_to_open(going_on)
+        given_up, other = asyncio.ensure_future(client), asyncio.ensure_future(client)
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client, 0.05)
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        going_on.set()
+        assert await other is client
+        async with client:
+            return await client.count_collections()
+
+    assert run(story()) == 0
+
+
+def test_nor_when_it_is_open_already(opener):
+    async def story() -> int:
+        client = await opener()
+        given_up = asyncio.ensure_future(client)
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        async with client:
+            return await client.count_collections()
+
+    assert run(story()) == 0
+
+
+def test_giving_up_entering_it_closes_it():
+    """For nobody leaves it then."""
+
+    async def story() -> None:
+        going_on = threading.Event()
+        client = slow_to_open(going_on)
+        entering = asyncio.ensure_future(client.__aenter__())
+        await asyncio.sleep(0)
+        entering.cancel()
+        await asyncio.sleep(0)
+        going_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        with pytest.raises(ClosedError):
+            await client.count_collections()
+
+    run(story())
+
+
+@pytest.fixture
+def going_on(monkeypatch) -> threading.Event:
+    """No thread of a pool does anything before this is set."""
+    going_on = threading.Event()
+
+    class Waiting(ThreadPoolExecutor):
+        def submit(self, work: Any, /, *args: Any) -> Any:
+            return super().submit(lambda: going_on.wait(30) and work(*args))
+
+    monkeypatch.setattr(vicinal._async, "ThreadPoolExecutor", Waiting)
+    return going_on
+
+
+def test_it_opens_where_its_path_led_when_it_was_made(tmp_path, monkeypatch, going_on):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    client = vicinal.AsyncPersistentClient("data")
+    monkeypatch.chdir(elsewhere)
+    going_on.set()
+    run(client.close())
+    assert ([path.name for path in here.iterdir()], list(elsewhere.iterdir())) == (["data"], [])
+
+
+def test_it_is_opened_with_the_settings_as_they_were(tmp_path, monkeypatch, going_on):
+    monkeypatch.setenv("ALLOW_RESET", "true")
+    settings = vicinal.Settings(allow_reset=False)
+    clients = [
+        vicinal.AsyncEphemeralClient(),
+        vicinal.AsyncPersistentClient(tmp_path),
+        vicinal.AsyncEphemeralClient(settings),
+    ]
+    monkeypatch.delenv("ALLOW_RESET")
+    settings.allow_reset = True
+    going_on.set()
+    assert [client.get_settings().allow_reset for client in clients] == [True, True, False]
+    for client in clients:
+        run(client.close())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no directory that somebody works in")
+def test_without_a_working_directory_a_relative_path_leads_nowhere(tmp_path, monkeypatch, going_on):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    client = vicinal.AsyncPersistentClient("data")
+    monkeypatch.chdir(tmp_path)
+    going_on.set()
+    with pytest.raises(StorageError, match="relative to the working directory, which cannot be found"):
+        run(client.heartbeat())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("\0",), (5,), ("data", "settings")])
+def test_what_is_wrong_with_its_arguments_is_told_when_it_is_awaited(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    client = vicinal.AsyncPersistentClient(*arguments)
+    with pytest.raises((InvalidArgumentError, ArgumentTypeError)):
+        run(client.heartbeat())
+    assert list(tmp_path.iterdir()) == []
+
+
+AT_EXIT = """
+import asyncio, atexit, sys, vicinal
+
+async def add(client):
+    things = await client.get_or_create_collection("things", embedding_function=None)
+    await things.add(ids="a", embeddings=[1, 2])
+    print(await things.count(), await things.query(query_embeddings=[1, 2], include=[]) != {})
+
+async def closed(client):
+    try:
+        await client.count_collections()
+    except vicinal.errors.ClosedError:
+        print("closed")
+
+async def entered():
+    async with vicinal.AsyncPersistentClient(sys.argv[1] + "/new") as another:
+        print(await another.count_collections())
+
+async def left(client):
+    async with client:
+        await add(client)
+
+client = vicinal.AsyncPersistentClient(sys.argv[1] + "/old")
+asyncio.run(client.heartbeat())
+atexit.register(lambda: asyncio.run(closed(client)))
+atexit.register(lambda: asyncio.run(client.close()))
+atexit.register(lambda: asyncio.run(left(client)))
+atexit.register(lambda: asyncio.run(entered()))
+"""
+
+
+def test_it_works_and_closes_when_the_interpreter_ends(tmp_path):
+    command = [sys.executable, "-c", AT_EXIT, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    assert (ended.stdout.split(), ended.stderr) == ([b"0", b"1", b"True", b"closed"], b"")
+    with vicinal.PersistentClient(tmp_path / "old") as client:
+        assert client.get_collection("things").count() == 1
 
 
 def test_closing_goes_on_though_nobody_waits_for_it(tmp_path):

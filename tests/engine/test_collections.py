@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import os
 import uuid
 import weakref
 
@@ -15,6 +16,7 @@ from vicinal.errors import (
     EmbeddingFunctionError,
     InvalidArgumentError,
     NotFoundError,
+    StorageError,
     UniqueConstraintError,
 )
 from vicinal.testing import HashEmbeddingFunction, wait_for_index
@@ -281,6 +283,15 @@ def test_without_a_path_the_directory_is_called_vicinal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     vicinal.PersistentClient().close()
     assert [entry.name for entry in tmp_path.iterdir()] == ["vicinal"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no directory that somebody works in")
+def test_without_a_working_directory_a_relative_path_leads_nowhere(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(StorageError, match="relative to the working directory, which cannot be found"):
+        vicinal.PersistentClient("data")
 
 
 # --- what a collection keeps -----------------------------------------------------------------

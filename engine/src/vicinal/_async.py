@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import threading
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, update_wrapper, wraps
@@ -17,8 +18,9 @@ from uuid import UUID
 
 from vicinal._locks import RLock
 from vicinal._schema import Schema
-from vicinal._settings import Settings
+from vicinal._settings import Settings, directory_of, settings_of
 from vicinal._storage import forks
+from vicinal._storage.files import absolute
 from vicinal.client import Client, EphemeralClient, PersistentClient
 from vicinal.collection import Collection
 from vicinal.embedding.protocol import Embedder
@@ -169,7 +171,9 @@ class AsyncClient:
     """The operations that every kind of async client has; each is `Client`'s of that name, awaited.
 
     Made anywhere, used from one event loop or several. It opens at once, on a thread of its own; awaiting
-    it waits for that, and so does the first call. `async with` closes it at the end.
+    it waits for that, and so does the first call. Who gives up waiting for it closes it for nobody else;
+    `async with` closes it at the end, also where that is given up before it has begun. At the interpreter's
+    end, which leaves no threads, its calls are done in the caller's.
     """
 
     def __init__(self, opener: Callable[[], Client]) -> None:
@@ -177,7 +181,7 @@ class AsyncClient:
         self._opener = opener
         self._pid = os.getpid()
         self._start()
-        self._opened = self._pool.submit(opener)
+        self._opened = self._opening()
 
     create_collection = _opening(Client.create_collection)
     get_or_create_collection = _opening(Client.get_or_create_collection)
@@ -238,7 +242,7 @@ class AsyncClient:
         self._survive_fork()
         with self._lock:
             if self._closing is None:
-                self._closing = self._pool.submit(self._close)
+                self._closing = self._submitted(self._close)
                 self._pool.shutdown(wait=False)
         await asyncio.shield(_awaited(self._closing))
 
@@ -246,7 +250,11 @@ class AsyncClient:
         return self._ready().__await__()
 
     async def __aenter__(self: _Self) -> _Self:
-        return await self._ready()
+        try:
+            return await self._ready()
+        except BaseException:  # no `__aexit__` comes
+            await self.close()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
@@ -256,10 +264,31 @@ class AsyncClient:
     async def _ready(self: _Self) -> _Self:
         try:
             await _awaited(self._opened)
-        except BaseException:
-            await self.close()
-            raise
+        finally:
+            if self._opened.done() and self._opened.exception() is not None:
+                await self.close()
         return self
+
+    def _opening(self) -> Future[Client]:
+        """The client that a thread opens.
+
+        Under way from the beginning, so that nobody who gives up waiting for it can take it from the others.
+        """
+        opened: Future[Client] = Future()
+        opened.set_running_or_notify_cancel()
+        self._submitted(lambda: _tell(opened, self._opener))
+        return opened
+
+    def _submitted(self, work: Callable[[], _T]) -> Future[_T]:
+        """What a thread of the pool makes of `work`, or this one as the interpreter ends and gives none."""
+        try:
+            return self._pool.submit(work)
+        except RuntimeError:
+            if threading.main_thread().is_alive():
+                raise
+        done: Future[_T] = Future()
+        _tell(done, work)
+        return done
 
     def _start(self) -> None:
         self._lock = RLock()  # of `_closing`, for event loops in several threads
@@ -274,7 +303,7 @@ class AsyncClient:
                 return  # another thread was faster
             self._start()
             if not self._opened.done():
-                self._opened = self._pool.submit(self._opener)
+                self._opened = self._opening()
             if self._closing is not None and not self._closing.done():
                 self._closing = Future()
                 self._closing.set_result(None)
@@ -295,8 +324,16 @@ class AsyncClient:
         with self._lock:
             if self._closing is not None:
                 raise ClosedError
-            future = self._pool.submit(context.run, _outcome, work)
+            future = self._submitted(lambda: context.run(_outcome, work))
         return await _awaited(future)
+
+
+def _tell(future: Future[_T], work: Callable[[], _T]) -> None:
+    """Do `work`, and let a future know what it returned or raised."""
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        future.set_exception(error)
 
 
 def _outcome(work: Callable[[], _T]) -> _T:
@@ -334,13 +371,14 @@ class AsyncEphemeralClient(AsyncClient):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> None:
-        super().__init__(partial(EphemeralClient, settings, tenant, database))
+        super().__init__(_given(lambda: partial(EphemeralClient, settings_of(settings), tenant, database)))
 
 
 class AsyncPersistentClient(AsyncClient):
     """A `PersistentClient` whose methods are awaited. Arguments and errors are those of that class.
 
-    The errors of opening are raised when the client is awaited or first used:
+    Where the path leads, and what the environment says, is what holds when the client is made. The errors of
+    opening are raised when it is awaited or first used:
 
         client = await vicinal.AsyncPersistentClient("./data")
     """
@@ -356,13 +394,25 @@ class AsyncPersistentClient(AsyncClient):
         read_only: bool = False,
     ) -> None:
         super().__init__(
-            partial(
-                PersistentClient,
-                path,
-                settings,
-                tenant,
-                database,
-                must_exist=must_exist,
-                read_only=read_only,
+            _given(
+                lambda: partial(
+                    PersistentClient,
+                    absolute(directory_of(path, "path")),
+                    settings_of(settings),
+                    tenant,
+                    database,
+                    must_exist=must_exist,
+                    read_only=read_only,
+                )
             )
         )
+
+
+def _given(opener_of: Callable[[], Callable[[], Client]]) -> Callable[[], Client]:
+    """What opens a client, with the arguments as they are now; or what raises their error when called."""
+    try:
+        return opener_of()
+    except Exception as error:  # noqa: BLE001 - raised where the client is waited for
+        failed: Future[Client] = Future()
+        failed.set_exception(error)
+        return failed.result

@@ -25,7 +25,7 @@ from vicinal._machine import descriptors_max
 from vicinal._request import CollectionInfo, Namespace
 from vicinal._storage import catalog, changes, forks, fsck, readonly
 from vicinal._storage.database import Database, Transaction
-from vicinal._storage.files import Files, exists, is_directory
+from vicinal._storage.files import Files, absolute, exists, is_directory
 from vicinal._storage.schema import CATALOG, RECORDS
 from vicinal._upkeep import Upkeep
 from vicinal.errors import ClosedError, NotFoundError, StorageError
@@ -43,7 +43,7 @@ class OpenCollections:
 
     def __init__(self, path: Path | None, files: Files) -> None:
         # Absolute, because a program may change its working directory.
-        self.path, self.files = None if path is None else path.absolute(), files
+        self.path, self.files = None if path is None else absolute(path), files
         if self.path is not None and not files.read_only:
             files.make_directory(self.path)
             files.check_writable(self.path)

@@ -242,6 +242,15 @@ def check_descriptors(path: Path, count: int) -> None:
             os.close(fd)
 
 
+def absolute(path: Path) -> Path:
+    """The path from the root; `StorageError` when it begins in a working directory that is gone."""
+    try:
+        return path.absolute()
+    except OSError as error:
+        problem = f"is relative to the working directory, which cannot be found: {error.strerror or error}"
+        raise StorageError(path=str(path), problem=problem, errno=error.errno) from error
+
+
 def exists(path: Path) -> bool:
     """Whether there is such a file or directory; `StorageError` when that cannot be told.
 
