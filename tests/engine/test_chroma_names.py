@@ -90,8 +90,13 @@ PLACES = {
         "WhereOperator",
     ],
     "config": ["Settings", "DEFAULT_TENANT", "DEFAULT_DATABASE"],
-    "execution.expression": ["GroupBy", "K", "Key", "Knn", "Limit", "MinK", "Rrf", "Search", "Select"],
-    "execution.expression.operator": ["GroupBy", "K", "Key", "Knn", "Limit", "MinK", "Rrf", "Select"],
+    "execution.expression": [
+        *("Aggregate", "GroupBy", "K", "Key", "Knn", "Limit", "MinK", "Rrf"),
+        *("Search", "SearchWhere", "Select"),
+    ],
+    "execution.expression.operator": [
+        *("Aggregate", "GroupBy", "K", "Key", "Knn", "Limit", "MinK", "Rrf", "Select"),
+    ],
     "execution.expression.plan": ["Search"],
     "types": [
         "LiteralValue",

@@ -6,7 +6,7 @@ searched here. Scores ascend: the lowest is the best.
 """
 
 from vicinal.search._keys import K, Key, Where
-from vicinal.search._plan import GroupBy, Limit, MaxK, MinK, Search, Select
+from vicinal.search._plan import Aggregate, GroupBy, Limit, MaxK, MinK, Search, Select
 from vicinal.search._ranks import (
     Abs,
     Div,
@@ -26,6 +26,7 @@ from vicinal.search._ranks import (
 
 __all__ = [
     "Abs",
+    "Aggregate",
     "Div",
     "Exp",
     "GroupBy",

@@ -3,3 +3,4 @@
 from vicinal.execution.expression import operator as operator
 from vicinal.execution.expression import plan as plan
 from vicinal.search import *  # noqa: F403
+from vicinal.search import Where as SearchWhere  # noqa: F401
