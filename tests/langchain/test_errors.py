@@ -10,11 +10,33 @@ import vicinal
 from langchain_vicinal import VicinalVectorStore
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidDimensionError
 
+ENDLESS = 10**5000
+"""More digits than Python writes."""
 CALLS = {
     "negative k": (
         lambda s: s.similarity_search("a", k=-1),
         InvalidArgumentError,
         "k: expected at least 0, got -1",
+    ),
+    "k without an end": (
+        lambda s: s.similarity_search("a", k=-ENDLESS),
+        InvalidArgumentError,
+        "k: expected at least 0, got <int, too large to be shown>",
+    ),
+    "a filter that is a number without an end": (
+        lambda s: s.similarity_search("a", filter={"$not": ENDLESS}),
+        InvalidArgumentError,
+        "Expected a dict, got <int, too large to be shown>",
+    ),
+    "filters that are a number without an end": (
+        lambda s: s.similarity_search("a", filter={"$and": ENDLESS}),
+        InvalidArgumentError,
+        "Expected a list of filters, got <int, too large to be shown>",
+    ),
+    "a query among a retriever's options that has no end": (
+        lambda s: s.as_retriever(search_kwargs={"query": ENDLESS}).invoke("a"),
+        InvalidArgumentError,
+        "query is no search option, but got <int, too large to be shown>",
     ),
     "k of another type": (
         lambda s: s.similarity_search("a", k="4"),

@@ -92,6 +92,16 @@ def test_every_form_of_mmr_picks_the_same(store):
     assert wanted == retriever.invoke("query") == store.search("query", "mmr", k=6, lambda_mult=0.3)
 
 
+async def test_none_is_as_much_as_nothing_given(store):
+    wanted = store.max_marginal_relevance_search("query", 6)
+    none = {"lambda_mult": None, "fetch_k": None}
+    assert wanted == store.max_marginal_relevance_search("query", 6, **none)
+    assert wanted == store.max_marginal_relevance_search_by_vector(QUERY, 6, **none)
+    assert wanted == await store.amax_marginal_relevance_search("query", 6, **none)
+    assert wanted == await store.amax_marginal_relevance_search_by_vector(QUERY, 6, **none)
+    assert wanted == store.as_retriever(search_type="mmr", search_kwargs={"k": 6, **none}).invoke("query")
+
+
 async def test_every_async_form_of_mmr_picks_the_same(store):
     wanted = store.max_marginal_relevance_search("query", 6, lambda_mult=0.3)
     assert wanted == await store.amax_marginal_relevance_search("query", 6, lambda_mult=0.3)

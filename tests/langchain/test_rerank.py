@@ -222,6 +222,11 @@ REFUSED = {
         ArgumentTypeError,
         "Expected fetch_k to be an int",
     ),
+    "fetch_k of 0": (
+        lambda s: s.similarity_search("one", rerank=by_length, fetch_k=0),
+        InvalidArgumentError,
+        "fetch_k: expected at least 1, got 0",
+    ),
 }
 
 

@@ -325,6 +325,14 @@ REFUSED = {
         lambda s: s.similarity_search("x", mode="hybrid", fusion="sum"),
         'fusion: expected "relative" or "rrf", got \'sum\'',
     ),
+    "a mode without an end": (
+        lambda s: s.similarity_search("x", mode=10**5000),
+        "got <int, too large to be shown>",
+    ),
+    "a fusion without an end": (
+        lambda s: s.similarity_search("x", mode="hybrid", fusion=10**5000),
+        "got <int, too large to be shown>",
+    ),
     "snippets of a dense search": (
         lambda s: s.similarity_search("x", snippets=True),
         'snippets= goes with mode="hybrid" or "text"',
@@ -385,6 +393,15 @@ async def test_it_is_refused_alike_when_awaited(store):
         await store.asearch("x", "similarity", alpha=0.5)
     with pytest.raises(InvalidArgumentError, match="search_type of sparse not allowed"):
         await store.asearch("x", "sparse")
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+async def test_what_is_searched_for_by_words_is_one_text(store, mode):
+    for search in (store.similarity_search, store.max_marginal_relevance_search):
+        with pytest.raises(ArgumentTypeError, match=r"Expected query to be a str, got \['a', 'b'\]"):
+            search(["a", "b"], mode=mode)
+    with pytest.raises(ArgumentTypeError, match="Expected query to be a str, got None"):
+        await store.asimilarity_search(None, mode=mode)
 
 
 def test_a_number_of_snippets_is_a_number(store):

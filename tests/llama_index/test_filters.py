@@ -354,6 +354,11 @@ REFUSED = [
     (Op.NIN, None, 'operator "nin" on "year" needs a list, got None'),
     (Op.ALL, 3, 'operator "all" on "year" needs a list, got 3'),
     (Op.CONTAINS, ["a"], 'operator "contains" on "year" needs one value, got [\'a\']'),
+    (
+        Op.GT,
+        [10**5000],
+        'operator ">" on "year" needs a number or a string, got <list, too large to be shown>',
+    ),
     (Op.TEXT_MATCH, 3, 'operator "text_match" on "year" needs a string, got 3'),
     (Op.IN, [1.0, math.inf], 'operator "in" on "year" needs finite numbers, got [1.0, inf]'),
     (Op.CONTAINS, -math.inf, 'operator "contains" on "year" needs finite numbers, got -inf'),

@@ -298,6 +298,12 @@ def test_a_relations_metadata_take_the_form_that_the_nodes_own_do(store, node, c
     assert (found.metadata, found.source_node.metadata) == ({**stored, **change}, stored)
 
 
+def test_a_relations_metadata_keep_their_types_where_the_nodes_own_are_equal_to_them(store, node):
+    store.add([related(node("a", x=1, y=2.0), x=True, y=2)])
+    (found,) = store.get_nodes()
+    assert str([found.metadata, found.source_node.metadata]) == "[{'x': 1, 'y': 2.0}, {'x': True, 'y': 2}]"
+
+
 def test_arrays_are_compared_whole(store, node):
     one, other = np.array([1, 2]), np.array([1, 3])
     store.add([related(node("a", v=one), v=other), related(node("b", v=one), v=one.copy())])

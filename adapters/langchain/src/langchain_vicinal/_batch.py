@@ -15,7 +15,7 @@ import numpy as np
 from langchain_core.documents import Document
 from numpy.typing import NDArray
 
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 Metadatas = Iterable[dict[str, Any] | None]
 Progress = Callable[[int, int], object]
@@ -214,7 +214,7 @@ def whole(number: Any, argument: str, least: int = 0) -> int:
     if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise ArgumentTypeError(argument=argument, expected="an int", got=number)
     if number < least:
-        raise InvalidArgumentError(f"{argument}: expected at least {least}, got {number}")
+        raise InvalidArgumentError(f"{argument}: expected at least {least}, got {shown(number)}")
     return int(number)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidFilterError, shown
 
 Filter = Mapping[str, Any]
 
@@ -64,7 +64,7 @@ def _all_of(filter: Any, leaf: _Leaf, place: str) -> Filter | None:
     """A dictionary holds where every one of its items does. None in its place is refused: as no condition it
     would let everything through."""
     if not isinstance(filter, Mapping):
-        raise InvalidFilterError(path=place, problem=f"Expected a dict, got {filter!r}")
+        raise InvalidFilterError(path=place, problem=f"Expected a dict, got {shown(filter)}")
     return _and(_item(key, value, leaf, f'{place}["{key}"]') for key, value in filter.items())
 
 
@@ -73,7 +73,7 @@ def _item(key: str, value: Any, leaf: _Leaf, place: str) -> Filter | None:
         return leaf(key, value)
     if not isinstance(value, (list, tuple)):
         if key != "$not":
-            raise InvalidFilterError(path=place, problem=f"Expected a list of filters, got {value!r}")
+            raise InvalidFilterError(path=place, problem=f"Expected a list of filters, got {shown(value)}")
         return _not(_all_of(value, leaf, place))
     children = [_all_of(child, leaf, f"{place}[{i}]") for i, child in enumerate(value)]
     if key == "$and":

@@ -17,7 +17,7 @@ from langchain_core.documents import Document
 
 from langchain_vicinal._search import plan
 from langchain_vicinal._searching import SearchMethods
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import InvalidArgumentError, shown
 
 OF_WORDS = ("hybrid", "text")
 _OPTIONS = {*signature(plan).parameters, "score_threshold"} - {"unknown"}
@@ -87,8 +87,8 @@ class VectorStoreRetriever(vectorstores.VectorStoreRetriever):
         for name in ("query", "search_type"):
             if name in options:
                 raise InvalidArgumentError(
-                    f"{name} is no search option, but got {options[name]!r}; a retriever's type is given as "
-                    "as_retriever(search_type=…), and its query to invoke"
+                    f"{name} is no search option, but got {shown(options[name])}; a retriever's type is "
+                    "given as as_retriever(search_type=…), and its query to invoke"
                 )
         return options
 

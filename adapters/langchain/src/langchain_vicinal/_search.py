@@ -17,7 +17,7 @@ import vicinal
 from langchain_vicinal._batch import whole
 from langchain_vicinal._filters import Filter, to_where
 from langchain_vicinal._rerank import Hit, Reranker, areranked, check_reranker, reranked
-from vicinal.errors import InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 from vicinal.types import Field, Snippet
 
 Mode = Literal["dense", "text", "hybrid"]
@@ -58,6 +58,11 @@ class Search:
     def scale(self) -> str:
         """The name of the scale of the scores, where these are no distances."""
         return "text" if self.mode == "text" else str(self.words.get("fusion", "relative"))
+
+    def check_query(self, query: Any) -> None:
+        """Words are searched for by a text; what can be embedded is the embedder's business."""
+        if self.mode != "dense" and not isinstance(query, str):
+            raise ArgumentTypeError(argument="query", expected="a str", got=query)
 
     def telling(self, measure: Measure) -> Search:
         """This search, its hits with those numbers."""
@@ -171,7 +176,7 @@ def plan(
     if rerank is not None and lambda_mult is not None:
         raise InvalidArgumentError("rerank and MMR both decide the order; ask for one of them")
     if rerank is not None and fetch_k is not None:
-        fetch_k = whole(fetch_k, "fetch_k")
+        fetch_k = whole(fetch_k, "fetch_k", 1)
     words = _words(mode, alpha=alpha, fusion=fusion, text_key=text_key, snippets=snippets or None)
     if mode != "hybrid" and fetch_k is not None and rerank is None and lambda_mult is None:
         raise InvalidArgumentError(
@@ -181,10 +186,23 @@ def plan(
     return Search(whole(k, "k"), where, ids, lambda_mult, fetch_k, check_reranker(rerank), mode, words)
 
 
+def plan_mmr(
+    k: int,
+    filter: Filter | None,
+    where_document: Filter | None,
+    fetch_k: int | None,
+    lambda_mult: float | None,
+    **options: Any,
+) -> Search:
+    """Check the arguments of a search by MMR; None is as much as nothing given."""
+    balance, among = 0.5 if lambda_mult is None else lambda_mult, 20 if fetch_k is None else fetch_k
+    return plan(k, filter, where_document, balance, fetch_k=among, **options)
+
+
 def _words(mode: Any, **options: Any) -> dict[str, Any]:
     """The options that were given, when they mean something in this mode."""
     if mode not in ("dense", "text", "hybrid"):
-        raise InvalidArgumentError(f'mode: expected "dense", "text" or "hybrid", got {mode!r}')
+        raise InvalidArgumentError(f'mode: expected "dense", "text" or "hybrid", got {shown(mode)}')
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
         if mode == "dense":
@@ -194,7 +212,7 @@ def _words(mode: Any, **options: Any) -> dict[str, Any]:
                 f'{name}= mixes vectors and words: it goes with mode="hybrid", not "text"'
             )
         if name == "fusion" and value not in ("relative", "rrf"):
-            raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {value!r}')
+            raise InvalidArgumentError(f'fusion: expected "relative" or "rrf", got {shown(value)}')
     return given
 
 

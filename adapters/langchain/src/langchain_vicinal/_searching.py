@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from langchain_vicinal._base import StoreBase
 from langchain_vicinal._filters import Filter
 from langchain_vicinal._rerank import Hit
-from langchain_vicinal._search import SCALES, SCALES_OF_WORDS, Measure, Scale, Search, plan
+from langchain_vicinal._search import SCALES, SCALES_OF_WORDS, Measure, Scale, Search, plan, plan_mmr
 
 
 class SearchMethods(StoreBase):
@@ -124,9 +124,11 @@ class SearchMethods(StoreBase):
         return await search.ajudged(query, hits)
 
     def _vector(self, search: Search, query: str) -> Any:
+        search.check_query(query)
         return self._embedder().embed_query(query) if search.embeds else None
 
     async def _avector(self, search: Search, query: str) -> Any:
+        search.check_query(query)
         return await self._embedder().aembed_query(query) if search.embeds else None
 
     def _found(self, search: Search, query: str | None, vector: Any) -> list[Hit]:
@@ -292,7 +294,7 @@ class SearchMethods(StoreBase):
             filter, where_document: Only documents that these select.
             **kwargs: `ids`, `where`, `mode`, `alpha`, `fusion`, `text_key`, `snippets`.
         """
-        search = plan(k, filter, where_document, lambda_mult, fetch_k=fetch_k, **kwargs)
+        search = plan_mmr(k, filter, where_document, fetch_k, lambda_mult, **kwargs)
         return _alone(search.run(self._collection, query, self._vector(search, query)))
 
     async def amax_marginal_relevance_search(
@@ -306,7 +308,7 @@ class SearchMethods(StoreBase):
         **kwargs: Any,
     ) -> list[Document]:
         """Async `max_marginal_relevance_search`."""
-        search = plan(k, filter, where_document, lambda_mult, fetch_k=fetch_k, **kwargs)
+        search = plan_mmr(k, filter, where_document, fetch_k, lambda_mult, **kwargs)
         vector = await self._avector(search, query)
         return _alone(await run_in_executor(None, search.run, self._collection, query, vector))
 
@@ -323,7 +325,7 @@ class SearchMethods(StoreBase):
         **kwargs: Any,
     ) -> list[Hit]:
         """Like `max_marginal_relevance_search`, for a vector, with each document's score."""
-        search = plan(k, filter, where_document, lambda_mult, fetch_k=fetch_k, **kwargs)
+        search = plan_mmr(k, filter, where_document, fetch_k, lambda_mult, **kwargs)
         measure: Measure = "distance" if return_distance else "score"
         return self._found(search.of_vector().telling(measure), None, embedding)
 

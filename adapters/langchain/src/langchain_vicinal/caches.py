@@ -23,7 +23,7 @@ from pydantic_core import to_jsonable_python
 import vicinal
 from langchain_vicinal._connect import Directory, check_embedding
 from langchain_vicinal._keyed import Keyed
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 
 class VicinalCache(Keyed, BaseCache):
@@ -146,8 +146,8 @@ def _check_threshold(given: Any) -> None:
     wanted = "a number from 0 to 1"
     if isinstance(given, bool) or not isinstance(given, Real):
         raise ArgumentTypeError(argument="score_threshold", expected=wanted, got=given)
-    if not 0 <= float(given) <= 1:
-        raise InvalidArgumentError(f"score_threshold: expected {wanted}, got {given}")
+    if not 0 <= given <= 1:  # type: ignore[operator]  # typeshed gives Real no order with int
+        raise InvalidArgumentError(f"score_threshold: expected {wanted}, got {shown(given)}")
 
 
 # --- prompts -----------------------------------------------------------------------------------

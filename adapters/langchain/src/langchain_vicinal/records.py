@@ -25,7 +25,7 @@ from langchain_vicinal._connect import Directory
 from langchain_vicinal._filters import to_where
 from langchain_vicinal._keyed import Keyed, present
 from langchain_vicinal.vectorstores import VicinalVectorStore
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 
 class Drift(NamedTuple):
@@ -117,7 +117,7 @@ class VicinalRecordManager(Keyed, RecordManager):
         _check_time(time_at_least)
         now = self.get_time()
         if time_at_least is not None and time_at_least > now:
-            raise InvalidArgumentError(f"time_at_least: {time_at_least} has not come yet; it is {now}")
+            raise InvalidArgumentError(f"time_at_least: {shown(time_at_least)} has not come yet; it is {now}")
         book = dict(zip(entered, groups or [None] * len(entered)))
         self._write(book, metadatas=[{"group": group, "at": now} for group in book.values()])
 

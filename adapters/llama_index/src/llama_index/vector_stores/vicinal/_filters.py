@@ -41,7 +41,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index.vector_stores.vicinal._nodes import CONTENT, REF_DOC_ID, stored_key
-from vicinal.errors import ArgumentTypeError, InvalidFilterError
+from vicinal.errors import ArgumentTypeError, InvalidFilterError, shown
 
 Where = dict[str, Any]
 Predicate = Callable[[str, Any], Where]
@@ -103,11 +103,13 @@ def _leaf(leaf: MetadataFilter, path: str) -> Where:
     wanted, types, predicate = _OPERATORS[leaf.operator]
     said = f'operator "{leaf.operator.value}" on "{leaf.key}"'
     if not isinstance(leaf.value, types):
-        raise InvalidFilterError(path=path, problem=f"{said} needs {wanted}, got {leaf.value!r}")
+        raise InvalidFilterError(path=path, problem=f"{said} needs {wanted}, got {shown(leaf.value)}")
     if leaf.operator in _ON_ITEMS:
         items = leaf.value if isinstance(leaf.value, (list, tuple, set)) else [leaf.value]
         if any(map(_infinite, items)):
-            raise InvalidFilterError(path=path, problem=f"{said} needs finite numbers, got {leaf.value!r}")
+            raise InvalidFilterError(
+                path=path, problem=f"{said} needs finite numbers, got {shown(leaf.value)}"
+            )
     key = stored_key(leaf.key)
     where = predicate(key, leaf.value)
     if leaf.key not in _SOURCE_KEYS or where in (NOTHING, EVERYTHING):

@@ -218,8 +218,9 @@ def _relation(related: RelatedNodeInfo | list[RelatedNodeInfo], own: dict[str, A
         return [_relation(each, own) for each in related]
     state = related.__dict__  # field by field: a copy to change takes a third longer
     fields = {"node_id": state["node_id"], "node_type": _plain(state["node_type"]), "hash": state["hash"]}
-    if not same(state["metadata"], own):
-        fields["metadata"] = {key: _storable(value) for key, value in state["metadata"].items()}
+    theirs = state["metadata"]
+    if not same(theirs, own) or list(map(type, theirs.values())) != list(map(type, own.values())):
+        fields["metadata"] = {key: _storable(value) for key, value in theirs.items()}
     return fields
 
 

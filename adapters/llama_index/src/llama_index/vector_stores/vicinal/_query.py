@@ -22,7 +22,7 @@ from llama_index.vector_stores.vicinal._nodes import stored_key
 from llama_index.vector_stores.vicinal._values import count, number, texts, vector
 from llama_index.vector_stores.vicinal._words import HYBRID_MODES, TEXT_MODES, by_both, by_words, size
 from vicinal import Collection
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 MMR_THRESHOLD = 0.5
 """LlamaIndex's own default."""
@@ -152,7 +152,7 @@ def _refuse(
     _refuse_keywords(mode, keywords)
     if query.embedding_field is not None:
         raise InvalidArgumentError(
-            f"embedding_field {query.embedding_field!r}: a Vicinal record has one embedding; leave "
+            f"embedding_field {shown(query.embedding_field)}: a Vicinal record has one embedding; leave "
             "embedding_field at None, or keep each kind of embedding in a collection of its own"
         )
     embedding = query.query_embedding
@@ -194,7 +194,7 @@ def _mode(query: VectorStoreQuery) -> VectorStoreQueryMode:
         return _Mode(query.mode)
     except ValueError:
         known = _listed(_MODES)
-        raise InvalidArgumentError(f"mode: expected one of {known}, got {query.mode!r}") from None
+        raise InvalidArgumentError(f"mode: expected one of {known}, got {shown(query.mode)}") from None
 
 
 def _checked(mode: VectorStoreQueryMode, query: VectorStoreQuery) -> VectorStoreQuery:

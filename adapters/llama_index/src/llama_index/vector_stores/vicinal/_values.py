@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 
 def texts(given: Any, argument: str) -> list[str]:
@@ -48,7 +48,7 @@ def count(given: Any, argument: str) -> int:
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise ArgumentTypeError(argument=argument, expected="an int", got=given)
     if given < 0:
-        raise InvalidArgumentError(f"{argument}: expected at least 0, got {given}")
+        raise InvalidArgumentError(f"{argument}: expected at least 0, got {shown(given)}")
     return int(given)
 
 
@@ -58,5 +58,5 @@ def number(given: Any, argument: str, most: int = 1) -> float:
     if isinstance(given, bool) or not isinstance(given, Real):
         raise ArgumentTypeError(argument=argument, expected=wanted, got=given)
     if not 0 <= given <= most:  # type: ignore[operator]  # typeshed gives Real no order with int
-        raise InvalidArgumentError(f"{argument}: expected {wanted}, got {given}")
+        raise InvalidArgumentError(f"{argument}: expected {wanted}, got {shown(given)}")
     return float(given)
