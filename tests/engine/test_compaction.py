@@ -13,8 +13,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -327,6 +327,45 @@ def test_nor_is_what_was_replaced_in_its_row_where_none_is_dead(tmp_path: Path) 
     held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert (b"nothing" in held, b"hush" in held) == (True, False)
     assert size_of(tmp_path)["records"] < 1 << 19
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no limit there")
+@pytest.mark.parametrize("limit", [50_000, 500_000])  # the first page, and the middle
+def test_if_that_cannot_be_done_it_says_so_and_can_be_asked_again(
+    tmp_path: Path, limit: int, files_at_most: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        ids = [f"id {i}" for i in range(3000)]
+        things.add(ids, vectors(3000), metadatas=[{"said": f"hush {i} " * 30, "n": i} for i in range(3000)])
+        things.update(ids[::2], metadatas=[{"said": None}] * 1500)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        before = dump(things)
+        with files_at_most(limit), pytest.raises(StorageError, match="SQLite says: "):
+            things.compact()
+        assert (dump(things), check(client)) == (before, [])
+        things.compact()
+        assert (dump(things), check(client)) == (before, [])
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert (b"hush 1 " in held, b"hush 2 " in held) == (True, False)
+
+
+@pytest.fixture
+def files_at_most() -> Callable[[int], AbstractContextManager[None]]:
+    """Lets no file of this process grow beyond so many bytes while a block runs."""
+    import resource
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 def test_no_checkpoint_is_left_of_rows_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1463,6 +1463,36 @@ def test_who_writes_after_space_was_given_back_waits_for_others_as_before(tmp_pa
             assert tx.execute("PRAGMA busy_timeout").fetchone() == (database._WAIT_S * 1000,)
 
 
+@pytest.mark.parametrize("statement", ["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"])
+def test_space_that_cannot_be_given_back_is_an_error_where_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    class Refusing(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql == statement:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *values)
+
+    monkeypatch.setattr(database, "_SHORT_S", 0.001)
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Refusing))
+    with closing(database.Database(tmp_path / "catalog.sqlite3", CATALOG)) as held:
+        held.shrink()
+        with pytest.raises(StorageError, match="SQLite says: disk I/O error"):
+            held.shrink(strictly=True)
+        with held.write() as tx:
+            assert tx.execute("PRAGMA busy_timeout").fetchone() == (database._WAIT_S * 1000,)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="there Python does not say who is in the way")
+def test_space_that_somebody_else_keeps_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_WAIT_S", 0.1)
+    monkeypatch.setattr(database, "_SHORT_S", 0.01)
+    place = tmp_path / "catalog.sqlite3"
+    with closing(database.Database(place, CATALOG)) as held, closing(sqlite3.connect(place)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        held.shrink(strictly=True)
+
+
 def test_a_commit_is_on_disk_when_it_returns_however_sqlite_was_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -654,9 +654,9 @@ def test_a_collection_deleted_while_it_is_compacted_or_forked_is_not_found(
         version(things, 1)
         original = getattr(Database, moment)
 
-        def after_deletion(database: Database, *args: Any) -> Any:
+        def after_deletion(database: Database, *args: Any, **kwargs: Any) -> Any:
             client.delete_collection("things")
-            return original(database, *args)
+            return original(database, *args, **kwargs)
 
         monkeypatch.setattr(Database, moment, after_deletion)
         with pytest.raises(NotFoundError):

@@ -22,7 +22,8 @@ _BLOCK_ROWS = 4096
 def compact(live: LiveCollection, *, thoroughly: bool = False) -> None:
     """Drop the rows of deleted and replaced records.
 
-    Thoroughly: also what was replaced in its row, whose bytes stay on pages and in what was derived.
+    Thoroughly: also what was replaced in its row, whose bytes stay on pages and in what was derived; and
+    `StorageError` when they could not be removed.
     """
     dead = _drop_dead_rows(live)
     if dead:
@@ -30,7 +31,7 @@ def compact(live: LiveCollection, *, thoroughly: bool = False) -> None:
     elif thoroughly:
         live.forget_texts()
     if dead or thoroughly:
-        live.database.shrink()
+        live.database.shrink(strictly=thoroughly)
 
 
 def _drop_dead_rows(live: LiveCollection) -> bool:

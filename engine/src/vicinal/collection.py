@@ -432,6 +432,10 @@ class Collection(Described):
 
         Happens by itself when more than half of the rows are dead and they take more than 4 MiB. Readers go
         on meanwhile, writers wait; the live vectors and records need their disk space twice while it lasts.
+
+        Raises:
+            StorageError: the files could not be made anew, because the disk is full, for instance. No record
+                is lost, and what was deleted or replaced may still be in them: compact again.
         """
         self._backend.maintain(r.Maintain("compact", self.id))
 

@@ -34,7 +34,7 @@ _WAIT_S = 600.0  # for another process's write transaction; of ours, compaction 
 _SWITCH_S = 10.0
 _SHORT_S = 0.2
 _TRIES = 5
-_BUSY, _READONLY = 5, 8  # SQLITE_BUSY, SQLITE_READONLY
+_BUSY, _LOCKED, _READONLY = 5, 6, 8  # SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY
 _OLDEST = (3, 25)  # has window functions, which compaction numbers rows with
 _IDLE_READERS_MAX = 4
 _MAPPED_BYTES = 2 << 30  # of the file are read without a system call
@@ -129,29 +129,51 @@ class Database:
             finally:
                 self._give_back(connection)
 
-    def shrink(self) -> None:
-        """Give free pages back to the file system, as far as other readers let it."""
-        with forks.transaction(), self._alone(), self.translated(), suppress(sqlite3.OperationalError):
-            self._writer.execute("VACUUM")
+    def shrink(self, *, strictly: bool = False) -> None:
+        """Give free pages back to the file system, as far as others who use the database let it.
+
+        Strictly: `StorageError` when something else keeps them, such as a full disk.
+        """
+        try:
+            with forks.transaction(), self._alone(), self.translated(), self._unless_hindered(strictly):
+                self._writer.execute("VACUUM")
+        except StorageError:
+            self._cut_log(strictly=False)  # which may hold a part of it
+            raise
+        self._cut_log(strictly=strictly)
+
+    def _cut_log(self, *, strictly: bool) -> None:
+        """Bring the write-ahead log into the database, and cut it, unless a reader goes on needing it."""
         for _ in range(_TRIES):
-            if self._cut_log():
+            if self._try_to_cut_log(strictly=strictly):
                 return
             time.sleep(_SHORT_S)
 
-    def _cut_log(self) -> bool:
-        """Bring the write-ahead log into the database, and cut it; false while a reader needs it.
+    def _try_to_cut_log(self, *, strictly: bool) -> bool:
+        """The same; false while a reader needs it.
 
         A short reader is waited for; waiting for a long one would stop all writers.
         """
+        busy = True
         with forks.transaction(), self._alone(), self.translated():
             try:
-                self._writer.execute(f"PRAGMA busy_timeout = {int(_SHORT_S * 1000)}")
-                [(busy, _, _)] = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except sqlite3.OperationalError:
-                return False
+                with self._unless_hindered(strictly):
+                    self._writer.execute(f"PRAGMA busy_timeout = {int(_SHORT_S * 1000)}")
+                    [(busy, _, _)] = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             finally:
                 self._writer.execute(f"PRAGMA busy_timeout = {int(_WAIT_S * 1000)}")
-            return not busy
+        return not busy
+
+    @contextmanager
+    def _unless_hindered(self, strictly: bool) -> Iterator[None]:
+        """Pass over what SQLite could not do; strictly, only because somebody else uses the database."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            # Python 3.10 does not say. Before it is for others, ten minutes have passed.
+            others = getattr(error, "sqlite_errorcode", 0) & 0xFF in (_BUSY, _LOCKED)
+            if strictly and not others and self.path is not None:
+                raise
 
     def size_bytes(self) -> int:
         """What the database occupies."""
