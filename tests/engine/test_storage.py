@@ -1112,6 +1112,20 @@ def test_a_collection_is_not_opened_in_a_directory_that_is_another(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there what is open stays")
+@pytest.mark.parametrize("use", ["fork", "repair"])
+def test_a_directory_that_was_moved_away_is_not_made_again(tmp_path: Path, use: str) -> None:
+    with vicinal.PersistentClient(tmp_path / "data") as client:
+        things = make(client)
+        fill(things)
+        os.rename(tmp_path / "data", tmp_path / "moved")
+        with pytest.raises(StorageError, match="was removed or replaced while it was open"):
+            things.fork("others") if use == "fork" else client.repair()
+        assert not (tmp_path / "data").exists()
+    with vicinal.PersistentClient(tmp_path / "moved") as client:
+        assert (client.count_collections(), check(client)) == (1, [])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there what is open stays")
 def test_nothing_is_written_to_or_read_of_two_directories_of_one_name(tmp_path: Path) -> None:
     with vicinal.PersistentClient(tmp_path / "data") as client:
         things = make(client)

@@ -98,6 +98,7 @@ def drop(opened: OpenCollections, files: Files, request: r.Drop) -> None:
 
 def fork(opened: OpenCollections, files: Files, request: r.Fork) -> r.CollectionInfo:
     """Copy one committed state of a collection; the copy has a name only when it is whole."""
+    opened.catalog.check_place()  # else the copy would make the directory again
     with opened.catalog.read() as tx:
         tenant, database, _ = _entry(tx, request.collection)
         _check_free(tx, tenant, database, request.name)

@@ -47,6 +47,7 @@ def repair(opened: OpenCollections, files: Files) -> list[str]:
     """Repair every damaged collection; returns what was done and what was lost, in sentences."""
     if opened.path is None:
         return []
+    opened.catalog.check_place()  # else there would be nothing to repair
     with opened.catalog.read() as tx:
         names, unreadable = catalog.names(tx), catalog.unreadable(tx)
     report: list[str] = []
