@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -603,6 +603,30 @@ def test_it_happens_where_a_file_that_is_mapped_cannot_be_removed(tmp_path: Path
         assert [path.name for path in tmp_path.rglob("vectors-*")] == ["vectors-2.f32"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_nor_is_a_file_left_there_when_the_commit_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Database.write
+
+    @contextmanager
+    def failing(database: Database) -> Iterator[Transaction]:
+        monkeypatch.setattr(Database, "write", write)
+        with write(database) as tx:
+            yield tx
+            raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
+
+    with open_with(tmp_path, Clinging()) as client:
+        things = fill(client)
+        thin_out(things)
+        before, live = answers(things), opened(client, things)
+        monkeypatch.setattr(Database, "write", failing)
+        with pytest.raises(StorageError, match="I/O"):
+            compact(live)
+        assert [path.name for path in tmp_path.rglob("vectors-*")] == ["vectors-0.f32"]
+        assert (answers(things), check(client)) == (before, [])
+
+
 def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     write, seen = Database.write, list[list[str]]()
 
@@ -652,6 +676,7 @@ def test_a_compaction_whose_commit_fails_loses_nothing(
         patch.setattr(Database, "write", failing)
         with pytest.raises(StorageError, match="I/O"):
             compact(live)
+    assert [path.name for path in live.vectors.found()] == ["vectors-0.f32"] * (live.directory is not None)
     assert (dump(things), check(client)) == (before, [])
     compact(live)
     assert (dump(things), check(client)) == (before, [])
@@ -667,7 +692,70 @@ def test_a_compaction_interrupted_in_its_commit_loses_nothing(
     before, live = dump(things), opened(client, things)
     with interrupted(live.database), pytest.raises(KeyboardInterrupt):
         compact(live)
+    assert [path.name for path in live.vectors.found()] == ["vectors-1.f32"] * (live.directory is not None)
     assert (dump(things), check(client)) == (before, [])
+
+
+def test_what_another_compacted_after_a_commit_failed_is_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file has the name of the one that came to nothing."""
+    write = Database.write
+
+    @contextmanager
+    def failing(database: Database) -> Iterator[Transaction]:
+        with suppress(RuntimeError), write(database) as tx:
+            yield tx
+            raise RuntimeError
+        monkeypatch.setattr(Database, "write", write)
+        others.delete(ids=["b"])
+        others.compact()
+        raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
+
+    with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=["a", "b", "c", "d"], embeddings=[[1, 2], [3, 4], [5, 6], [7, 8]])
+        things.delete(ids=["a"])
+        others, live = other.get_collection("things"), opened(client, things)
+        monkeypatch.setattr(Database, "write", failing)
+        with pytest.raises(StorageError, match="I/O"):
+            compact(live)
+        assert (dump(things), check(client)) == (dump(others), [])
+        assert [path.name for path in live.vectors.found()] == ["vectors-1.f32"]
+
+
+@pytest.mark.parametrize("end", ["fails", "is closed"])
+def test_what_keeps_a_failed_compaction_from_being_tidied_up_is_not_what_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    write = Database.write
+
+    @contextmanager
+    def failing(database: Database) -> Iterator[Transaction]:
+        with write(database) as tx:
+            yield tx
+            if end == "is closed":
+                client.close()
+            else:
+                monkeypatch.setattr(Database, "write", broken)
+            raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
+
+    def broken(database: Database) -> Any:
+        raise StorageError(path="records.sqlite3", problem="SQLite says: another error")
+
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=["a", "b", "c"], embeddings=[[1, 2], [3, 4], [5, 6]])
+        things.delete(ids=["a"])
+        before, live = dump(things), opened(client, things)
+        monkeypatch.setattr(Database, "write", failing)
+        with pytest.raises(StorageError, match="disk I/O"):
+            compact(live)
+        monkeypatch.setattr(Database, "write", write)
+    with vicinal.PersistentClient(tmp_path) as client:
+        things = client.get_collection("things")
+        assert (dump(things), check(client)) == (before, [])
+        assert [path.name for path in tmp_path.rglob("vectors-*")] == ["vectors-0.f32"]
 
 
 def opened(client: vicinal.Client, things: vicinal.Collection) -> Any:

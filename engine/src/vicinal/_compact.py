@@ -8,13 +8,15 @@ the live vectors and records once more. Checkpoints of rows as they were numbere
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from vicinal._live import LiveCollection
 from vicinal._storage import changes, records
 from vicinal._storage.changes import Delta, Rows, State
 from vicinal._storage.vectors import VectorStore
-from vicinal.errors import CorruptionError
+from vicinal.errors import CorruptionError, VicinalError
 
 _BLOCK_ROWS = 4096
 
@@ -36,7 +38,8 @@ def compact(live: LiveCollection, *, thoroughly: bool = False) -> None:
 
 def _drop_dead_rows(live: LiveCollection) -> bool:
     """Write the live rows anew; False, and nothing is done, when no row is dead."""
-    before = None
+    before: VectorStore | None = None
+    store: VectorStore | None = None
     try:
         with live.write() as (tx, state):
             rows, positions = records.live_rows(tx)
@@ -46,7 +49,6 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
             if len(rows) == state.rows or state.dimension is None:
                 return False
             order = rows[np.argsort(positions, kind="stable")]
-            store = None
             try:
                 store = live.vectors.next(state)
                 _copy(live, state, order, store)
@@ -64,16 +66,28 @@ def _drop_dead_rows(live: LiveCollection) -> bool:
                 live.vectors.discard(state.generation + 1)  # a full disk gets its space back at once
                 raise
     except BaseException:
-        # The COMMIT failed, or a signal came during it, which is raised when it is done. The generation
-        # tells whether rows are still numbered as in `before`.
-        if before is not None and live.generation() == before.generation:
-            live.vectors.adopt(before)
+        # The COMMIT failed, or a signal came during it, which is raised when it is done.
+        if before is not None:
+            store = None  # Windows does not remove what is open
+            _settle(live, before)
         raise
     # COMMIT has returned: the old generation is nobody's truth any more, and nobody's store.
     before = None
     live.files.step("compact: committed")
     live.discard_generation(state.generation)
     return True
+
+
+def _settle(live: LiveCollection, before: VectorStore) -> None:
+    """Use the vectors of whichever generation is the truth, and remove others, as far as that can be done."""
+    with suppress(VicinalError):
+        if live.directory is None:
+            if live.generation() == before.generation:
+                live.vectors.adopt(before)
+            return
+        # Whoever reads next opens the file: another process may have written one of the same name by now.
+        live.vectors.adopt(None)
+        live.discard_old_generations()
 
 
 def _copy(live: LiveCollection, state: State, order: Rows, store: VectorStore) -> None:

@@ -82,7 +82,7 @@ class LiveCollection:
         """When the graph was last written to its checkpoint while it was built; `time.monotonic`."""
         self._start_deriving()
         try:
-            self._discard_old_generations()
+            self.discard_old_generations()
             self._discard_other_histories()
         except BaseException:
             self.close()
@@ -294,8 +294,8 @@ class LiveCollection:
                 if vectors is not None:
                     yield from fsck.check(tx, vectors)
 
-    def _discard_old_generations(self) -> None:
-        """Remove vector files that a killed compaction has left."""
+    def discard_old_generations(self) -> None:
+        """Remove vector files that a compaction has left which was killed, or whose COMMIT failed."""
         if self.files.read_only or len(self.vectors.found()) < 2:
             return
         with suppress(NotFoundError), self.write() as (_, state):  # nobody compacts meanwhile
