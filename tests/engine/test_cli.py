@@ -84,6 +84,16 @@ def test_a_sound_database_is_left_alone_by_repair(run: Run, path: Path) -> None:
     assert not (path / "damaged").exists()
 
 
+def test_a_damaged_checkpoint_is_repaired_once(run: Run, path: Path) -> None:
+    place = next(path.glob("collections/*/vectors-0.f32")).parent / "checkpoints"
+    place.mkdir(exist_ok=True)
+    (place / "rows.json").write_text("{")
+    code, output, errors = run("check", "--repair", path)
+    assert (code, errors) == (0, "")
+    assert output.endswith(": checkpoint rows: removed; it will be made anew\n")
+    assert run("check", "--repair", path) == (0, "all is well\n", "")
+
+
 def test_the_collections_are_listed(run: Run, path: Path) -> None:
     assert run("info", path) == (0, "empty: 0 records\nhashed: 2 records\nthings: 1,234 records\n", "")
 

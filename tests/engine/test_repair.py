@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal._index import planner
 from vicinal.errors import StorageError
-from vicinal.testing import FaultyFiles, dump, open_with
+from vicinal.testing import FaultyFiles, dump, open_with, wait_for_index
 
 DIMENSION, COUNT = 8, 200
 PAGE = 4096
@@ -340,6 +341,49 @@ def test_only_the_damaged_collection_is_touched(damaged: Damaged) -> None:
     with vicinal.PersistentClient(damaged.path) as client:
         client.repair()
     assert {path: path.read_bytes() for path in before} == before
+
+
+def spoil_checkpoint(directory: Path) -> None:
+    """Let a collection have a checkpoint that is none."""
+    (directory / "checkpoints").mkdir(exist_ok=True)
+    (directory / "checkpoints" / "rows.json").write_text("{")
+
+
+def test_a_damaged_checkpoint_is_removed_and_nothing_else(damaged: Damaged) -> None:
+    spoil_checkpoint(damaged.directory)
+    records, vectors = damaged.records.read_bytes(), damaged.vectors.read_bytes()
+    with vicinal.PersistentClient(damaged.path) as client:
+        [finding] = client.check()
+        assert finding.startswith("collection things: checkpoint rows: damaged")
+        assert client.repair() == ["collection things: checkpoint rows: removed; it will be made anew"]
+        assert client.check() == []
+    assert (damaged.records.read_bytes(), damaged.vectors.read_bytes()) == (records, vectors)
+    assert not (damaged.path / "damaged").exists()
+    assert damaged.repaired() == (list(damaged.before), [])
+
+
+def test_the_checkpoint_of_an_index_is_removed_and_made_anew(
+    damaged: Damaged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "GRAPH_BYTES_MIN", 0)
+    with vicinal.PersistentClient(damaged.path) as client:
+        wait_for_index(client.get_collection("things"))
+    [graph] = (damaged.directory / "checkpoints").glob("graph-*")
+    damaged.write(graph, 40, b"\x99\x98\x97")
+    with vicinal.PersistentClient(damaged.path) as client:
+        assert client.repair() == ["collection things: checkpoint graph: removed; it will be made anew"]
+        assert client.check() == []
+        wait_for_index(client.get_collection("things"))
+        assert client.check() == []
+    assert not graph.exists()
+    [_] = (damaged.directory / "checkpoints").glob("graph-*")
+
+
+def test_a_checkpoint_that_cannot_be_removed_is_named(damaged: Damaged) -> None:
+    (damaged.directory / "checkpoints" / "rows.json").mkdir(parents=True)
+    with vicinal.PersistentClient(damaged.path) as client:
+        [line] = client.repair()
+        assert line == f"{client.check()[0]}; it cannot be removed"
 
 
 @pytest.mark.parametrize("step", STEPS)

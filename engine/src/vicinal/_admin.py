@@ -118,8 +118,9 @@ class Tenancy:
     def repair(self) -> list[str]:
         """Save what is whole of damaged collections; returns what was done and what was lost.
 
-        The damaged files are kept, in `damaged/` inside the directory. Nobody else may have the
-        database open meanwhile. `check()` says beforehand what is damaged. What the catalog says of a
+        The damaged files are kept, in `damaged/` inside the directory. Where only checkpoints are
+        damaged, they are removed, and made anew. Nobody else may have the database open meanwhile.
+        `check()` says beforehand what is damaged. What the catalog says of a
         collection is not repaired; where it cannot be read, the answer says what can be done.
         """
         return self._backend.maintain(r.Maintain("repair"))

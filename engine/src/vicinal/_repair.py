@@ -2,8 +2,8 @@
 
 Every record whose texts and vector still agree with its checksum is written to new files; the others are
 listed. A copy of the damaged directory is kept, so nothing is destroyed, and until the new table of
-records replaces the old one nothing is changed: a repair that is killed can be begun again. Nobody else
-may have the database open meanwhile.
+records replaces the old one nothing is changed: a repair that is killed can be begun again. Where the
+records are whole, checkpoints that are not are removed. Nobody else may have the database open meanwhile.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
+from vicinal._live import CHECKPOINTS
 from vicinal._opened import OpenCollections
-from vicinal._storage import catalog, changes, checksums, generations, records
+from vicinal._storage import catalog, changes, checkpoint, checksums, generations, records
 from vicinal._storage.changes import Delta, State
 from vicinal._storage.database import Database, Transaction, beside
 from vicinal._storage.files import Files, check_descriptors, exists, is_directory, translated
@@ -58,22 +59,37 @@ def repair(opened: OpenCollections, files: Files) -> list[str]:
         directory = opened.path / "collections" / id
         check_descriptors(directory, _DESCRIPTORS)
         with translated(directory):  # what cannot be read is no more damaged than what cannot be opened
-            if exists(directory) and _is_damaged(opened, UUID(id)):
+            findings = _findings(opened, UUID(id)) if exists(directory) else []
+            if findings:
                 opened.forget(UUID(id))
-                report += [f"collection {name}: {line}" for line in _salvage(directory, opened.path, files)]
+                derived = all(finding.startswith("checkpoint") for finding in findings)
+                lines = _discard(directory, files) if derived else _salvage(directory, opened.path, files)
+                report += [f"collection {name}: {line}" for line in lines]
     return report
 
 
-def _is_damaged(opened: OpenCollections, id: UUID) -> bool:
+def _findings(opened: OpenCollections, id: UUID) -> list[str]:
     try:
         with opened.using(id) as live:
-            return any(not finding.startswith("checkpoint") for finding in live.check())
+            return live.check()
     except (FormatVersionError, NotFoundError):
-        return False  # whole, and not ours to touch; or deleted since
+        return []  # whole, and not ours to touch; or deleted since
     except ClosedError:
         raise
-    except (VicinalError, *_STRANGE):
-        return True
+    except (VicinalError, *_STRANGE) as error:
+        return [f"cannot be opened: {error}"]
+
+
+def _discard(directory: Path, files: Files) -> Iterator[str]:
+    """Remove the checkpoints that cannot be believed: what they hold is made anew from the records."""
+    kept_in = directory / "checkpoints"
+    for name in CHECKPOINTS:
+        for finding in checkpoint.check(kept_in, name):
+            checkpoint.discard(kept_in, name, files)
+            if not checkpoint.check(kept_in, name):
+                yield f"checkpoint {name}: removed; it will be made anew"
+            else:
+                yield f"{finding}; it cannot be removed"
 
 
 def _salvage(directory: Path, root: Path, files: Files) -> Iterator[str]:
