@@ -202,13 +202,15 @@ FAUNA = "ant bee " + "x " * 40 + "ant ant ants " + "x " * 40 + "copy_bee of it"
 @pytest.mark.parametrize(
     ("terms", "shown"),
     [
-        (["ant", "bee"], [("ant bee x x x", 2.0), ("x x ant ant ants x x", 1.2)]),
-        ({"ant": 1.0, "bee": 5.0}, [("ant bee x x x", 6.0), ("x x x copy_bee of it", 5.0)]),
-        ({"bee": 0.5, "copy": 0.25}, [("x x x copy_bee of it", 0.75), ("ant bee x x x x", 0.5)]),
+        (
+            ["ant", "bee"],
+            [("ant bee x x x", 2.0), ("x x ant ant ants x x", 1.2), ("x x x copy_bee of it", 1.0)],
+        ),
+        (["bee", "copy"], [("x x x copy_bee of it", 2.0), ("ant bee x x x x", 1.0)]),
     ],
 )
 def test_the_best_fragments_come_first(terms, shown):
-    """A window is worth the weights of the terms in it, and a tenth for each repetition."""
+    """A window is worth 1 for each term in it, and a tenth for each repetition."""
     found = snippets(DEFAULT, FAUNA, terms, count=len(shown), chars=20)
     assert [(snippet.text, pytest.approx(snippet.score)) for snippet in found] == shown
     marked = [[FAUNA[start:end] for start, end in snippet.highlights] for snippet in found]
@@ -221,8 +223,8 @@ def test_the_best_fragments_come_first(terms, shown):
         ("ant bee ants", ["ant", "bee"], 0, ["ant", "bee", "ants"]),
         ("ant bee ants", ["ant", "bee"], 11, ["ant bee", "ants"]),
         ("ant bee ants", ["ant", "bee"], 12, ["ant bee ants"]),
-        ("x ant x bee x", {"ant": 2.0, "bee": 1.0}, 7, ["x ant x", "bee x"]),
-        ("x ant x bee x", {"ant": 1.0, "bee": 2.0}, 7, ["x bee x", "x ant"]),
+        ("x ant x bee x", ["ant", "bee"], 7, ["x ant x", "bee x"]),
+        ("x ant x copy_bee x", ["ant", "bee", "copy"], 12, ["x copy_bee x", "x ant"]),
     ],
 )
 def test_a_fragment_is_widened_to_words_that_no_other_has(text, terms, chars, shown):

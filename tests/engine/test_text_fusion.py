@@ -37,10 +37,10 @@ def test_reciprocal_ranks():
     assert fused.contributions[1].tolist() == [pytest.approx(1 / 61), 0.0]
 
 
-def test_weights_and_k():
-    fused = fusion.reciprocal([DENSE, TEXT], weights=(0, 2), k=0)
+def test_weights():
+    fused = fusion.reciprocal([DENSE, TEXT], weights=(0, 2))
     assert fused.rows.tolist() == [2, 9, 4, 7]
-    assert fused.scores.tolist() == [2.0, 1.0, 0.0, 0.0]
+    assert fused.scores.tolist() == [2 * (1 / 61), 2 * (1 / 62), 0.0, 0.0]
 
 
 def test_equal_totals_stand_in_order_of_rows():

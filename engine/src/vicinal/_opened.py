@@ -203,8 +203,8 @@ class OpenCollections:
         """How often a collection was forgotten: one that was being opened then is opened again."""
         self.indexer = Indexer()
         place = None if self.path is None else self.path / "catalog.sqlite3"
-        exists = bool(self._directories())
-        self._catalog = readonly.database(place, CATALOG, self.files, must_exist=exists)
+        must_exist = bool(self._directories())
+        self._catalog = readonly.database(place, CATALOG, self.files, must_exist=must_exist)
         self._pid = os.getpid()  # last: who finds it to be right goes on
 
     def _wake(self, live: LiveCollection, after_s: float = 0.0) -> None:

@@ -26,7 +26,7 @@ Scores = NDArray[np.float64]
 Part = tuple[Rows, Scores]
 """Distinct rows and their scores, best first."""
 
-K = 60
+_K = 60
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Fused:
     """What each part gave to each row, shape (rows, parts); their sum is the score."""
 
 
-def reciprocal(parts: Sequence[Part], weights: Sequence[float] | None = None, k: float = K) -> Fused:
-    """Σ weight / (k + rank), ranks from 1. Weights are 1 unless given."""
-    gained: list[Scores] = [1.0 / (k + np.arange(1.0, len(rows) + 1)) for rows, _ in parts]
+def reciprocal(parts: Sequence[Part], weights: Sequence[float] | None = None) -> Fused:
+    """Σ weight / (60 + rank), ranks from 1. Weights are 1 unless given."""
+    gained: list[Scores] = [1.0 / (_K + np.arange(1.0, len(rows) + 1)) for rows, _ in parts]
     found = np.unique(np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)]))
     contributions = np.zeros((len(found), len(parts)))
     for at, ((rows, _), gain) in enumerate(zip(parts, gained)):

@@ -1,13 +1,13 @@
 """Which parts of this document answer the question?
 
-A window over the document's words is rated by the distinct terms of the question in it, each by its weight
-once and by a tenth for every repetition; the best windows that do not overlap are the snippets. Words are
+A window over the document's words is rated by the terms of the question in it, 1 for each and a tenth for
+every repetition; the best windows that do not overlap are the snippets. Words are
 matched as the search matches them, so a stemmed word is highlighted whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from vicinal._text.analysis import Analyser
 from vicinal.types import Snippet
@@ -18,7 +18,7 @@ _REPEATED = 0.1
 def snippets(
     analyser: Analyser,
     document: str,
-    terms: Iterable[str] | Mapping[str, float],
+    terms: Iterable[str],
     count: int = 3,
     chars: int = 160,
 ) -> list[Snippet]:
@@ -26,19 +26,19 @@ def snippets(
 
     Args:
         analyser: The one that made the terms.
-        terms: Those of the question; with weights, such as their shares of the score, or each worth 1.
+        terms: Those of the question.
         count: At most so many fragments.
         chars: About how long a fragment is; it begins and ends at words.
     """
-    weights = dict(terms) if isinstance(terms, Mapping) else dict.fromkeys(terms, 1.0)
+    asked = frozenset(terms)
     bounds: list[tuple[int, int]] = []
     hits: list[tuple[int, int, frozenset[str]]] = []
     for start, end, found in analyser.spans(document):
         bounds.append((start, end))
-        if not weights.keys().isdisjoint(found):
-            hits.append((start, end, frozenset(weights.keys() & found)))
+        if not asked.isdisjoint(found):
+            hits.append((start, end, asked.intersection(found)))
     made: list[Snippet] = []
-    for _, first, last in sorted(_windows(hits, weights, chars)):
+    for _, first, last in sorted(_windows(hits, chars)):
         inside = hits[first : last + 1]
         if len(made) == count:
             break
@@ -46,13 +46,11 @@ def snippets(
             continue
         start, end = _around(bounds, inside[0][0], inside[-1][1], chars, made)
         marks = tuple((a, b) for a, b, _ in hits if a >= start and b <= end)
-        made.append(Snippet(start, end, document[start:end], marks, _rating(inside, weights)))
+        made.append(Snippet(start, end, document[start:end], marks, _rating(inside)))
     return made
 
 
-def _windows(
-    hits: list[tuple[int, int, frozenset[str]]], weights: Mapping[str, float], chars: int
-) -> list[tuple[float, int, int]]:
+def _windows(hits: list[tuple[int, int, frozenset[str]]], chars: int) -> list[tuple[float, int, int]]:
     """For each hit the window that it begins: (−rating, first hit, last hit)."""
     windows = []
     last = 0
@@ -60,18 +58,14 @@ def _windows(
         last = max(last, first)
         while last + 1 < len(hits) and hits[last + 1][1] - start <= chars:
             last += 1
-        windows.append((-_rating(hits[first : last + 1], weights), first, last))
+        windows.append((-_rating(hits[first : last + 1]), first, last))
     return windows
 
 
-def _rating(inside: list[tuple[int, int, frozenset[str]]], weights: Mapping[str, float]) -> float:
-    seen: set[str] = set()
-    rating = 0.0
-    for _, _, terms in inside:
-        for term in sorted(terms):
-            rating += weights[term] * (_REPEATED if term in seen else 1.0)
-            seen.add(term)
-    return rating
+def _rating(inside: list[tuple[int, int, frozenset[str]]]) -> float:
+    found = [term for _, _, terms in inside for term in terms]
+    distinct = len(set(found))
+    return distinct + _REPEATED * (len(found) - distinct)
 
 
 def _around(
