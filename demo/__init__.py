@@ -2,7 +2,7 @@
 
 `python -m demo` (or `make demo`) fills a persistent collection with the documentation that this
 Python carries and answers questions about it through a LangChain chain and a LlamaIndex query
-engine. Read in this order:
+engine. `command.py` says what it does with which arguments. Read in this order:
 
 * `corpus.py`, `folder.py` — which texts are there? (`source.py` reads Python files, `entries.py`
   cuts long texts)

@@ -34,12 +34,17 @@ _ID_WIDTH_SHARE = 0.45
 _ANSWER_CHARS_MAX = 200
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would leave with a code of its own
+
+
 def make_console() -> Console:
     """A console on stdout that shows as an escape what stdout's encoding cannot hold, as of a file's name."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_UNLESS_TERMINAL)
+    console = _Console(highlight=False)
+    return console if console.is_terminal else _Console(highlight=False, width=_WIDTH_UNLESS_TERMINAL)
 
 
 @contextmanager

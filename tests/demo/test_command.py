@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -199,6 +200,41 @@ def test_an_interruption_says_that_nothing_is_lost(
     status, printed = demo(data=tmp_path / "data")
     assert status == 130
     assert "the next run goes on from there" in printed
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_an_interruption_of_its_imports_is_one(tmp_path: Path) -> None:
+    (tmp_path / "rich.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "demo", "--data", str(tmp_path / "data")]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert "the next run goes on from there" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no /dev/full, and another error for a closed pipe")
+@pytest.mark.parametrize("output", ["full", "closed"])
+def test_an_output_that_cannot_be_written_is_said_in_a_line(tmp_path: Path, output: str) -> None:
+    (tmp_path / "garden.md").write_text("# Watering the tomatoes\n\nEvery morning.\n")
+    arguments = ["--path", str(tmp_path), "--ask", "When?", "--reader", "--data", str(tmp_path / "data")]
+    if output == "full" and not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    read, write = os.pipe()
+    os.close(read)
+    with open("/dev/full" if output == "full" else write, "w") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "demo", *arguments],
+            cwd=ROOT,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "Error: [Errno 28] No space left on device\n" if output == "full" else ""
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 def test_the_evaluation_is_printed(demo) -> None:
