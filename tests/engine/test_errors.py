@@ -315,6 +315,7 @@ misuse(
     where_in_lists_without_end=lambda _, c: c.get(where={"key": {"$in": [DEEP]}}),
     where_above_an_endless_number=lambda _, c: c.get(where={"key": {"$gt": 10**4400}}),
     where_that_is_an_endless_number=lambda _, c: c.get(where=10**4400),
+    where_with_an_endless_number_for_a_key=lambda _, c: c.get(where={10**4400: 1}),
     where_document_with_lists_without_end=lambda _, c: c.get(where_document={"$contains": DEEP}),
 )
 misuse(

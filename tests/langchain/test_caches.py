@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from langchain_tests.integration_tests import AsyncCacheTestSuite, SyncCacheTestSuite
 
 from langchain_vicinal import VicinalCache, VicinalEmbeddings, VicinalSemanticCache
-from vicinal.errors import InvalidArgumentError, shown
+from vicinal.errors import InvalidArgumentError
 from vicinal.testing import HashEmbeddingFunction
 
 EMBEDDING = VicinalEmbeddings(HashEmbeddingFunction())
@@ -214,9 +214,9 @@ def test_prompts_that_look_like_json_are_prompts(any_cache, prompt):
     [
         {"embedding": None},
         {"embedding": len},
-        *({"score_threshold": no} for no in (1.5, -0.1, math.nan, 10**5000, "0.9", True, None)),
+        *({"score_threshold": no} for no in (1.5, -0.1, math.nan, "0.9", True, None)),
     ],
-    ids=shown,
+    ids=str,
 )
 def test_a_semantic_cache_needs_a_model_and_a_sane_threshold(wrong):
     with pytest.raises(InvalidArgumentError, match=next(iter(wrong))):

@@ -1,5 +1,6 @@
 """A wrong call gets an error of Vicinal's that says what, and changes nothing."""
 
+import functools
 import inspect
 
 import pytest
@@ -7,36 +8,19 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 import vicinal
-from langchain_vicinal import VicinalVectorStore
+from langchain_vicinal import (
+    VicinalByteStore,
+    VicinalRecordManager,
+    VicinalSemanticCache,
+    VicinalVectorStore,
+)
 from vicinal.errors import ArgumentTypeError, InvalidArgumentError, InvalidDimensionError
 
-ENDLESS = 10**5000
-"""More digits than Python writes."""
 CALLS = {
     "negative k": (
         lambda s: s.similarity_search("a", k=-1),
         InvalidArgumentError,
         "k: expected at least 0, got -1",
-    ),
-    "k without an end": (
-        lambda s: s.similarity_search("a", k=-ENDLESS),
-        InvalidArgumentError,
-        "k: expected at least 0, got <int, too large to be shown>",
-    ),
-    "a filter that is a number without an end": (
-        lambda s: s.similarity_search("a", filter={"$not": ENDLESS}),
-        InvalidArgumentError,
-        "Expected a dict, got <int, too large to be shown>",
-    ),
-    "filters that are a number without an end": (
-        lambda s: s.similarity_search("a", filter={"$and": ENDLESS}),
-        InvalidArgumentError,
-        "Expected a list of filters, got <int, too large to be shown>",
-    ),
-    "a query among a retriever's options that has no end": (
-        lambda s: s.as_retriever(search_kwargs={"query": ENDLESS}).invoke("a"),
-        InvalidArgumentError,
-        "query is no search option, but got <int, too large to be shown>",
     ),
     "k of another type": (
         lambda s: s.similarity_search("a", k="4"),
@@ -256,6 +240,82 @@ def test_a_wrong_call_says_what_is_wrong_and_changes_nothing(embedding, call, er
     assert isinstance(caught.value, vicinal.errors.VicinalError)
     assert isinstance(caught.value, ValueError)
     assert store.get() == before
+
+
+ENDLESS = 10**5000
+DEEP = functools.reduce(lambda inner, _: [inner], range(5000), [])
+ENDLESS_NUMBERS = {
+    "in a filter": (
+        lambda s: s.get(where={"$and": ENDLESS}),
+        r'where\["\$and"\]: Expected a list of filters, got',
+    ),
+    "as a key": (
+        lambda s: s.get(where={"a": 1, ENDLESS: {"$gt": 1}}),
+        r'where\["\$and"\]\[1\]: Expected a key or a logical operator to be a str, got',
+    ),
+    "k": (lambda s: s.similarity_search("a", k=-ENDLESS), "k: expected at least 0, got"),
+    "fetch_k": (
+        lambda s: s.max_marginal_relevance_search("a", fetch_k=-ENDLESS),
+        "fetch_k: expected at least 1, got",
+    ),
+    "batch size": (
+        lambda s: s.add_texts(["x"], batch_size=-ENDLESS),
+        "batch_size: expected at least 1, got",
+    ),
+    "a reranker's": (
+        lambda s: s.similarity_search("a", rerank=lambda query, texts: ENDLESS),
+        "rerank: expected one number for each text, got",
+    ),
+    "threshold": (
+        lambda s: VicinalSemanticCache(s.embeddings, ENDLESS),
+        "score_threshold: expected a number from 0 to 1, got",
+    ),
+    "time": (
+        lambda s: VicinalRecordManager(store=s).update(["a"], time_at_least=ENDLESS),
+        "time_at_least: .* has not come yet",
+    ),
+    "a byte store's key": (
+        lambda s: VicinalByteStore().mset([(ENDLESS, "x")]),
+        "Expected the value of .* bytes",
+    ),
+}
+UNSHOWABLE = {
+    "in a filter": (
+        lambda s, value: s.get(where={"$and": [value]}),
+        r'where\["\$and"\]\[0\]: Expected a dict, got',
+    ),
+    "mode": (lambda s, value: s.similarity_search("a", mode=value), "mode: expected .*, got"),
+    "fusion": (
+        lambda s, value: s.similarity_search("a", mode="hybrid", fusion=value),
+        "fusion: expected .*, got",
+    ),
+    "search type": (lambda s, value: s.search("a", value), "search_type of .* not allowed"),
+    "a retriever's query": (
+        lambda s, value: s.as_retriever(search_kwargs={"query": value}).invoke("a"),
+        "query is no search option, but got",
+    ),
+    "a retriever's mode": (
+        lambda s, value: s.search("a", "text", mode=value),
+        'search_type="text" and mode=.* contradict each other',
+    ),
+    "a reranker's": (
+        lambda s, value: s.similarity_search("a", rerank=lambda query, texts: [value] * 2),
+        "rerank: .*(too large for a float|too large to be shown)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "text"), ENDLESS_NUMBERS.values(), ids=ENDLESS_NUMBERS)
+def test_a_number_that_python_does_not_write_is_refused_by_name(embedding, call, text):
+    with pytest.raises(InvalidArgumentError, match=text):
+        call(VicinalVectorStore.from_texts(["a", "b"], embedding))
+
+
+@pytest.mark.parametrize("value", [ENDLESS, DEEP], ids=["endless", "deep"])
+@pytest.mark.parametrize(("call", "text"), UNSHOWABLE.values(), ids=UNSHOWABLE)
+def test_a_value_that_python_does_not_show_is_refused_by_name(embedding, call, text, value):
+    with pytest.raises(InvalidArgumentError, match=text):
+        call(VicinalVectorStore.from_texts(["a", "b"], embedding), value)
 
 
 def test_a_model_that_returns_too_few_vectors_is_caught(table):

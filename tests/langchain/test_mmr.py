@@ -5,6 +5,7 @@ import pytest
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 from langchain_vicinal import VicinalVectorStore
+from vicinal.errors import InvalidArgumentError
 
 DIMENSION = 8
 LAMBDAS = [0.0, 0.1, 0.3, 0.5, 0.8, 1.0]
@@ -92,16 +93,6 @@ def test_every_form_of_mmr_picks_the_same(store):
     assert wanted == retriever.invoke("query") == store.search("query", "mmr", k=6, lambda_mult=0.3)
 
 
-async def test_none_is_as_much_as_nothing_given(store):
-    wanted = store.max_marginal_relevance_search("query", 6)
-    none = {"lambda_mult": None, "fetch_k": None}
-    assert wanted == store.max_marginal_relevance_search("query", 6, **none)
-    assert wanted == store.max_marginal_relevance_search_by_vector(QUERY, 6, **none)
-    assert wanted == await store.amax_marginal_relevance_search("query", 6, **none)
-    assert wanted == await store.amax_marginal_relevance_search_by_vector(QUERY, 6, **none)
-    assert wanted == store.as_retriever(search_type="mmr", search_kwargs={"k": 6, **none}).invoke("query")
-
-
 async def test_every_async_form_of_mmr_picks_the_same(store):
     wanted = store.max_marginal_relevance_search("query", 6, lambda_mult=0.3)
     assert wanted == await store.amax_marginal_relevance_search("query", 6, lambda_mult=0.3)
@@ -121,6 +112,32 @@ def test_a_larger_fetch_k_lets_more_different_ones_in(store, space):
     many = ids(store.max_marginal_relevance_search("query", 5, fetch_k=60, lambda_mult=0))
     assert set(few) == set(ids(store.similarity_search("query", k=5)))
     assert many == picked(space, QUERY, POINTS, 5, 60, 0)
+
+
+UNSAID = {"fetch_k": None, "lambda_mult": None}
+
+
+async def test_none_is_as_good_as_the_default(store):
+    by_text, by_vector = store.max_marginal_relevance_search, store.max_marginal_relevance_search_by_vector
+    scored = store.max_marginal_relevance_search_with_score_by_vector
+    wanted = ids(by_text("query", 6))
+    assert wanted == ids(by_text("query", 6, None, None)) == ids(by_vector(QUERY, 6, None, None))
+    assert wanted == ids(doc for doc, _ in scored(QUERY, 6, **UNSAID))
+    assert wanted == ids(store.search("query", "mmr", k=6, **UNSAID))
+    assert wanted == ids(await store.amax_marginal_relevance_search("query", 6, **UNSAID))
+    assert wanted == ids(await store.amax_marginal_relevance_search_by_vector(QUERY, 6, **UNSAID))
+    found = await store.amax_marginal_relevance_search_with_score_by_vector(QUERY, 6, **UNSAID)
+    assert wanted == ids(doc for doc, _ in found)
+    retriever = store.as_retriever(search_type="mmr", search_kwargs={"k": 6, **UNSAID})
+    assert wanted == ids(retriever.invoke("query")) == ids(await retriever.ainvoke("query"))
+
+
+async def test_a_reranker_beside_mmr_is_refused_also_where_the_default_is_meant(store):
+    for options in ({}, UNSAID):
+        with pytest.raises(InvalidArgumentError, match="rerank and MMR both decide the order"):
+            store.max_marginal_relevance_search("query", rerank=len, **options)
+        with pytest.raises(InvalidArgumentError, match="rerank and MMR both decide the order"):
+            await store.amax_marginal_relevance_search("query", rerank=len, **options)
 
 
 def test_mmr_over_fewer_documents_than_asked_for_gives_them_all(store):

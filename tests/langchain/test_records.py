@@ -114,8 +114,6 @@ def test_what_is_no_time_is_refused_by_name(records):
 def test_a_clock_that_is_behind_is_noticed_and_nothing_written(records):
     with pytest.raises(InvalidArgumentError, match="has not come yet"):
         records.update(["a"], time_at_least=records.get_time() + 60)
-    with pytest.raises(InvalidArgumentError, match="too large to be shown> has not come yet"):
-        records.update(["a"], time_at_least=10**5000)
     with pytest.raises(InvalidArgumentError, match="group_ids for each of the 1 keys, got 2"):
         records.update(["a"], group_ids=["x", "y"])
     assert records.list_keys() == []

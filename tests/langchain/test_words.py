@@ -325,14 +325,6 @@ REFUSED = {
         lambda s: s.similarity_search("x", mode="hybrid", fusion="sum"),
         'fusion: expected "relative" or "rrf", got \'sum\'',
     ),
-    "a mode without an end": (
-        lambda s: s.similarity_search("x", mode=10**5000),
-        "got <int, too large to be shown>",
-    ),
-    "a fusion without an end": (
-        lambda s: s.similarity_search("x", mode="hybrid", fusion=10**5000),
-        "got <int, too large to be shown>",
-    ),
     "snippets of a dense search": (
         lambda s: s.similarity_search("x", snippets=True),
         'snippets= goes with mode="hybrid" or "text"',
@@ -344,6 +336,10 @@ REFUSED = {
     "distances of words": (
         lambda s: s.similarity_search_with_score("x", mode="text", return_distance=True),
         'return_distance: mode="text" measures no distance',
+    ),
+    "fetch_k of 0 for no documents": (
+        lambda s: s.similarity_search(QUERY, 0, mode="hybrid", fetch_k=0),
+        "fetch_k: expected at least 1, got 0",
     ),
     "fetch_k of words": (
         lambda s: s.similarity_search("x", mode="text", fetch_k=50),
@@ -395,13 +391,19 @@ async def test_it_is_refused_alike_when_awaited(store):
         await store.asearch("x", "sparse")
 
 
+@pytest.mark.parametrize("query", [["ship", "field"], None, 5, b"ship"])
 @pytest.mark.parametrize("mode", ["text", "hybrid"])
-async def test_what_is_searched_for_by_words_is_one_text(store, mode):
-    for search in (store.similarity_search, store.max_marginal_relevance_search):
-        with pytest.raises(ArgumentTypeError, match=r"Expected query to be a str, got \['a', 'b'\]"):
-            search(["a", "b"], mode=mode)
-    with pytest.raises(ArgumentTypeError, match="Expected query to be a str, got None"):
-        await store.asimilarity_search(None, mode=mode)
+async def test_what_is_no_text_has_no_words_and_is_not_embedded(store, mode, query):
+    for search in (
+        store.similarity_search,
+        store.similarity_search_with_vectors,
+        store.max_marginal_relevance_search,
+    ):
+        with pytest.raises(ArgumentTypeError, match="Expected query to be a str"):
+            search(query, mode=mode)
+        with pytest.raises(ArgumentTypeError, match="Expected query to be a str"):
+            await getattr(store, f"a{search.__name__}")(query, mode=mode)
+    assert store.embeddings.queries == 0
 
 
 def test_a_number_of_snippets_is_a_number(store):

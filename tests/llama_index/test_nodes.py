@@ -298,10 +298,29 @@ def test_a_relations_metadata_take_the_form_that_the_nodes_own_do(store, node, c
     assert (found.metadata, found.source_node.metadata) == ({**stored, **change}, stored)
 
 
-def test_a_relations_metadata_keep_their_types_where_the_nodes_own_are_equal_to_them(store, node):
-    store.add([related(node("a", x=1, y=2.0), x=True, y=2)])
+EQUAL = [
+    (True, 1),
+    (1, True),
+    (1, 1.0),
+    (0.0, False),
+    ([1, 2], [True, 2]),
+    ({"b": [{"c": 1}]}, {"b": [{"c": 1.0}]}),
+]
+
+
+@pytest.mark.parametrize(("own", "sources"), EQUAL)
+def test_a_relations_number_that_equals_the_nodes_own_keeps_its_type(store, node, own, sources):
+    store.add([related(node("a", v=own, n=1), v=sources, n=1)])
     (found,) = store.get_nodes()
-    assert str([found.metadata, found.source_node.metadata]) == "[{'x': 1, 'y': 2.0}, {'x': True, 'y': 2}]"
+    assert repr(found.metadata) == repr({"v": own, "n": 1})
+    assert repr(found.source_node.metadata) == repr({"v": sources, "n": 1})
+
+
+def test_a_relations_moment_that_is_the_nodes_own_stays_a_moment(store, node):
+    when = datetime(2024, 5, 6, 7, 8, tzinfo=timezone.utc)
+    store.add([related(node("a", when=when), when=Moment(2024, 5, 6, 7, 8, tzinfo=timezone.utc))])
+    (found,) = store.get_nodes()
+    assert found.source_node.metadata == found.metadata == {"when": when}
 
 
 def test_arrays_are_compared_whole(store, node):
@@ -330,6 +349,23 @@ def test_a_value_that_cannot_be_stored_is_named(store, node):
     with pytest.raises(ArgumentTypeError, match=r'metadatas\[1\]\["x"\]'):
         store.add([node("a"), node("b", x=object())])
     assert store.get_nodes() == []
+
+
+@pytest.mark.parametrize("key", [10**5000, object()], ids=["an endless number", "an object"])
+def test_a_key_that_is_none_is_named(store, node, key):
+    own, other = node("a"), related(node("b"))
+    own.metadata[key] = 1
+    other.source_node.metadata["x"] = {key: 1}
+    with pytest.raises(ArgumentTypeError, match=r"metadatas\[0\] key to be a str, got <"):
+        store.add([own])
+    with pytest.raises(ArgumentTypeError, match=r"nodes\['b'\].*\['metadata'\]\['x'\]"):
+        store.add([other])
+
+
+def test_an_endless_key_beside_what_has_no_json_form_is_told(store, node):
+    wrong = related(node("b"), x={10**5000: object()})
+    with pytest.raises(ArgumentTypeError, match=r"\['metadata'\]\['x'\]\[<int, too large to be shown>\]"):
+        store.add([wrong])
 
 
 def test_a_record_holds_text_and_metadata_once(node):

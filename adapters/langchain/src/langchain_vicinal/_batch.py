@@ -214,7 +214,7 @@ def whole(number: Any, argument: str, least: int = 0) -> int:
     if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise ArgumentTypeError(argument=argument, expected="an int", got=number)
     if number < least:
-        raise InvalidArgumentError(f"{argument}: expected at least {least}, got {shown(number)}")
+        raise InvalidArgumentError(f"{argument}: expected at least {least}, got {shown(int(number))}")
     return int(number)
 
 

@@ -65,12 +65,13 @@ def _all_of(filter: Any, leaf: _Leaf, place: str) -> Filter | None:
     would let everything through."""
     if not isinstance(filter, Mapping):
         raise InvalidFilterError(path=place, problem=f"Expected a dict, got {shown(filter)}")
-    return _and(_item(key, value, leaf, f'{place}["{key}"]') for key, value in filter.items())
+    return _and(_item(key, value, leaf, place) for key, value in filter.items())
 
 
 def _item(key: str, value: Any, leaf: _Leaf, place: str) -> Filter | None:
     if key not in ("$and", "$or", "$nor", "$not"):
         return leaf(key, value)
+    place = f'{place}["{key}"]'
     if not isinstance(value, (list, tuple)):
         if key != "$not":
             raise InvalidFilterError(path=place, problem=f"Expected a list of filters, got {shown(value)}")

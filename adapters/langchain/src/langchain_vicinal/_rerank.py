@@ -23,7 +23,7 @@ from typing import Any, Protocol, runtime_checkable
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables.config import run_in_executor
 
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 Hit = tuple[Document, float]
 _Told = tuple[float, Any]
@@ -98,7 +98,7 @@ def _numbers(given: Any) -> list[float]:
         ) from error
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"rerank: expected one number for each text, got {str(given)[:80]}"
+            f"rerank: expected one number for each text, got {shown(given, 80)}"
         ) from error
     if any(map(math.isnan, scores)):
         raise InvalidArgumentError("rerank: the reranker gave a score that is not a number")

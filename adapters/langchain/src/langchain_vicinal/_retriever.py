@@ -96,14 +96,19 @@ class VectorStoreRetriever(vectorstores.VectorStoreRetriever):
 def _checked(search_type: str) -> str:
     if search_type not in SEARCH_TYPES:
         raise InvalidArgumentError(
-            f"search_type of {search_type} not allowed. Expected one of {', '.join(SEARCH_TYPES)}"
+            f"search_type of {_said(search_type)} not allowed. Expected one of {', '.join(SEARCH_TYPES)}"
         )
     return search_type
+
+
+def _said(given: Any) -> str:
+    """A text as it is, and anything else as it looks."""
+    return given if isinstance(given, str) else shown(given)
 
 
 def _with_mode(search_type: str, options: dict[str, Any]) -> dict[str, Any]:
     if options.get("mode", search_type) != search_type:
         raise InvalidArgumentError(
-            f'search_type="{search_type}" and mode="{options["mode"]}" contradict each other; give one'
+            f'search_type="{search_type}" and mode="{_said(options["mode"])}" contradict each other; give one'
         )
     return {**options, "mode": search_type}

@@ -23,6 +23,9 @@ from vicinal.types import Field, Snippet
 Mode = Literal["dense", "text", "hybrid"]
 Measure = Literal["score", "distance", "relevance"]
 
+FETCH_K, LAMBDA_MULT = 20, 0.5
+"""LangChain's own defaults for MMR."""
+
 # --- the query ---------------------------------------------------------------------------------
 
 
@@ -60,7 +63,7 @@ class Search:
         return "text" if self.mode == "text" else str(self.words.get("fusion", "relative"))
 
     def check_query(self, query: Any) -> None:
-        """Words are searched for by a text; what can be embedded is the embedder's business."""
+        """Words are in a text alone; what a vector is made of is for the model to say."""
         if self.mode != "dense" and not isinstance(query, str):
             raise ArgumentTypeError(argument="query", expected="a str", got=query)
 
@@ -175,28 +178,30 @@ def plan(
         )
     if rerank is not None and lambda_mult is not None:
         raise InvalidArgumentError("rerank and MMR both decide the order; ask for one of them")
-    if rerank is not None and fetch_k is not None:
-        fetch_k = whole(fetch_k, "fetch_k", 1)
     words = _words(mode, alpha=alpha, fusion=fusion, text_key=text_key, snippets=snippets or None)
     if mode != "hybrid" and fetch_k is not None and rerank is None and lambda_mult is None:
         raise InvalidArgumentError(
             'fetch_k goes with rerank, MMR or mode="hybrid"; a filter needs none: it comes before the search'
         )
+    if fetch_k is not None:
+        fetch_k = whole(fetch_k, "fetch_k", least=1)
     where = to_where(filter, where_document, where)
     return Search(whole(k, "k"), where, ids, lambda_mult, fetch_k, check_reranker(rerank), mode, words)
 
 
 def plan_mmr(
     k: int,
-    filter: Filter | None,
-    where_document: Filter | None,
     fetch_k: int | None,
     lambda_mult: float | None,
+    filter: Filter | None,
+    where_document: Filter | None,
+    /,
     **options: Any,
 ) -> Search:
-    """Check the arguments of a search by MMR; None is as much as nothing given."""
-    balance, among = 0.5 if lambda_mult is None else lambda_mult, 20 if fetch_k is None else fetch_k
-    return plan(k, filter, where_document, balance, fetch_k=among, **options)
+    """Check the arguments of a method that searches by MMR; None stands for its defaults."""
+    wide = FETCH_K if fetch_k is None else fetch_k
+    weight = LAMBDA_MULT if lambda_mult is None else lambda_mult
+    return plan(k, filter, where_document, weight, fetch_k=wide, **options)
 
 
 def _words(mode: Any, **options: Any) -> dict[str, Any]:

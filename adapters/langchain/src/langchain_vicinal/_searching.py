@@ -20,7 +20,7 @@ and a search for a text also
     text_key          search the words of this metadata key in place of the text's
     snippets          at most so many fragments of the text that match, in `metadata["snippets"]`
     rerank            a function, a cross-encoder or a compressor that picks the k (`_rerank.py`) from
-    fetch_k           so many that are fetched for it; the larger of 20 and 4 × k unless given. In
+    fetch_k           so many, 1 or more, that are fetched for it; the larger of 20 and 4 × k unless given. In
                       "hybrid" without rerank: how deep each part is searched; 100 unless given
 
 Filters run before the search: when k records match, k come back ("text": k that have a word).
@@ -40,7 +40,17 @@ from numpy.typing import NDArray
 from langchain_vicinal._base import StoreBase
 from langchain_vicinal._filters import Filter
 from langchain_vicinal._rerank import Hit
-from langchain_vicinal._search import SCALES, SCALES_OF_WORDS, Measure, Scale, Search, plan, plan_mmr
+from langchain_vicinal._search import (
+    FETCH_K,
+    LAMBDA_MULT,
+    SCALES,
+    SCALES_OF_WORDS,
+    Measure,
+    Scale,
+    Search,
+    plan,
+    plan_mmr,
+)
 
 
 class SearchMethods(StoreBase):
@@ -276,13 +286,15 @@ class SearchMethods(StoreBase):
         self,
         query: str,
         k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
+        fetch_k: int | None = FETCH_K,
+        lambda_mult: float | None = LAMBDA_MULT,
         filter: Filter | None = None,
         where_document: Filter | None = None,
         **kwargs: Any,
     ) -> list[Document]:
         """k documents that are near the query and unlike each other, in the order of selection.
+
+        None for `fetch_k` or `lambda_mult` is as good as leaving it out.
 
         Args:
             query: The text to embed.
@@ -294,21 +306,21 @@ class SearchMethods(StoreBase):
             filter, where_document: Only documents that these select.
             **kwargs: `ids`, `where`, `mode`, `alpha`, `fusion`, `text_key`, `snippets`.
         """
-        search = plan_mmr(k, filter, where_document, fetch_k, lambda_mult, **kwargs)
+        search = plan_mmr(k, fetch_k, lambda_mult, filter, where_document, **kwargs)
         return _alone(search.run(self._collection, query, self._vector(search, query)))
 
     async def amax_marginal_relevance_search(
         self,
         query: str,
         k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
+        fetch_k: int | None = FETCH_K,
+        lambda_mult: float | None = LAMBDA_MULT,
         filter: Filter | None = None,
         where_document: Filter | None = None,
         **kwargs: Any,
     ) -> list[Document]:
         """Async `max_marginal_relevance_search`."""
-        search = plan_mmr(k, filter, where_document, fetch_k, lambda_mult, **kwargs)
+        search = plan_mmr(k, fetch_k, lambda_mult, filter, where_document, **kwargs)
         vector = await self._avector(search, query)
         return _alone(await run_in_executor(None, search.run, self._collection, query, vector))
 
@@ -316,8 +328,8 @@ class SearchMethods(StoreBase):
         self,
         embedding: list[float],
         k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
+        fetch_k: int | None = FETCH_K,
+        lambda_mult: float | None = LAMBDA_MULT,
         filter: Filter | None = None,
         where_document: Filter | None = None,
         *,
@@ -325,7 +337,7 @@ class SearchMethods(StoreBase):
         **kwargs: Any,
     ) -> list[Hit]:
         """Like `max_marginal_relevance_search`, for a vector, with each document's score."""
-        search = plan_mmr(k, filter, where_document, fetch_k, lambda_mult, **kwargs)
+        search = plan_mmr(k, fetch_k, lambda_mult, filter, where_document, **kwargs)
         measure: Measure = "distance" if return_distance else "score"
         return self._found(search.of_vector().telling(measure), None, embedding)
 
@@ -333,8 +345,8 @@ class SearchMethods(StoreBase):
         self,
         embedding: list[float],
         k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
+        fetch_k: int | None = FETCH_K,
+        lambda_mult: float | None = LAMBDA_MULT,
         filter: Filter | None = None,
         where_document: Filter | None = None,
         *,
@@ -352,8 +364,8 @@ class SearchMethods(StoreBase):
         self,
         embedding: list[float],
         k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
+        fetch_k: int | None = FETCH_K,
+        lambda_mult: float | None = LAMBDA_MULT,
         filter: Filter | None = None,
         where_document: Filter | None = None,
         **kwargs: Any,
@@ -366,8 +378,8 @@ class SearchMethods(StoreBase):
         self,
         embedding: list[float],
         k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
+        fetch_k: int | None = FETCH_K,
+        lambda_mult: float | None = LAMBDA_MULT,
         filter: Filter | None = None,
         where_document: Filter | None = None,
         **kwargs: Any,

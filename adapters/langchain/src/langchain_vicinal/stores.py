@@ -19,7 +19,7 @@ import vicinal
 from langchain_vicinal._batch import one_or_many
 from langchain_vicinal._connect import Directory
 from langchain_vicinal._keyed import Keyed
-from vicinal.errors import ArgumentTypeError
+from vicinal.errors import ArgumentTypeError, shown
 
 _ONE_BYTE_EACH = "latin-1"
 
@@ -64,7 +64,7 @@ class VicinalByteStore(Keyed, BaseStore[str, bytes]):
             ) from None
         for key, value in values.items():
             if not isinstance(value, (bytes, bytearray, memoryview)):
-                raise ArgumentTypeError(argument=f"the value of {key!r}", expected="bytes", got=value)
+                raise ArgumentTypeError(argument=f"the value of {shown(key)}", expected="bytes", got=value)
         self._write(values, [bytes(value).decode(_ONE_BYTE_EACH) for value in values.values()])
 
     def mdelete(self, keys: Sequence[str]) -> None:

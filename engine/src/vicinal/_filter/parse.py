@@ -234,7 +234,7 @@ def _only_item(where: Any, path: str, what: str) -> tuple[str, Any]:
         )
     key, value = next(iter(where.items()))
     if not isinstance(key, str):
-        raise InvalidFilterError(path=path, problem=f"Expected {what} to be a str, got {key!r}")
+        raise InvalidFilterError(path=path, problem=f"Expected {what} to be a str, got {shown(key)}")
     return _scalar(key, f'{path}["{key}"]'), value
 
 

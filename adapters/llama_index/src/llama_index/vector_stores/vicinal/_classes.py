@@ -7,7 +7,7 @@ down, and every field that it adds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -16,6 +16,9 @@ from llama_index.core.schema import BaseNode, TextNode
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json, to_json
+
+DEPTH_MAX = 100
+"""How deep values are looked into; metadata that nests so deep the engine refuses."""
 
 _COLUMNS = frozenset({"id_", "embedding", "metadata"})
 _BY_NAME = ("populate_by_name", "validate_by_name")
@@ -155,6 +158,17 @@ def same(one: Any, other: Any) -> bool:
         return False
     except RecursionError:  # they hold themselves
         return False
+
+
+def alike(one: Any, other: Any, depth: int = 0) -> bool:
+    """Of equal values, whether their numbers are of the same types: 1 equals True and 1.0."""
+    if depth > DEPTH_MAX:
+        return True
+    if isinstance(one, Mapping):
+        return all(value is other[key] or alike(value, other[key], depth + 1) for key, value in one.items())
+    if isinstance(one, (list, tuple)):
+        return all(alike(*pair, depth + 1) for pair in zip(one, other))
+    return type(one) is type(other) or not isinstance(one, (int, float))
 
 
 def builtin(value: Any) -> Any:

@@ -94,12 +94,14 @@ def _group(group: MetadataFilters, path: str, depth: int) -> Where:
         return _any(children)
     if group.condition == FilterCondition.NOT:
         return _not(_any(children))
-    raise InvalidFilterError(path=path, problem=f"unknown condition {group.condition!r}")
+    raise InvalidFilterError(path=path, problem=f"unknown condition {shown(group.condition)}")
 
 
 def _leaf(leaf: MetadataFilter, path: str) -> Where:
     if leaf.operator not in _OPERATORS:
-        raise InvalidFilterError(path=path, problem=f'unknown operator {leaf.operator!r} on "{leaf.key}"')
+        raise InvalidFilterError(
+            path=path, problem=f'unknown operator {shown(leaf.operator)} on "{leaf.key}"'
+        )
     wanted, types, predicate = _OPERATORS[leaf.operator]
     said = f'operator "{leaf.operator.value}" on "{leaf.key}"'
     if not isinstance(leaf.value, types):
@@ -111,7 +113,11 @@ def _leaf(leaf: MetadataFilter, path: str) -> Where:
                 path=path, problem=f"{said} needs finite numbers, got {shown(leaf.value)}"
             )
     key = stored_key(leaf.key)
-    where = predicate(key, leaf.value)
+    try:
+        where = predicate(key, leaf.value)
+    except RecursionError:
+        problem = f"{said} compares no list that nests so deep"
+        raise InvalidFilterError(path=path, problem=problem) from None
     if leaf.key not in _SOURCE_KEYS or where in (NOTHING, EVERYTHING):
         return where
     own: Where = {key: {"$exists": True}}

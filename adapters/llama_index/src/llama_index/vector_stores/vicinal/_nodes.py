@@ -7,7 +7,7 @@ the first two are LlamaIndex's own, for its `metadata_dict_to_node`:
 * `_node_content`: the id and whatever else the node is, as JSON text: the fields that differ from
   LlamaIndex's defaults (relationships, templates, excluded keys, offsets, media …), and all that a
   user's class adds, whose defaults may be others tomorrow. Neither text nor embedding nor metadata is
-  in it; a relation whose metadata equals the node's own, as a chunk's source's does, has none there.
+  in it; a relation whose metadata is the node's own, as a chunk's source's is, has none there.
   What JSON lacks, such as a date in another node's metadata, takes its JSON form; fields of bytes are
   in base64, and `_bytes` lists their names. `_extra` has what a class with `extra="allow"` was given
   besides its fields, and `_class` the place of a class that is not LlamaIndex's.
@@ -44,6 +44,8 @@ from llama_index.core.schema import (
 from pydantic_core import from_json, to_json, to_jsonable_python
 
 from llama_index.vector_stores.vicinal._classes import (
+    DEPTH_MAX,
+    alike,
     builtin,
     by_alias,
     class_named,
@@ -53,7 +55,7 @@ from llama_index.vector_stores.vicinal._classes import (
     same,
     type_name,
 )
-from vicinal.errors import ArgumentTypeError, InvalidArgumentError
+from vicinal.errors import ArgumentTypeError, InvalidArgumentError, shown
 
 CONTENT = "_node_content"
 CLASS = "_node_type"
@@ -64,9 +66,6 @@ _BYTES = "_bytes"
 _PLACE = "_class"
 _EXTRA = "_extra"
 
-_DEPTH_MAX = 100
-"""How deep values are looked into; metadata that nests so deep the engine refuses."""
-
 _OURS = frozenset({CONTENT, CLASS, REF_DOC_ID})
 _PLAIN = frozenset({str, int, float, bool, type(None), datetime, date})
 
@@ -75,8 +74,11 @@ _PLAIN = frozenset({str, int, float, bool, type(None), datetime, date})
 def stored_key(key: str) -> str:
     """The metadata key under which a user's key is stored and filtered."""
     key = _text(key)
-    reserved = not key or key[0] in "\\#$" or key.startswith("_node") or key == "chroma:document"
-    return "\\" + key if reserved else key
+    if isinstance(key, str) and (
+        not key or key[0] in "\\#$" or key.startswith("_node") or key == "chroma:document"
+    ):
+        return "\\" + key
+    return key  # what is no text the engine's error names
 
 
 def document_of(node: BaseNode) -> str:
@@ -218,9 +220,9 @@ def _relation(related: RelatedNodeInfo | list[RelatedNodeInfo], own: dict[str, A
         return [_relation(each, own) for each in related]
     state = related.__dict__  # field by field: a copy to change takes a third longer
     fields = {"node_id": state["node_id"], "node_type": _plain(state["node_type"]), "hash": state["hash"]}
-    theirs = state["metadata"]
-    if not same(theirs, own) or list(map(type, theirs.values())) != list(map(type, own.values())):
-        fields["metadata"] = {key: _storable(value) for key, value in theirs.items()}
+    metadata = state["metadata"]
+    if not (same(metadata, own) and alike(metadata, own)):
+        fields["metadata"] = {key: _storable(value) for key, value in metadata.items()}
     return fields
 
 
@@ -235,7 +237,7 @@ def _json(fields: Mapping[str, Any], *, aliases: bool) -> str:
 
 def _unfit(value: Any, place: str, depth: int = 0) -> tuple[str, Any]:
     """The innermost value that has no JSON form, and its place."""
-    if depth > _DEPTH_MAX:
+    if depth > DEPTH_MAX:
         raise InvalidArgumentError(f"{place[:80]}…: nests too deep, or holds itself")
     items = (
         value.items()
@@ -248,7 +250,7 @@ def _unfit(value: Any, place: str, depth: int = 0) -> tuple[str, Any]:
         try:
             to_json(item, bytes_mode="base64", fallback=builtin)
         except (ValueError, TypeError):
-            return _unfit(item, f"{place}[{key!r}]", depth + 1)
+            return _unfit(item, f"{place}[{shown(key)}]", depth + 1)
     return place, value
 
 
@@ -321,7 +323,7 @@ def _storable(value: Any) -> Any:
 def _stored(value: Any, depth: int) -> Any:
     if type(value) in _PLAIN or isinstance(value, date):
         return value
-    if depth > _DEPTH_MAX:
+    if depth > DEPTH_MAX:
         raise RecursionError
     if isinstance(value, Mapping):
         return {_text(key): _stored(item, depth + 1) for key, item in value.items()}

@@ -192,7 +192,7 @@ def _refuse_keywords(mode: VectorStoreQueryMode, keywords: Mapping[str, Any]) ->
 def _mode(query: VectorStoreQuery) -> VectorStoreQueryMode:
     try:
         return _Mode(query.mode)
-    except ValueError:
+    except (ValueError, RecursionError):  # the enum's own text of the error shows the mode, too
         known = _listed(_MODES)
         raise InvalidArgumentError(f"mode: expected one of {known}, got {shown(query.mode)}") from None
 

@@ -48,7 +48,7 @@ def count(given: Any, argument: str) -> int:
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise ArgumentTypeError(argument=argument, expected="an int", got=given)
     if given < 0:
-        raise InvalidArgumentError(f"{argument}: expected at least 0, got {shown(given)}")
+        raise InvalidArgumentError(f"{argument}: expected at least 0, got {shown(int(given))}")
     return int(given)
 
 
