@@ -307,7 +307,7 @@ misuse(
 )
 
 DEEP: list[Any] = []
-for _ in range(5_000):
+for _ in range(100_000):
     DEEP = [DEEP]
 misuse(
     "InvalidFilterError",

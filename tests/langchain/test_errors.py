@@ -243,7 +243,7 @@ def test_a_wrong_call_says_what_is_wrong_and_changes_nothing(embedding, call, er
 
 
 ENDLESS = 10**5000
-DEEP = functools.reduce(lambda inner, _: [inner], range(5000), [])
+DEEP = functools.reduce(lambda inner, _: [inner], range(100_000), [])
 ENDLESS_NUMBERS = {
     "in a filter": (
         lambda s: s.get(where={"$and": ENDLESS}),

@@ -334,7 +334,7 @@ def test_a_value_of_another_type_is_refused_by_the_arguments_name(store, fields,
 
 
 ENDLESS = 10**5000
-DEEP = functools.reduce(lambda inner, _: [inner], range(5000), [])
+DEEP = functools.reduce(lambda inner, _: [inner], range(100_000), [])
 UNSHOWABLE = [
     ({"similarity_top_k": -ENDLESS}, {}, "similarity_top_k: expected at least 0, got <int, too large"),
     ({"alpha": ENDLESS}, {}, "alpha: expected a number from 0 to 1, got <int, too large"),
