@@ -607,24 +607,37 @@ def test_it_happens_where_a_file_that_is_mapped_cannot_be_removed(tmp_path: Path
 def test_nor_is_a_file_left_there_when_the_commit_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with open_with(tmp_path, Clinging()) as client:
+        things = fill(client)
+        thin_out(things)
+        before, live = answers(things), opened(client, things)
+        fail_commit(monkeypatch)
+        with pytest.raises(StorageError, match="I/O"):
+            compact(live)
+        assert [path.name for path in tmp_path.rglob("vectors-*")] == ["vectors-0.f32"]
+        assert (answers(things), check(client)) == (before, [])
+
+
+def fail_commit(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    before: Callable[[], None] = lambda: None,
+    after: Callable[[], None] = lambda: None,
+) -> None:
+    """Roll the next write transaction back at its end; something happens before and after that."""
     write = Database.write
 
     @contextmanager
     def failing(database: Database) -> Iterator[Transaction]:
         monkeypatch.setattr(Database, "write", write)
-        with write(database) as tx:
+        with suppress(RuntimeError), write(database) as tx:
             yield tx
-            raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
+            before()
+            raise RuntimeError
+        after()
+        raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
 
-    with open_with(tmp_path, Clinging()) as client:
-        things = fill(client)
-        thin_out(things)
-        before, live = answers(things), opened(client, things)
-        monkeypatch.setattr(Database, "write", failing)
-        with pytest.raises(StorageError, match="I/O"):
-            compact(live)
-        assert [path.name for path in tmp_path.rglob("vectors-*")] == ["vectors-0.f32"]
-        assert (answers(things), check(client)) == (before, [])
+    monkeypatch.setattr(Database, "write", failing)
 
 
 def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -660,22 +673,13 @@ def test_an_error_in_the_middle_loses_nothing_in_memory(monkeypatch: pytest.Monk
 def test_a_compaction_whose_commit_fails_loses_nothing(
     client: vicinal.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Database.write
-
-    @contextmanager
-    def failing(database: Database) -> Iterator[Transaction]:
-        with write(database) as tx:
-            yield tx
-            raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
-
     things = client.create_collection("things", embedding_function=None)
     things.add(ids=["a", "b", "c"], embeddings=[[1, 2], [3, 4], [5, 6]])
     things.delete(ids=["a"])
     before, live = dump(things), opened(client, things)
-    with monkeypatch.context() as patch:
-        patch.setattr(Database, "write", failing)
-        with pytest.raises(StorageError, match="I/O"):
-            compact(live)
+    fail_commit(monkeypatch)
+    with pytest.raises(StorageError, match="I/O"):
+        compact(live)
     assert [path.name for path in live.vectors.found()] == ["vectors-0.f32"] * (live.directory is not None)
     assert (dump(things), check(client)) == (before, [])
     compact(live)
@@ -700,24 +704,17 @@ def test_what_another_compacted_after_a_commit_failed_is_what_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file has the name of the one that came to nothing."""
-    write = Database.write
 
-    @contextmanager
-    def failing(database: Database) -> Iterator[Transaction]:
-        with suppress(RuntimeError), write(database) as tx:
-            yield tx
-            raise RuntimeError
-        monkeypatch.setattr(Database, "write", write)
+    def compact_there() -> None:
         others.delete(ids=["b"])
         others.compact()
-        raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
 
     with vicinal.PersistentClient(tmp_path) as client, vicinal.PersistentClient(tmp_path) as other:
         things = client.create_collection("things", embedding_function=None)
         things.add(ids=["a", "b", "c", "d"], embeddings=[[1, 2], [3, 4], [5, 6], [7, 8]])
         things.delete(ids=["a"])
         others, live = other.get_collection("things"), opened(client, things)
-        monkeypatch.setattr(Database, "write", failing)
+        fail_commit(monkeypatch, after=compact_there)
         with pytest.raises(StorageError, match="I/O"):
             compact(live)
         assert (dump(things), check(client)) == (dump(others), [])
@@ -730,25 +727,21 @@ def test_what_keeps_a_failed_compaction_from_being_tidied_up_is_not_what_is_rais
 ) -> None:
     write = Database.write
 
-    @contextmanager
-    def failing(database: Database) -> Iterator[Transaction]:
-        with write(database) as tx:
-            yield tx
-            if end == "is closed":
-                client.close()
-            else:
-                monkeypatch.setattr(Database, "write", broken)
-            raise StorageError(path="records.sqlite3", problem="SQLite says: disk I/O error")
-
     def broken(database: Database) -> Any:
         raise StorageError(path="records.sqlite3", problem="SQLite says: another error")
+
+    def hinder() -> None:
+        if end == "is closed":
+            client.close()
+        else:
+            monkeypatch.setattr(Database, "write", broken)
 
     with vicinal.PersistentClient(tmp_path) as client:
         things = client.create_collection("things", embedding_function=None)
         things.add(ids=["a", "b", "c"], embeddings=[[1, 2], [3, 4], [5, 6]])
         things.delete(ids=["a"])
         before, live = dump(things), opened(client, things)
-        monkeypatch.setattr(Database, "write", failing)
+        fail_commit(monkeypatch, before=hinder)
         with pytest.raises(StorageError, match="disk I/O"):
             compact(live)
         monkeypatch.setattr(Database, "write", write)
