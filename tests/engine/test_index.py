@@ -1365,6 +1365,55 @@ def view_of(vectors: Any) -> View:
     return made
 
 
+@given(hnp.arrays(np.bool_, st.integers(1, 40)), st.data())
+def test_what_a_mask_matches_is_what_it_allows_and_holds_a_record(alive: Any, data: st.DataObject) -> None:
+    rows = len(alive)
+    vectors = np.ones((rows, 2), np.float32)
+    view = replace(view_of(vectors), alive=alive, records=int(alive.sum()))
+    allowed = data.draw(st.none() | hnp.arrays(np.bool_, rows))
+    if allowed is not None:
+        allowed.flags.writeable = data.draw(st.booleans())
+    wanted = [row for row in range(rows) if alive[row] and (allowed is None or allowed[row])]
+    for _ in range(2):
+        matches = view.matches(allowed)
+        assert (matches.rows.tolist(), matches.count) == (wanted, len(wanted))
+        assert np.flatnonzero(matches.mask).tolist() == wanted
+        assert set(wanted) <= set(matches.span)
+        assert allowed is None or matches.span == (range(wanted[0], wanted[-1] + 1) if wanted else range(0))
+
+
+def test_a_mask_is_looked_through_once_by_all_who_ask_behind_one_filter() -> None:
+    view = view_of(np.ones((100, 2), np.float32))
+    masks = [np.arange(100) % 20 == n for n in range(9)]
+    for mask in masks:
+        mask.flags.writeable = False
+    first, *_, last = [view.matches(mask) for mask in masks]
+    assert view.matches(masks[-1]) is last and last.rows is last.rows
+    assert view.matches(masks[0]) is not first  # eight are remembered
+    with pytest.raises(ValueError, match="read-only"):
+        last.rows[0] = 1
+    many = np.arange(100) % 2 == 0
+    many.flags.writeable = False
+    assert view.matches(many).rows is not view.matches(many).rows  # they would take more than the mask
+    later = advance(
+        view,
+        change=2,
+        generation=0,
+        rows=100,
+        removed=last.rows[:1],
+        live=(last.rows[:0], last.rows[:0]),
+        vectors=view.vectors,
+    )
+    assert later.matches(masks[-1]).rows.tolist() == last.rows[1:].tolist()
+
+
+def test_a_mask_that_somebody_may_write_to_is_looked_through_again() -> None:
+    view, mask = view_of(np.ones((10, 2), np.float32)), np.zeros(10, np.bool_)
+    assert view.matches(mask).count == 0
+    mask[3] = True
+    assert (view.matches(mask).count, view.matches(mask).rows.tolist()) == (1, [3])
+
+
 def truth(space: str, query: Any, vectors: Any) -> list[Fraction | float]:
     """Distances without any rounding (cosine: in float64 of scaled vectors, good to 1e-14)."""
     if space == "cosine":

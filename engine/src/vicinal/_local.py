@@ -132,7 +132,7 @@ class LocalBackend:
         def question(snapshot: Snapshot) -> r.Summary:
             mask = allowed(snapshot, request.ids, request.where)
             if request.key is None:
-                return r.Summary(int(np.count_nonzero(snapshot.living(mask))))
+                return r.Summary(snapshot.view.matches(mask).count)
             return summarize(snapshot, snapshot.listed(mask), request)
 
         return self._ask(request.collection, question)

@@ -63,7 +63,7 @@ def ranked(
         said = sparse_part(snapshot, ranking.field, query, deep, mask)
         judge = partial(_judged_sparse, snapshot, ranking.field, query)
     if ranking.mode != "hybrid":
-        matches = int(np.count_nonzero(snapshot.living(mask)))
+        matches = snapshot.view.matches(mask).count
         found = Ranked(*said, said[1][:, np.newaxis], _name(ranking), matches)
     else:
         found = _mixed(snapshot, request, ranking, request.embeddings[number], said, judge, mask)

@@ -23,7 +23,7 @@ from vicinal._index.effort import K
 from vicinal._index.exact import Distances
 from vicinal._index.graph import Graph
 from vicinal._index.helpers import in_pieces
-from vicinal._index.view import Mask, Rows, View
+from vicinal._index.view import Mask, Matches, Rows, View
 from vicinal.config import HnswConfiguration
 from vicinal.types import Vector, Vectors
 
@@ -137,26 +137,24 @@ def search(
 ) -> tuple[list[tuple[Rows, Distances]], Plan]:
     """For each query the k nearest rows among those allowed (and alive), with their distances."""
     k = min(k, max(1, view.rows))  # no float holds what may be asked for
-    mask = view.alive if allowed is None else view.alive & allowed
-    matches = view.records if allowed is None else int(np.count_nonzero(mask))
+    matches = view.matches(allowed)
     codes = None if codes is None else codes.first(view.rows)
-    span = range(view.rows) if allowed is None else _span(mask)
-    plan = choose(view, graph, codes, k, matches, span, hnsw)
+    plan = choose(view, graph, codes, k, matches.count, matches.span, hnsw)
     walked: list[Rows | None] = [None] * len(queries)
     if plan.ef is not None and graph is not None:
         for start in range(0, len(queries), _WALKED_MAX):
             part = slice(start, start + _WALKED_MAX)
-            walked[part] = _walk(view, graph, codes, queries[part], k, plan, mask)
+            walked[part] = _walk(view, graph, codes, queries[part], k, plan, matches.mask)
 
     def answer(asked: tuple[Vector, Rows | None]) -> tuple[Rows, Distances]:
         query, rows = asked
         if rows is None:
-            rows = _scan(view, codes, query, k, mask, matches, span)
+            rows = _scan(view, codes, query, k, matches)
         return exact.nearest(view, hnsw.space, query, k, rows)
 
     scans = sum(rows is None for rows in walked)
     if plan.ef is not None and scans == len(queries):
-        plan = Plan("scan after graph", matches)
+        plan = Plan("scan after graph", matches.count)
     each = in_pieces if scans >= _BATCH_MIN else map
     return list(each(answer, zip(queries, walked))), plan
 
@@ -183,17 +181,17 @@ def look(view: View, graph: Graph, codes: Codes | None, hnsw: HnswConfiguration,
     effort.missed(missed, graph.rows)
 
 
-def _scan(
-    view: View, codes: Codes | None, query: Vector, k: int, mask: Mask, matches: int, span: range
-) -> Rows:
+def _scan(view: View, codes: Codes | None, query: Vector, k: int, matches: Matches) -> Rows:
     """The rows that have to be measured, ascending."""
-    if codes is None or not codes.rows or matches < max(_CODES_ROWS_MIN, 4 * k):
-        return np.flatnonzero(mask)
-    in_order, gathered = _ways(view, codes, matches, span)
+    if codes is None or not codes.rows or matches.count < max(_CODES_ROWS_MIN, 4 * k):
+        return matches.rows
+    in_order, gathered = _ways(view, codes, matches.count, matches.span)
     if in_order <= gathered:
-        return _scan_in_order(span, codes, query, k, mask)
-    rows = np.flatnonzero(mask[: codes.rows])
-    return _with_uncoded(codes.candidates(query, k, rows), codes, mask)
+        return _scan_in_order(matches.span, codes, query, k, matches.mask)
+    coded = matches.rows
+    if codes.rows < view.rows:
+        coded = coded[: coded.searchsorted(codes.rows)]
+    return _with_uncoded(codes.candidates(query, k, coded), codes, matches.mask)
 
 
 def _scan_in_order(span: range, codes: Codes, query: Vector, k: int, mask: Mask) -> Rows:
@@ -207,12 +205,6 @@ def _with_uncoded(rows: Rows, codes: Codes, mask: Mask) -> Rows:
     if codes.rows == len(mask):
         return rows
     return np.concatenate([rows, codes.rows + np.flatnonzero(mask[codes.rows :])])
-
-
-def _span(mask: Mask) -> range:
-    """The rows from the first match to the last: what was added together often matches together."""
-    flags = mask.tobytes()
-    return range(max(0, flags.find(1)), flags.rfind(1) + 1)
 
 
 def _ways(view: View, codes: Codes | None, matches: int, span: range) -> tuple[float, float]:

@@ -7,7 +7,8 @@ that shares what has not changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +22,8 @@ Mask = NDArray[np.bool_]
 Item = TypeVar("Item", bound=np.generic)
 
 _ROOM_MIN = 1024
+_REMEMBERED = 8  # masks, of a view
+_LISTED_SHARE_MAX = 1 / 8  # of all rows: their numbers take no more than the mask
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,22 @@ class View:
     vectors: Vectors
     norms: NDArray[np.float64]
     """Length of each vector."""
+    _matches: list[Matches] = field(default_factory=list, init=False, repr=False, compare=False)
+    """What was found out about the masks that were asked for last, the newest first."""
+
+    def matches(self, allowed: Mask | None) -> Matches:
+        """The rows that a mask allows, or all, and that hold a record.
+
+        It is remembered, so that many questions behind one filter look through the mask once, unless
+        somebody may still write to the mask.
+        """
+        for known in self._matches[:]:
+            if known.allowed is allowed:
+                return known
+        found = Matches(self, allowed)
+        if allowed is None or not allowed.flags.writeable:
+            self._matches[:] = [found, *self._matches[: _REMEMBERED - 1]]
+        return found
 
     def first(self, rows: int) -> View:
         """The first rows alone."""
@@ -60,6 +79,35 @@ class View:
         if self.positions is None:
             return rows
         return rows[np.argsort(self.positions[rows], kind="stable")]
+
+
+class Matches:
+    """Rows of a view that a question may find."""
+
+    def __init__(self, view: View, allowed: Mask | None) -> None:
+        self.allowed = allowed
+        self.mask = view.alive if allowed is None else view.alive & allowed
+        self.count = view.records if allowed is None else int(np.count_nonzero(self.mask))
+        self._rows: Rows | None = None
+
+    @cached_property
+    def span(self) -> range:
+        """The rows from the first match to the last: what was added together often matches together."""
+        if self.allowed is None:
+            return range(len(self.mask))
+        flags = self.mask.tobytes()
+        return range(max(0, flags.find(1)), flags.rfind(1) + 1)
+
+    @property
+    def rows(self) -> Rows:
+        """Their numbers, ascending; kept, where they are few."""
+        if self._rows is not None:
+            return self._rows
+        rows = np.flatnonzero(self.mask)
+        if self.count <= _LISTED_SHARE_MAX * len(self.mask):
+            rows.flags.writeable = False
+            self._rows = rows
+        return rows
 
 
 EMPTY = View(
