@@ -95,6 +95,13 @@ async def test_an_empty_source_empties_the_store_on_full_cleanup(store, run):
     assert contents(store) == []
 
 
+async def test_a_cleanup_in_batches_of_none_is_one_at_once(run, store):
+    """As LangChain's own record managers take a limit of 0."""
+    await run(OLD, cleanup="full")
+    assert await run(NEW, cleanup="full", cleanup_batch_size=0) == counts(added=1, skipped=2, deleted=2)
+    assert contents(store) == LEFT["full"]
+
+
 async def test_repeats_in_the_source_are_indexed_once(store, run):
     await run([*OLD, *OLD], batch_size=2)
     assert contents(store) == ["a1", "a2", "b1", "c1"]

@@ -1,7 +1,11 @@
 """The book of what was indexed lives with the vectors, and believes the store rather than itself."""
 
 import time
+from datetime import date
+from pathlib import Path
+from uuid import UUID
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.indexing import aindex, index
@@ -59,7 +63,25 @@ def test_keys_are_listed_by_time_group_and_number(records):
     assert records.list_keys(after=middle, group_ids=["x"]) == ["c"]
     assert records.list_keys(group_ids=[]) == ["a", "b", "c", "d"]
     assert records.list_keys(limit=1) == ["a"]
-    assert records.list_keys(limit=0) == []
+    assert records.list_keys(limit=0) == records.list_keys()  # as LangChain's own
+
+
+@pytest.mark.parametrize(
+    "group", [("x", 1), Path("x"), ["x"], {"x": 1}, object()], ids=lambda group: type(group).__name__
+)
+def test_a_group_that_could_not_be_listed_again_is_refused_by_name(records, group):
+    wanted = r"Expected group_ids\[1\] to be a str, got"
+    with pytest.raises(ArgumentTypeError, match=wanted):
+        records.update(["a", "b"], group_ids=["x", group])
+    with pytest.raises(ArgumentTypeError, match=wanted):
+        records.list_keys(group_ids=["x", group])
+    assert records.list_keys() == []
+
+
+@pytest.mark.parametrize("group", ["", 1, 2.5, True, UUID(int=7), date(2026, 1, 2), np.str_("x")], ids=repr)
+def test_a_group_may_be_any_plain_value(records, group):
+    records.update(["a", "b"], group_ids=[group, None])
+    assert records.list_keys(group_ids=[group]) == ["a"]
 
 
 def test_a_key_entered_again_is_as_new(records):

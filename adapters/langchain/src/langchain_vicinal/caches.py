@@ -2,7 +2,8 @@
 
 `VicinalCache` knows a prompt again when it is the same, `VicinalSemanticCache` also when it is similar.
 Both keep their answers in the same directory or client as the vectors. Answers are JSON: what is read
-back are LangChain's own message and generation classes, and nothing is ever executed.
+back are LangChain's own message and generation classes, in which bytes have become text, and nothing is ever
+executed. Bytes that are no UTF-8 are refused.
 """
 
 from __future__ import annotations

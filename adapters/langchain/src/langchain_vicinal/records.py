@@ -12,10 +12,13 @@ import hashlib
 import math
 import time
 from collections.abc import Sequence
+from datetime import date
 from functools import partial
-from numbers import Real
+from numbers import Number, Real
 from typing import Any, NamedTuple
+from uuid import UUID
 
+import numpy as np
 from langchain_core.indexing import RecordManager
 from langchain_core.runnables.config import run_in_executor
 
@@ -106,7 +109,7 @@ class VicinalRecordManager(Keyed, RecordManager):
         Raises `InvalidArgumentError` (a ValueError) when lengths differ, or when `time_at_least` has
         not come yet: the clocks of two machines disagree.
         """
-        entered, groups = one_or_many(keys, "keys"), one_or_many(group_ids or (), "group_ids")
+        entered, groups = one_or_many(keys, "keys"), _groups(group_ids)
         if groups and len(entered) != len(groups):
             raise InvalidArgumentError(
                 f"Expected one item of group_ids for each of the {len(entered)} keys, got {len(groups)}"
@@ -151,12 +154,16 @@ class VicinalRecordManager(Keyed, RecordManager):
         group_ids: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> list[str]:
-        """Keys entered before and after these times, of these groups if any, in order of first entry."""
+        """Keys entered before and after these times, of these groups if any, in order of first entry.
+
+        At most `limit`, where there is one: 0 is none, as to LangChain's own record managers.
+        """
         times = {name: time for name, time in (("$lt", before), ("$gt", after)) if time is not None}
         conditions: dict[str, Any] = {"at": times} if times else {}
         if group_ids:
-            conditions["group"] = {"$in": one_or_many(group_ids, "group_ids")}
-        found: list[str] = self.collection.get(where=to_where(conditions), limit=limit, include=[])["ids"]
+            conditions["group"] = {"$in": _groups(group_ids)}
+        where = to_where(conditions)
+        found: list[str] = self.collection.get(where=where, limit=limit or None, include=[])["ids"]
         return found
 
     async def alist_keys(
@@ -191,6 +198,15 @@ class VicinalRecordManager(Keyed, RecordManager):
     async def adrift(self) -> Drift:
         """Async `drift`."""
         return await run_in_executor(None, self.drift)
+
+
+def _groups(given: Any) -> list[Any]:
+    """Groups that can be listed again; mostly texts."""
+    groups = one_or_many(given or (), "group_ids")
+    for i, group in enumerate(groups):
+        if not isinstance(group, (str, Number, date, UUID, bytes, np.generic, type(None))):
+            raise ArgumentTypeError(argument=f"group_ids[{i}]", expected="a str", got=group)
+    return groups
 
 
 def _check_time(given: Any) -> None:
