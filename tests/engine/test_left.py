@@ -70,3 +70,23 @@ def test_a_client_that_is_collected_where_its_background_has_to_wait_holds_nobod
     for closing in list(_left._closing):
         closing.join(30)
     assert not _left._closing
+
+
+def test_a_client_that_its_own_background_comes_upon_is_not_waited_for_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing waits for the background; and the garbage collector, wherever it is asked, for itself."""
+    monkeypatch.setattr(_left, "_WAIT_S", 60)
+    clients = [vicinal.PersistentClient(tmp_path)]
+    went_on = threading.Event()
+
+    def works() -> None:
+        clients.clear()
+        gc.collect()
+        went_on.set()
+
+    clients[0]._backend._opened.indexer.wake(works)
+    assert went_on.wait(30)
+    for closing in list(_left._closing):
+        closing.join(30)
+    assert not _left._closing

@@ -18,6 +18,9 @@ class Closable(Protocol):
 
     def close(self) -> None: ...
 
+    def works_in(self, thread: threading.Thread) -> bool:
+        """Whether closing waits for this thread."""
+
 
 _closing: set[threading.Thread] = set()
 
@@ -36,7 +39,8 @@ def close(left: Closable) -> None:
         _closing.discard(thread)
         left.close()
     else:
-        thread.join(_WAIT_S)
+        if not left.works_in(me):  # else each would wait for the other
+            thread.join(_WAIT_S)
 
 
 def _close(left: Closable) -> None:

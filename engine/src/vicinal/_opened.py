@@ -8,6 +8,7 @@ had collections open opens its own: SQLite connections and threads do not surviv
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -182,6 +183,10 @@ class OpenCollections:
         for live in opened:
             live.close()
         self._catalog.close()
+
+    def works_in(self, thread: threading.Thread) -> bool:
+        """Whether the background is this thread."""
+        return self.indexer.works_in(thread)
 
     def wait(self, live: LiveCollection) -> None:
         """Return when the background has nothing left to do for a collection."""

@@ -53,6 +53,10 @@ class Indexer:
             while not self._closed and (work in self._due or self._running == work):
                 self._changed.wait()
 
+    def works_in(self, thread: threading.Thread) -> bool:
+        """Whether that is the thread that does the work."""
+        return thread is self._thread
+
     def close(self) -> None:
         """Stop after the piece of work in hand, which is waited for."""
         with self._lock:
